@@ -1,0 +1,250 @@
+# ferry - one file, no recursion; reads top to bottom: tools, flags, lists,
+# programs, tests, checks, installation. No network: tools/setup.sh has been
+# there before. All output is below build/.
+
+SHELL = /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# make V=1 shows the commands.
+Q = $(if $(V),,@)
+say = $(if $(V),@:,@echo "  $(1)	$@")
+
+# --- tools -------------------------------------------------------------------
+
+CC = gcc
+CLANG = clang
+GUEST_CC = musl-gcc
+AR = ar
+prefix = /usr/local
+bindir = $(prefix)/bin
+libdir = $(prefix)/lib
+mandir = $(prefix)/share/man
+
+# --- flags -------------------------------------------------------------------
+
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wswitch-enum \
+	-Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
+	-Wwrite-strings -Wpointer-arith -Wcast-qual
+FLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(WARN) -MMD -MP \
+	-fno-common -ffile-prefix-map=$(CURDIR)=.
+HOST_LIBS = -ljson-c -lprotobuf-c -linih
+HOST_FLAGS = $(FLAGS) -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+ASAN_FLAGS = $(FLAGS) -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+GUEST_FLAGS = $(FLAGS) $(GUEST_OPT) -isystem build/uapi -isystem build/deps/include \
+	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+	-fno-unwind-tables -fstack-protector-strong
+GUEST_OPT = -O2
+GUEST_LDFLAGS = -static -no-pie -s -Wl,--gc-sections -Wl,-z,noseparate-code \
+	-Wl,--build-id=none
+
+# --- lists -------------------------------------------------------------------
+# A room's sources are its files; a program is the one main.c that wires them.
+
+config_src := $(wildcard config/*.c)
+cmdline_src := $(wildcard cmdline/*.c)
+bridge_src := $(wildcard bridge/*.c)
+io_src := $(wildcard bridge/io/*.c)
+guest_src := $(filter-out %/main.c,$(wildcard bridge/guest/*.c))
+hostside_src := $(wildcard bridge/host/*.c)
+init_src := $(filter-out %/main.c init/vsockexec.c,$(wildcard init/*.c))
+initramfs_src := $(wildcard initramfs/*.c)
+migration_src := $(wildcard migration/*.c)
+tools_src := $(filter-out %/main.c,$(wildcard tools/*.c tools/qemu/*.c))
+vsock_src := $(wildcard tools/vsock/*.c)
+
+# What the guest programs link from, and what everything on the host does.
+guest_lib_src := $(config_src) $(cmdline_src) $(bridge_src) $(io_src) \
+	$(guest_src) $(init_src)
+host_lib_src := $(guest_lib_src) $(hostside_src) $(initramfs_src) \
+	$(migration_src) $(tools_src)
+
+unit_src := $(wildcard tests/unit/test_*.c)
+golden_src := $(wildcard tests/golden/golden_*.c)
+fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
+unit_bin := $(unit_src:tests/unit/%.c=build/tests/unit/%)
+asan_bin := $(unit_src:tests/unit/%.c=build/asan/tests/unit/%)
+golden_bin := $(foreach s,$(golden_src),build/tests/$(subst _,-,$(basename $(notdir $(s)))))
+golden_asan_bin := $(golden_bin:build/%=build/asan/%)
+fuzz_bin := $(fuzz_src:tests/fuzz/%.c=build/asan/tests/fuzz/%)
+cli_tests := $(wildcard tests/cli/*.sh)
+e2e_tests := $(wildcard tests/e2e/*.sh)
+
+all_c := $(wildcard */*.c */*/*.c)
+all_h := $(wildcard */*.h */*/*.h)
+all_sh := $(wildcard */*.sh */*/*.sh) .ci/run
+all_c := $(filter-out build/%,$(all_c))
+all_h := $(filter-out build/%,$(all_h))
+all_sh := $(filter-out build/%,$(all_sh))
+
+have = $(if $(wildcard $(1)),$(2))
+programs := $(call have,tools/main.c,build/ferry) \
+	$(call have,tools/vsock/*.c,build/lib/ferry/vhost-vsock.so) \
+	$(call have,init/main.c,build/guest/bin/init) \
+	$(call have,init/vsockexec.c,build/guest/bin/vsockexec) \
+	$(call have,bridge/guest/main.c,build/guest/bin/gcs)
+
+.PHONY: all image check check-plain check-asan e2e test soak lint bench \
+	install clean
+all: $(programs) $(golden_bin)
+
+# --- guest programs ----------------------------------------------------------
+
+# musl-gcc does not find the kernel's headers by itself.
+build/uapi:
+	@mkdir -p $@.tmp
+	@ln -sfn /usr/include/linux $@.tmp/linux
+	@ln -sfn /usr/include/asm-generic $@.tmp/asm-generic
+	@ln -sfn /usr/include/$$(gcc -print-multiarch)/asm $@.tmp/asm
+	@mv -T $@.tmp $@
+
+build/guest/%.o: %.c Makefile | build/uapi
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(GUEST_CC) $(GUEST_FLAGS) $(CFLAGS) -c -o $@ $<
+
+build/guest/init/%.o: GUEST_OPT = -Os
+
+build/guest/libferry.a: $(guest_lib_src:%.c=build/guest/%.o)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcsD $@ $^
+
+# With -static-pie Debian's musl-gcc still asks for a loader: check.
+define link_guest
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(GUEST_CC) $(GUEST_LDFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)! readelf -lW $@ | grep -q INTERP
+endef
+
+build/guest/bin/init: build/guest/init/main.o build/guest/libferry.a
+	$(link_guest)
+build/guest/bin/vsockexec: build/guest/init/vsockexec.o build/guest/libferry.a
+	$(link_guest)
+build/guest/bin/gcs: build/guest/bridge/guest/main.o build/guest/libferry.a
+	$(link_guest)
+
+# --- host programs -----------------------------------------------------------
+
+build/host/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(HOST_FLAGS) -fPIC $(CFLAGS) -c -o $@ $<
+
+build/host/libferry.a: $(host_lib_src:%.c=build/host/%.o)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcsD $@ $^
+
+build/ferry: build/host/tools/main.o build/host/libferry.a
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HOST_LIBS)
+
+build/lib/ferry/vhost-vsock.so: $(vsock_src:%.c=build/host/%.o)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -lpthread
+
+# --- tests -------------------------------------------------------------------
+
+build/asan/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ASAN_FLAGS) $(CFLAGS) -c -o $@ $<
+
+build/asan/libferry.a: $(host_lib_src:%.c=build/asan/%.o) $(vsock_src:%.c=build/asan/%.o)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcsD $@ $^
+
+build/tests/libvsock.a: $(vsock_src:%.c=build/host/%.o)
+	@mkdir -p $(@D); rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcsD $@ $^
+
+build/tests/unit/%: build/host/tests/unit/%.o build/host/libferry.a build/tests/libvsock.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
+build/asan/tests/unit/%: build/asan/tests/unit/%.o build/asan/libferry.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
+
+build/tests/golden-%: build/host/tests/golden/golden_%.o build/host/libferry.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(HOST_LIBS)
+build/asan/tests/golden-%: build/asan/tests/golden/golden_%.o build/asan/libferry.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS)
+
+# A fuzz entry is int fuzz_one(const uint8_t *, size_t); this driver replays
+# files and mutates them with a fixed seed. make soak builds it for libFuzzer.
+build/asan/tests/fuzz/%: build/asan/tests/fuzz/%.o build/asan/tests/fuzz/driver.o build/asan/libferry.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
+
+.PRECIOUS: build/host/%.o build/asan/%.o build/guest/%.o
+
+# tests/run.sh NAME PROGRAM... runs them, prints a line each and the sum.
+check: check-plain check-asan
+check-plain: all $(unit_bin) $(golden_bin)
+	tests/run.sh check $(sort $(unit_bin)) $(sort $(golden_bin)) $(sort $(cli_tests))
+check-asan: check-plain $(asan_bin) $(golden_asan_bin) $(fuzz_bin)
+	tests/run.sh asan $(sort $(asan_bin)) $(sort $(golden_asan_bin)) $(sort $(fuzz_bin))
+
+e2e: all image
+	tests/run.sh e2e $(sort $(e2e_tests))
+
+test:
+	$(MAKE) check
+	$(MAKE) e2e
+
+# --- checks ------------------------------------------------------------------
+
+lint_c := $(filter-out build/%,$(all_c))
+lint_stamps := $(lint_c:%=build/lint/%.gcc) $(lint_c:%=build/lint/%.clang) \
+	$(lint_c:%=build/lint/%.tidy)
+LINT_FLAGS = $(filter-out -MMD -MP,$(FLAGS)) -O2 -Werror
+
+build/lint/%.gcc: % Makefile $(all_h)
+	@mkdir -p $(@D)
+	@$(CC) $(LINT_FLAGS) -fanalyzer -c -o /dev/null $<
+	@touch $@
+build/lint/%.clang: % Makefile $(all_h)
+	@mkdir -p $(@D)
+	@$(CLANG) $(LINT_FLAGS) -fsyntax-only $<
+	@touch $@
+build/lint/%.tidy: % Makefile .clang-tidy $(all_h)
+	@mkdir -p $(@D)
+	@clang-tidy --quiet --warnings-as-errors='*' $< -- $(LINT_FLAGS) 2>&1 \
+		| grep -v -e 'warnings generated' -e '^Suppressed' -e '^Use -header' || true; \
+		exit $${PIPESTATUS[0]}
+	@touch $@
+
+lint: $(lint_stamps)
+	@clang-format --dry-run --Werror $(lint_c) $(all_h)
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -I. \
+		--enable=warning,performance,portability --suppress=missingInclude \
+		-D_GNU_SOURCE $(lint_c)
+	@shellcheck $(all_sh)
+	@tests/lint/includes.sh
+	@tests/lint/hazards.sh
+
+# --- installation ------------------------------------------------------------
+
+clean:
+	rm -rf build/guest build/host build/asan build/tests build/lint \
+		build/lib build/uapi build/ferry
+
+-include $(shell find build -name '*.d' 2>/dev/null)

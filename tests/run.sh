@@ -1,0 +1,52 @@
+#!/bin/bash
+# tests/run.sh NAME PROGRAM... - run test programs one after the other.
+#
+# A program speaks TAP ("ok N - name", "not ok N - name", "# SKIP reason") or
+# ends with "N passed, N failed[, N skipped]". One that does neither, or ends
+# with a status that its output does not explain, counts as one failure.
+# Prints a line for each program, the output of those that failed, and the sum;
+# leaves the sum in build/results/NAME.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+name=$1
+shift
+mkdir -p build/results build/log
+passed=0 failed=0 skipped=0
+
+count() { # FILE -> "passed failed skipped", or nothing
+	local last
+	last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -n 1)
+	if [ -n "$last" ]; then
+		sed -E 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/' <<<"$last"
+	elif grep -qaE '^(ok|not ok) ' "$1"; then
+		echo "$(grep -aE '^ok ' "$1" | grep -vc '# SKIP')" \
+			"$(grep -caE '^not ok ' "$1")" \
+			"$(grep -aE '^ok ' "$1" | grep -c '# SKIP')"
+	fi
+}
+
+for program in "$@"; do
+	log=build/log/$name-$(basename "$program").log
+	start=$SECONDS
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=5 "${FERRY_TEST_LIMIT_S:-900}" \
+		"$program" </dev/null >"$log" 2>&1
+	status=$?
+	read -r p f s <<<"$(count "$log")"
+	if [ -z "${p:-}" ]; then
+		p=0 f=1 s=0
+		echo "not ok - $program printed no result (status $status)" >>"$log"
+	elif [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+		f=1
+		echo "not ok - $program ended with status $status" >>"$log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
+	printf '%-44s %4d passed %3d failed %3d skipped %4d s\n' \
+		"$name/$(basename "$program")" "$p" "$f" "${s:-0}" $((SECONDS - start))
+	if [ "$f" -ne 0 ]; then
+		grep -aE -B 12 -A 6 '^not ok|FAIL|^expected|^actual|ERROR' "$log" | tail -n 150
+		tail -n 30 "$log"
+	fi
+	grep -aE '# SKIP' "$log"
+done
+echo "$passed passed, $failed failed, $skipped skipped" | tee "build/results/$name"
+[ "$failed" -eq 0 ] && [ $((passed + skipped)) -gt 0 ]

@@ -1,0 +1,51 @@
+/* tools/main.c - the program ferry: finds the subcommand and runs it */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/util.h"
+#include "tools/tool.h"
+
+static int tool_version(int argc UNUSED, char **argv UNUSED)
+{
+	(void)printf("ferry %s\n", TOOL_VERSION);
+	return TOOL_OK;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} tools[] = {
+	{ "version", tool_version, "print the version" },
+};
+
+static int help(FILE *to)
+{
+	(void)fputs("usage: ferry COMMAND [ARG...]\n\ncommands:\n", to);
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
+		(void)fprintf(to, "  %-10s %s\n", tools[i].name,
+			      tools[i].summary);
+	(void)fputs("\n'ferry COMMAND --help' tells more.\n", to);
+	return to == stdout ? TOOL_OK : TOOL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	/* A closed pipe is an error of write(), not a death. */
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	if (argc < 2)
+		return help(stderr);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help(stdout);
+	if (strcmp(argv[1], "--version") == 0)
+		return tool_version(argc, argv);
+
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
+		if (strcmp(argv[1], tools[i].name) == 0)
+			return tools[i].run(argc - 1, argv + 1);
+
+	(void)fprintf(stderr, "ferry: no command '%s'\n", argv[1]);
+	return help(stderr);
+}

@@ -1,0 +1,28 @@
+#include "tools/tool.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+int tool_fail(const struct err *e)
+{
+	if (e->class != ERR_NONE) {
+		(void)fprintf(stderr, "error: %s: %s\n",
+			      err_class_name(e->class), e->text);
+		return TOOL_USAGE;
+	}
+	(void)fprintf(stderr, "ferry: %s\n", e->text);
+	return e->code == EINVAL ? TOOL_USAGE : TOOL_FAILURE;
+}
+
+int tool_usage(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fprintf(stderr, "ferry %s: ", name);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "\nTry 'ferry %s --help'.\n", name);
+	return TOOL_USAGE;
+}
