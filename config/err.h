@@ -2,7 +2,8 @@
 #ifndef FERRY_CONFIG_ERR_H
 #define FERRY_CONFIG_ERR_H
 
-#include <stdarg.h>
+#include <errno.h>
+#include <string.h>
 
 /* Longest error text with its NUL; longer ones are cut at a byte border. */
 #define ERR_TEXT_MAX 256
@@ -70,39 +71,71 @@ struct err {
 	char text[ERR_TEXT_MAX];
 };
 
+/*
+ * The three below are macros, so that a caller's compiler and analyser see
+ * that what they return is negative.
+ */
+
 /**
  * err_set() - fill @e; a NULL @e is allowed and only gives the return value
  * @e:		error to fill, or NULL
  * @code:	positive errno value
- * @fmt:	text as for printf
+ * @...:	format and arguments as for printf
  *
  * Return: -@code, so that a caller can `return err_set(...)`
  */
-int err_set(struct err *e, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+#define err_set(e, code, ...)                                                  \
+	({                                                                     \
+		const int err_code_ = (code);                                  \
+		err_fill((e), err_code_, ERR_NONE, __VA_ARGS__);               \
+		-err_code_;                                                    \
+	})
 
 /**
  * err_class() - as err_set(), with a class; the code is EINVAL
  *
  * Return: -EINVAL
  */
-int err_class(struct err *e, enum err_class class, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+#define err_class(e, class, ...)                                               \
+	({                                                                     \
+		err_fill((e), EINVAL, (class), __VA_ARGS__);                   \
+		-EINVAL;                                                       \
+	})
 
 /**
  * err_sys() - fill @e from errno: "<text>: <strerror(errno)>"
  *
  * Return: -errno as it was at the call (-EIO when errno was 0)
  */
-int err_sys(struct err *e, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+#define err_sys(e, ...)                                                        \
+	({                                                                     \
+		const int err_code_ = errno > 0 ? errno : EIO;                 \
+		err_fill((e), err_code_, ERR_NONE, __VA_ARGS__);               \
+		err_append((e), strerror(err_code_));                          \
+		-err_code_;                                                    \
+	})
 
 /**
  * err_wrap() - put context before the text that @e already has
  *
  * Return: -@e->code (-EIO when @e is NULL or unset)
  */
-int err_wrap(struct err *e, const char *fmt, ...)
+#define err_wrap(e, ...)                                                       \
+	({                                                                     \
+		struct err *const err_e_ = (e);                                \
+		err_prepend(err_e_, __VA_ARGS__);                              \
+		err_e_ && err_e_->code > 0 ? -err_e_->code : -EIO;             \
+	})
+
+/** err_fill() - what err_set() and the others are made of */
+void err_fill(struct err *e, int code, enum err_class class, const char *fmt,
+	      ...) __attribute__((format(printf, 4, 5)));
+
+/** err_append() - add ": <what>" as far as the text has room */
+void err_append(struct err *e, const char *what);
+
+/** err_prepend() - put a formatted text and ": " before the text of @e */
+void err_prepend(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /**
