@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 [ -f docs/hazards.md ] || exit 0
 
 bad=0
+# shellcheck disable=SC2016 # the backquotes are those of the table
 while read -r ref; do
 	file=${ref%%:*} test=${ref#*:}
 	if [ ! -f "$file" ]; then
