@@ -15,6 +15,15 @@ endif
 Q = $(if $(V),,@)
 say = $(if $(V),@:,@echo "  $(1)	$@")
 
+# What tools/setup.sh fetched: stamps, written when an item is whole.
+deps_stamps := $(addprefix build/deps/stamp/,json-c protobuf-c kernel busybox)
+ifneq ($(filter-out clean,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(words $(wildcard $(deps_stamps))),$(words $(deps_stamps)))
+$(error $(filter-out $(wildcard $(deps_stamps)),$(deps_stamps)) missing: \
+	run tools/setup.sh first)
+endif
+endif
+
 # --- tools -------------------------------------------------------------------
 
 CC = gcc
@@ -33,11 +42,11 @@ WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wswitch-enum \
 	-Wwrite-strings -Wpointer-arith -Wcast-qual
 FLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(WARN) -MMD -MP \
 	-fno-common -ffile-prefix-map=$(CURDIR)=.
-HOST_LIBS = -ljson-c -lprotobuf-c -linih
+HOST_LIBS = -ljson-c -lprotobuf-c -linih -llz4 -llzma
 HOST_FLAGS = $(FLAGS) -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 ASAN_FLAGS = $(FLAGS) -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-GUEST_FLAGS = $(FLAGS) $(GUEST_OPT) -isystem build/uapi -isystem build/deps/include \
+GUEST_FLAGS = $(FLAGS) $(GUEST_OPT) -isystem build/uapi -isystem build/guest/include \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
 	-fno-unwind-tables -fstack-protector-strong
 GUEST_OPT = -O2
@@ -96,6 +105,9 @@ all: $(programs) $(golden_bin)
 
 # --- guest programs ----------------------------------------------------------
 
+deps_headers = build/guest/include/json-c/config.h \
+	build/guest/include/protobuf-c/protobuf-c.h
+
 # musl-gcc does not find the kernel's headers by itself.
 build/uapi:
 	@mkdir -p $@.tmp
@@ -104,12 +116,56 @@ build/uapi:
 	@ln -sfn /usr/include/$$(gcc -print-multiarch)/asm $@.tmp/asm
 	@mv -T $@.tmp $@
 
-build/guest/%.o: %.c Makefile | build/uapi
+build/guest/%.o: %.c Makefile | build/uapi $(deps_headers)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(GUEST_CC) $(GUEST_FLAGS) $(CFLAGS) -c -o $@ $<
 
 build/guest/init/%.o: GUEST_OPT = -Os
+
+# Third parties' code: -w, and no more of it than is used. json-c's own
+# configuration is a list of what musl has; no locale, whose decimal point is
+# always a dot there, and no syslog.
+json_c = build/deps/src/json-c
+json_c_have = FCNTL_H INTTYPES_H LIMITS_H STDARG_H STDINT_H STDLIB_H STRING_H \
+	STRINGS_H SYS_PARAM_H SYS_RANDOM_H SYS_STAT_H SYS_TYPES_H UNISTD_H \
+	DECL_INFINITY DECL_ISINF DECL_ISNAN DECL_NAN GETRANDOM OPEN REALLOC \
+	SNPRINTF STRCASECMP STRDUP STRERROR STRNCASECMP STRTOLL STRTOULL \
+	VASPRINTF VPRINTF VSNPRINTF
+json_c_size = INT=4 INT64_T=8 LONG=8 LONG_LONG=8 SIZE_T=8 SSIZE_T=8
+json_c_obj := $(patsubst %,build/guest/deps/json-c/%.o,arraylist debug \
+	json_c_version json_object json_object_iterator json_tokener json_util \
+	json_visit linkhash printbuf random_seed strerror_override)
+DEPS_FLAGS = -w -O2 -std=gnu11 -D_GNU_SOURCE -ffunction-sections \
+	-fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-fstack-protector-strong -isystem build/uapi -Ibuild/guest/include
+
+build/guest/include/json-c/config.h: build/deps/stamp/json-c Makefile
+	@mkdir -p $(@D)
+	@cp $(json_c)/*.h $(@D)/
+	@sed '/@.*@/d' $(json_c)/json.h.cmakein >$(@D)/json.h
+	@echo '#define JSON_C_HAVE_INTTYPES_H 1' >$(@D)/json_config.h
+	@printf '#define HAVE_%s 1\n' $(json_c_have) >$@
+	@printf '#define SIZEOF_%s %s\n' $(subst =, ,$(json_c_size)) >>$@
+
+build/guest/include/protobuf-c/protobuf-c.h: build/deps/stamp/protobuf-c
+	@mkdir -p $(@D)
+	@cp build/deps/src/protobuf-c/protobuf-c/protobuf-c.h $@
+
+$(json_c_obj): build/guest/deps/json-c/%.o: $(json_c)/%.c $(deps_headers) | build/uapi
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(GUEST_CC) $(DEPS_FLAGS) -Ibuild/guest/include/json-c -c -o $@ $<
+
+build/guest/deps/protobuf-c.o: build/deps/src/protobuf-c/protobuf-c/protobuf-c.c $(deps_headers) | build/uapi
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(GUEST_CC) $(DEPS_FLAGS) -Ibuild/guest/include/protobuf-c -c -o $@ $<
+
+build/guest/libdeps.a: $(json_c_obj) build/guest/deps/protobuf-c.o
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcsD $@ $^
 
 build/guest/libferry.a: $(guest_lib_src:%.c=build/guest/%.o)
 	@rm -f $@
@@ -128,7 +184,7 @@ build/guest/bin/init: build/guest/init/main.o build/guest/libferry.a
 	$(link_guest)
 build/guest/bin/vsockexec: build/guest/init/vsockexec.o build/guest/libferry.a
 	$(link_guest)
-build/guest/bin/gcs: build/guest/bridge/guest/main.o build/guest/libferry.a
+build/guest/bin/gcs: build/guest/bridge/guest/main.o build/guest/libferry.a build/guest/libdeps.a
 	$(link_guest)
 
 # --- host programs -----------------------------------------------------------
@@ -247,4 +303,4 @@ clean:
 	rm -rf build/guest build/host build/asan build/tests build/lint \
 		build/lib build/uapi build/ferry
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build/guest build/host build/asan -name '*.d' 2>/dev/null)
