@@ -14,22 +14,35 @@
  *
  * Every packet is one struct control_msg, sent whole, with at most
  * CONTROL_FDS_MAX descriptors beside it. The agent asks, PID 1 answers each
- * packet in order with the same @op and @tag and a @result (0 or -errno).
- * CONTROL_OP_EXIT alone is sent by PID 1 on its own. PID 1 never blocks on the
- * socket: an agent that does not read loses its connection.
+ * packet in order with the same @op, @tag and key members and a @result (0 or
+ * -errno). CONTROL_OP_EXIT alone is sent by PID 1 on its own, with tag 0, and
+ * may come between a question and its answer. PID 1 never blocks on the
+ * socket: while an answer does not fit it takes no further question, and exits
+ * wait in its table. A packet that is malformed ends the connection.
  *
  * Order of steps that closes the races (design: deposit before spawn):
  *   1. TICKET_OPEN: a number of the agent's choice. While any ticket is open,
- *	PID 1 journals the exits of orphans that it does not know.
+ *	PID 1 journals the exits of orphans that it does not know. When the
+ *	journal is full it stops reaping until a ticket closes: close them.
  *   2. DEPOSIT: both ends that matter, keyed (object, role).
  *   3. fork and exec.
  *   4. REGISTER ticket, pid: answered with a pidfd, or with the exit if it was
- *	seen already (CONTROL_FLAG_EXITED, @status). From now on the exit of
- *	this pid is kept until EXIT_ACK. Closes the ticket.
+ *	seen since the ticket was opened (CONTROL_FLAG_EXITED, @status; this
+ *	counts as step 5). From now on the exit of this pid is kept until
+ *	EXIT_ACK. Closes the ticket. The pid may be a direct child of the agent
+ *	or an orphan (what a runtime left behind).
  *   5. EXIT ticket, pid, status: PID 1 reaped it (it was an orphan). Repeated
  *	to a new incarnation until acknowledged.
  * A direct child of the agent is reaped by the agent, which then says REAPED;
  * if the agent dies first the child becomes an orphan and step 5 applies.
+ *
+ * Restart. Open tickets, deposits and registered processes outlive the agent.
+ * PID 1 starts it again only after some incarnation has said STABLE; before
+ * that, and for an end with status 0 at any time, the end of the agent is the
+ * end of the UVM. What a new incarnation does first: HELLO, then FETCH,
+ * PROCESSES and TICKETS from cursor 0, then it settles each open ticket
+ * (REGISTER or TICKET_CLOSE) and says STABLE. CONTROL_TRIES_MAX incarnations
+ * in a row that end before STABLE end the UVM.
  */
 #ifndef FERRY_BRIDGE_IO_CONTROL_H
 #define FERRY_BRIDGE_IO_CONTROL_H
@@ -45,46 +58,69 @@
 #define CONTROL_ENV "FERRY_CONTROL_FD"
 #define CONTROL_FDS_MAX 4u
 
-/* ELF note: owner, type, and the one-word description (CONTROL_VERSION). */
+/* ELF note (bridge/io/note.h): owner, type, one-word description. */
 #define CONTROL_NOTE_OWNER "ferry"
 #define CONTROL_NOTE_AGENT 1u	/* this program speaks the protocol */
 #define CONTROL_NOTE_WRAPPER 2u /* it hands CONTROL_FD on to what it runs */
 
 /* Limits of PID 1's fixed tables; a full table fails one request. */
 #define CONTROL_STORE_MAX 16384u  /* deposited descriptors */
-#define CONTROL_TICKETS_MAX 64u	  /* open tickets */
+#define CONTROL_TICKETS_MAX 256u  /* open tickets */
 #define CONTROL_PIDS_MAX 8192u	  /* registered processes and kept exits */
 #define CONTROL_JOURNAL_MAX 4096u /* unknown orphans while a ticket is open */
 
+/* Incarnations in a row that may end before STABLE. */
+#define CONTROL_TRIES_MAX 5u
+
+/* WITHDRAW: every role of the object. */
+#define CONTROL_ROLE_ALL UINT32_MAX
+
+/*
+ * What is asked, and with which members. Listings take a cursor in @arg: the
+ * first entry at or behind it is answered, with @arg the cursor of the next
+ * one, -ENOENT when there is none. Cursor 0 begins; entries keep their place,
+ * so that adding and removing while listing shows every other entry once.
+ */
+/* clang-format off */
 enum control_op {
-	CONTROL_OP_HELLO = 1,	/* @arg: CONTROL_VERSION; answer: see below */
-	CONTROL_OP_DEPOSIT = 2, /* @object, @role + 1 fd; replaces */
-	CONTROL_OP_WITHDRAW =
-		3,	      /* @object, @role; role ~0: all of the object */
-	CONTROL_OP_FETCH = 4, /* @arg: index; answer: @object, @role + 1 fd,
-			       * -ENOENT behind the last */
-	CONTROL_OP_TICKET_OPEN = 5,  /* @ticket */
-	CONTROL_OP_TICKET_CLOSE = 6, /* @ticket; nothing was forked */
-	CONTROL_OP_REGISTER = 7, /* @ticket, @pid, @object; answer + pidfd */
-	CONTROL_OP_EXIT = 8,	 /* PID 1: @ticket, @pid, @object, @status */
-	CONTROL_OP_EXIT_ACK = 9, /* @ticket */
-	CONTROL_OP_REAPED = 10,	 /* @ticket: the agent has reaped it */
-	CONTROL_OP_PROCESSES =
-		11, /* @arg: index; answer: @ticket, @pid, @object
-				    * of a registered process, -ENOENT at end */
-	CONTROL_OP_STABLE =
-		12, /* the state was taken over: poison count to 0 */
-	CONTROL_OP_POWEROFF = 13, /* @arg: enum control_end; no answer */
+	CONTROL_OP_HELLO = 1,		/* @arg: CONTROL_VERSION; see below */
+	CONTROL_OP_DEPOSIT = 2,		/* @object, @role + 1 fd; replaces */
+	CONTROL_OP_WITHDRAW = 3,	/* @object, @role or _ROLE_ALL */
+	CONTROL_OP_FETCH = 4,		/* cursor; @object, @role + 1 fd */
+	CONTROL_OP_TICKET_OPEN = 5,	/* @ticket, not 0 */
+	CONTROL_OP_TICKET_CLOSE = 6,	/* @ticket; nothing was forked */
+	CONTROL_OP_REGISTER = 7,	/* @ticket, @pid, @object; + pidfd */
+	CONTROL_OP_EXIT = 8,		/* PID 1: @ticket, @pid, @object,
+					 * @status */
+	CONTROL_OP_EXIT_ACK = 9,	/* @ticket */
+	CONTROL_OP_REAPED = 10,		/* @ticket: the agent has reaped it */
+	CONTROL_OP_PROCESSES = 11,	/* cursor; @ticket, @pid, @object, and
+					 * EXITED and @status, or GONE, or
+					 * + pidfd */
+	CONTROL_OP_STABLE = 12,		/* the state was taken over */
+	CONTROL_OP_POWEROFF = 13,	/* @arg: enum control_end; no answer */
+	CONTROL_OP_TICKETS = 14,	/* cursor; @ticket: an open one */
 };
+/* clang-format on */
 
-/* Answer to HELLO: @arg incarnation (1, 2, ...), @status version of PID 1,
- * + the log ring (a read-only memfd, struct control_ring). */
+/*
+ * Answer to HELLO: @arg incarnation (1, 2, ...), @status version of PID 1,
+ * + the log ring (a memfd sealed against writing, struct control_ring; without
+ * a descriptor when PID 1 has none). A version that PID 1 does not speak is
+ * -EPROTONOSUPPORT. Any other request before HELLO is -EPROTO.
+ */
 
+/*
+ * EXITED:	it ended; see @status
+ * POISONED:	HELLO: the last two incarnations ended before STABLE; set the
+ *		state aside
+ * GONE:	PROCESSES: somebody else has reaped it, most likely an agent
+ *		that could not say REAPED any more; its exit is not known here
+ */
 enum control_flag {
-	CONTROL_FLAG_EXITED = 1u << 0, /* REGISTER: it ended; see @status */
-	CONTROL_FLAG_POISONED = 1u
-				<< 1, /* HELLO: the last two incarnations died
-					  * before STABLE; set the state aside */
+	CONTROL_FLAG_EXITED = 1u << 0,
+	CONTROL_FLAG_POISONED = 1u << 1,
+	CONTROL_FLAG_GONE = 1u << 2,
 };
 
 /* Why the UVM ends; the host is told by PID 1's sign (init/end.h). */
@@ -148,7 +184,8 @@ struct control_ring {
 /**
  * control_send() - one packet with @n_fds borrowed descriptors
  *
- * Return: 0, -EAGAIN (the peer does not read), or -errno
+ * Never blocks, whatever the mode of @fd.
+ * Return: 0, -EAGAIN (the peer does not read), -EPIPE, or -errno
  */
 int control_send(int fd, const struct control_msg *m, const int *fds,
 		 size_t n_fds, struct err *e);
@@ -158,7 +195,7 @@ int control_send(int fd, const struct control_msg *m, const int *fds,
  * @fds:	room for CONTROL_FDS_MAX; unused ones are -1
  *
  * A packet of another size, or with cut ancillary data, is -EPROTO, and its
- * descriptors are closed.
+ * descriptors are closed. Never blocks, whatever the mode of @fd.
  * Return: 1 a packet, 0 end of file, -EAGAIN, or -errno
  */
 int control_recv(int fd, struct control_msg *m, int fds[CONTROL_FDS_MAX],
