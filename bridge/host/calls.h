@@ -1,0 +1,90 @@
+/*
+ * bridge/host/calls.h - one function for each message of the bridge
+ *
+ * Each starts a call on a client (see host_client_call() for returns and
+ * limits) and gives its id. The callback gets the response struct named here,
+ * or a failure. A NULL container id is the UVM itself.
+ */
+#ifndef FERRY_BRIDGE_HOST_CALLS_H
+#define FERRY_BRIDGE_HOST_CALLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/host/client.h"
+#include "bridge/msg.h"
+#include "config/err.h"
+
+/* Deadlines of the calls that have another than HOST_CALL_TIMEOUT_MS. */
+#define HOST_SHUTDOWN_TIMEOUT_MS 30000
+
+/**
+ * struct host_done - who hears of the end of a call
+ * @fn:		NULL: nobody
+ * @ctx:	passed to @fn
+ * @timeout_ms:	0: the default of the message, HOST_NO_TIMEOUT: for ever
+ */
+struct host_done {
+	host_answer_fn *fn;
+	void *ctx;
+	int timeout_ms;
+};
+
+/**
+ * host_execute_process() - start a process; struct msg_execute_process_result
+ * @container_id: where, NULL: the UVM
+ * @parameters:	what; borrowed for the call
+ * @port:	ports that are listened on already, 0: no such stream
+ */
+int host_execute_process(struct host_client *c, const char *container_id,
+			 const struct msg_process_parameters *parameters,
+			 const uint32_t port[MSG_STDIO],
+			 const struct host_done *done, uint64_t *ret_id,
+			 struct err *e);
+
+/**
+ * host_wait_for_process() - struct msg_wait_for_process_result
+ * @timeout_ms:	the guest's limit: 0: look and answer at once;
+ *		MSG_WAIT_FOREVER: none, and the call has no deadline and
+ *		survives the loss of the connection
+ *
+ * A process that still runs at the limit is HOST_FAIL_REFUSED with HR_TIMEOUT,
+ * one that the guest does not know HR_ELEMENT_NOT_FOUND; that is not an exit.
+ */
+int host_wait_for_process(struct host_client *c, const char *container_id,
+			  uint32_t pid, uint32_t timeout_ms,
+			  const struct host_done *done, uint64_t *ret_id,
+			  struct err *e);
+
+/**
+ * host_signal_process() - struct msg_result
+ * @signal:	signal number; 0 sends none, which means SIGKILL
+ *
+ * HR_ELEMENT_NOT_FOUND: there was nobody to deliver it to.
+ */
+int host_signal_process(struct host_client *c, const char *container_id,
+			uint32_t pid, int32_t signal,
+			const struct host_done *done, uint64_t *ret_id,
+			struct err *e);
+
+/** host_resize_console() - struct msg_result; cells, not pixels */
+int host_resize_console(struct host_client *c, const char *container_id,
+			uint32_t pid, uint16_t height, uint16_t width,
+			const struct host_done *done, uint64_t *ret_id,
+			struct err *e);
+
+/** host_dump_stacks() - struct msg_dump_stacks_result; the text is raw */
+int host_dump_stacks(struct host_client *c, const struct host_done *done,
+		     uint64_t *ret_id, struct err *e);
+
+/**
+ * host_shutdown() - struct msg_result
+ * @container_id: a container, NULL: the UVM powers off, and the loss of the
+ *		bridge that follows counts as the answer
+ * @forced:	SIGKILL instead of SIGTERM
+ */
+int host_shutdown(struct host_client *c, const char *container_id, bool forced,
+		  const struct host_done *done, uint64_t *ret_id,
+		  struct err *e);
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * bridge/host/process.h - one process of the guest and its streams
+ *
+ * Theory of operation. Starting takes a port for each stream, listens on all of
+ * them, and only then asks the guest, which dials them before it answers:
+ *
+ *	STARTING -> RUNNING -> DRAINING -> ENDED
+ *
+ * RUNNING: the guest gave a process id, a wait without limit is outstanding
+ * and survives the loss of the bridge (bridge/host/exitwatch.h). DRAINING: the
+ * exit is known, the outputs have not ended. They get HOST_DRAIN_MS in which
+ * only the guest's slowness counts; bytes that the local reader is slow to take
+ * are never thrown away. ENDED: the callback has run, everything is closed.
+ *
+ * A stream that the guest does not dial within HOST_STDIO_DIAL_MS of its answer
+ * (a policy may deny stdio) is empty; a second connection is refused.
+ * The program ignores SIGPIPE.
+ * Source: shared specification bridge.md 5 and 7.2 to 7.4.
+ */
+#ifndef FERRY_BRIDGE_HOST_PROCESS_H
+#define FERRY_BRIDGE_HOST_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/host/calls.h"
+#include "bridge/host/client.h"
+#include "bridge/msg.h"
+#include "config/err.h"
+
+#define HOST_STDIO_DIAL_MS 10000
+#define HOST_DRAIN_MS 1000
+/* Output behind the exit: what all buffers on the way can hold, and more. */
+#define HOST_DRAIN_BYTES_MAX (16u * 1024 * 1024)
+
+struct host_process;
+
+/**
+ * struct host_process_end - how it ended
+ * @exited:	@code is the exit code that the guest reported
+ * @code:	0..255, 128 + signal; UINT32_MAX: the guest does not know
+ * @failure:	why there is no exit code, NULL when @exited. It did not start
+ *		(@started false), the bridge is gone, or the guest no longer
+ *		knows the process: never a code of 0
+ * @started:	the guest had given a process id
+ * @output_cut:	an output was still open, or failed, and was closed
+ */
+struct host_process_end {
+	bool exited;
+	uint32_t code;
+	const struct host_failure *failure;
+	bool started;
+	bool output_cut;
+};
+
+/**
+ * struct host_process_config - what to start
+ * @container_id: NULL: the UVM
+ * @parameters:	borrowed for the call; the create_*_pipe members are set from
+ *		@fd
+ * @fd:		the caller's stdin, stdout, stderr; -1: no such stream. They
+ *		are copied, may be closed after the call, and keep their flags
+ * @start_timeout_ms: for the guest's answer; 0: HOST_CALL_TIMEOUT_MS
+ * @started:	the guest runs it under this process id; may be NULL
+ * @ended:	last callback, once, also when it did not start; the process
+ *		may be freed from within
+ * @ctx:	passed to both
+ */
+struct host_process_config {
+	const char *container_id;
+	const struct msg_process_parameters *parameters;
+	int fd[MSG_STDIO];
+	int start_timeout_ms;
+	void (*started)(void *ctx, uint32_t pid);
+	void (*ended)(void *ctx, const struct host_process_end *end);
+	void *ctx;
+};
+
+/**
+ * host_process_start() - start a process in the guest
+ * @c:		client in HOST_READY; must outlive the process
+ * @config:	what
+ * @ret:	receives the process
+ * @e:		reason
+ *
+ * Return: 0: @ended will be called; -errno: it never will be
+ */
+int host_process_start(struct host_client *c,
+		       const struct host_process_config *config,
+		       struct host_process **ret, struct err *e);
+
+/** host_process_free() - let go of it: streams are closed, nothing is killed,
+ * no callback; NULL is fine */
+void host_process_free(struct host_process *p);
+
+/** host_process_pid() - process id in the guest, 0 before @started */
+uint32_t host_process_pid(const struct host_process *p);
+
+/** host_process_close_stdin() - no more input: half close after what was read */
+void host_process_close_stdin(struct host_process *p);
+
+/**
+ * host_process_signal() - signal it; 0: SIGKILL
+ *
+ * HR_ELEMENT_NOT_FOUND in the callback: it had ended already.
+ * Return: as host_client_call(); -ESRCH: not started or ended
+ */
+int host_process_signal(struct host_process *p, int32_t signal,
+			const struct host_done *done, struct err *e);
+
+/** host_process_resize() - size of its terminal, in cells; return as above */
+int host_process_resize(struct host_process *p, uint16_t height, uint16_t width,
+			const struct host_done *done, struct err *e);
+
+/**
+ * struct host_process_state - what a move hands on about a process
+ * @pid:	process id
+ * @port:	ports of its streams, 0: none
+ * @wait_id:	id of the outstanding wait
+ */
+struct host_process_state {
+	uint32_t pid;
+	uint32_t port[MSG_STDIO];
+	uint64_t wait_id;
+};
+
+/** host_process_state() - return: 0, -ESRCH when it does not run */
+int host_process_state(const struct host_process *p,
+		       struct host_process_state *ret);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * bridge/host/relay.h - copy one stream between two descriptors
+ *
+ * One direction, a bounded buffer (RELAY_BUFFER_SIZE, a pipe of the kernel where
+ * splice works), nothing is read that the other end has no room for: a slow
+ * reader slows the writer down and costs no memory.
+ *
+ * The relay ends when the source has ended and all of it was written, when the
+ * destination is closed (nobody reads any more), or on an error. The source is
+ * closed as soon as it ended, even if the destination is slow: the guest
+ * reports an exit only after the host has closed the streams. A socket that is
+ * the destination is half-closed, then kept open until host_relay_free(),
+ * because closing it would look like a hang-up to a process that still reads.
+ */
+#ifndef FERRY_BRIDGE_HOST_RELAY_H
+#define FERRY_BRIDGE_HOST_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/host/local.h"
+#include "bridge/io/loop.h"
+#include "config/err.h"
+
+#define RELAY_BUFFER_SIZE 65536u
+
+struct host_relay;
+
+enum host_relay_end {
+	HOST_RELAY_EOF,	   /* all of the source arrived */
+	HOST_RELAY_CLOSED, /* the destination takes no more */
+	HOST_RELAY_ERROR,  /* see the error */
+};
+
+/* The last thing that a relay does; it may be freed from within. */
+typedef void host_relay_fn(void *ctx, enum host_relay_end how,
+			   const struct err *e);
+
+/**
+ * host_relay_new() - start to copy
+ * @loop:	event loop
+ * @from:	source, taken (set to closed) on success
+ * @to:		destination, taken on success
+ * @done:	called once, from the loop, never from this function
+ * @ctx:	passed to @done
+ * @ret:	receives the relay
+ * @e:		reason
+ *
+ * Return: 0 or -errno
+ */
+int host_relay_new(struct loop *loop, struct local *from, struct local *to,
+		   host_relay_fn *done, void *ctx, struct host_relay **ret,
+		   struct err *e);
+
+/**
+ * host_relay_finish() - read no more; what was read is still written, then the
+ * relay ends as if the source had ended
+ */
+void host_relay_finish(struct host_relay *r);
+
+/** host_relay_bytes() - bytes read so far */
+uint64_t host_relay_bytes(const struct host_relay *r);
+
+/** host_relay_pending() - bytes read but not yet written */
+size_t host_relay_pending(const struct host_relay *r);
+
+/** host_relay_free() - stop and close both ends, no callback; NULL is fine */
+void host_relay_free(struct host_relay *r);
+
+#endif
