@@ -3,6 +3,7 @@
 #define FERRY_BRIDGE_IO_SPAWN_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "config/err.h"
@@ -19,6 +20,8 @@
  *		(implies a new session)
  * @setsid:	start a new session
  * @die_with_parent: SIGKILL to the child when the calling thread ends
+ * @nofile:	RLIMIT_NOFILE of the child, NULL: the caller's; for a caller that
+ *		has raised its own
  *
  * The child gets no other descriptor, an empty signal mask and default signal
  * actions.
@@ -32,6 +35,7 @@ struct spawn {
 	bool terminal;
 	bool setsid;
 	bool die_with_parent;
+	const struct rlimit *nofile;
 };
 
 /**
