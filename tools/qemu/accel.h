@@ -1,0 +1,44 @@
+/* tools/qemu/accel.h - what runs the guest's instructions: KVM or TCG */
+#ifndef FERRY_TOOLS_QEMU_ACCEL_H
+#define FERRY_TOOLS_QEMU_ACCEL_H
+
+#include "config/err.h"
+
+enum accel {
+	ACCEL_AUTO, /* KVM when it works, TCG otherwise */
+	ACCEL_TCG,
+	ACCEL_KVM,
+};
+
+/**
+ * accel_parse() - "auto", "tcg" or "kvm"
+ *
+ * Return: 0, or -EINVAL with the words that are known
+ */
+int accel_parse(const char *text, enum accel *ret, struct err *e);
+
+/** accel_name() - QEMU's word for it; "auto" for ACCEL_AUTO */
+const char *accel_name(enum accel a);
+
+/**
+ * accel_kvm_probe() - does KVM really work at @device?
+ * @device:	"/dev/kvm"; another path in tests
+ * @e:		the step that failed
+ *
+ * Opening the device proves little: in containers and nested machines a VM or
+ * a processor often cannot be made. So both are made here and dropped.
+ * Return: 0 or -errno
+ */
+int accel_kvm_probe(const char *device, struct err *e);
+
+/**
+ * accel_choose() - settle ACCEL_AUTO, and refuse KVM that does not work
+ * @wanted:	what the user asked for
+ * @ret:	ACCEL_TCG or ACCEL_KVM
+ * @e:		why KVM does not work, when it was asked for by name
+ *
+ * Return: 0 or -errno
+ */
+int accel_choose(enum accel wanted, enum accel *ret, struct err *e);
+
+#endif
