@@ -15,7 +15,7 @@
 /* Largest frame that a guest may send, header included. */
 #define WIRE_GUEST_FRAME_MAX 65536u
 /* Largest frame that ferry's guest takes, header included. */
-#define WIRE_HOST_FRAME_MAX (16u * 1024 * 1024)
+#define WIRE_HOST_FRAME_MAX 0x1000000u /* 16 MiB */
 
 #define WIRE_PORT_ENTROPY 1u
 #define WIRE_PORT_LOG 109u
