@@ -27,10 +27,10 @@ int control_send(int fd, const struct control_msg *m, const int *fds,
 	if (n_fds > 0) {
 		memset(&a, 0, sizeof(a));
 		h.msg_control = &a;
-		h.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		h.msg_controllen = (socklen_t)CMSG_SPACE(n_fds * sizeof(int));
 		a.head.cmsg_level = SOL_SOCKET;
 		a.head.cmsg_type = SCM_RIGHTS;
-		a.head.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		a.head.cmsg_len = (socklen_t)CMSG_LEN(n_fds * sizeof(int));
 		memcpy(CMSG_DATA(&a.head), fds, n_fds * sizeof(int));
 	}
 	do {

@@ -159,7 +159,7 @@ struct control_msg {
 _Static_assert(sizeof(struct control_msg) == 64, "the packet has a fixed size");
 
 #define CONTROL_RING_MAGIC 0x676e695279727246ull /* "FrryRing" */
-#define CONTROL_RING_SIZE (256u * 1024)
+#define CONTROL_RING_SIZE (1u << 18)
 
 /**
  * struct control_ring - head of the log ring's memfd; @size bytes of text
