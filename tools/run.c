@@ -1,0 +1,485 @@
+/*
+ * tools/run.c - ferry run: annotations to a command running in a UVM
+ *
+ * Theory of operation. Options are checked and made into a line before
+ * anything is started. Then one loop runs until the sandbox has ended:
+ *
+ *	sandbox ready -> start the command -> it ended: its code is the result
+ *	-> shut the sandbox down -> sandbox ended -> stop the loop
+ *
+ * Whatever goes wrong on the way sets the result, if there is none yet, and
+ * ends the sandbox; there is no other way out of the loop. The terminal is raw
+ * only while the command runs.
+ */
+#include "tools/run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "bridge/host/calls.h"
+#include "bridge/host/process.h"
+#include "bridge/hresult.h"
+#include "bridge/io/fd.h"
+#include "cmdline/build.h"
+#include "config/util.h"
+#include "tools/home.h"
+#include "tools/report.h"
+#include "tools/run_args.h"
+#include "tools/sandbox.h"
+#include "tools/tool.h"
+#include "tools/tty.h"
+
+/* As timeout(1) has it. */
+#define EXIT_TIMEOUT 124
+#define EXIT_SIGNAL 128
+#define PATH_SIZE 4096
+/* Commands that cannot be started are told at once by the guest. */
+#define START_MS 60000
+
+/* What the user may send while ferry runs. */
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH };
+
+struct run {
+	struct run_args args;
+	struct report report;
+	struct sandbox_options options;
+	char line[CMDLINE_SIZE];
+	char kernel[PATH_SIZE];
+	char image[PATH_SIZE];
+	char vhost_lib[PATH_SIZE];
+	struct loop *loop;
+	struct sandbox_config config;
+	struct sandbox *sandbox;
+	struct host_process *process;
+	bool running; /* the guest has started the command */
+	int signal_fd;
+	struct loop_id signal_watch;
+	struct loop_id timer;
+	int interrupts;
+	bool decided;
+	int code;
+};
+
+/* The first result counts. */
+static void decide(struct run *run, int code)
+{
+	if (!run->decided)
+		run->code = code;
+	run->decided = true;
+}
+
+static void give_up(struct run *run, int code, const struct err *why)
+{
+	tty_restore();
+	if (!run->decided)
+		report_error(&run->report, why);
+	decide(run, code);
+	sandbox_shutdown(run->sandbox);
+}
+
+/* --- the command ---------------------------------------------------------- */
+
+/*
+ * The guest words the failure of exec as the kernel does. What is not about
+ * the program itself is ferry's failure.
+ */
+static int start_code(const struct host_failure *f)
+{
+	static const struct {
+		int code;
+		int error;
+	} known[] = {
+		{ TOOL_NOT_FOUND, ENOENT },
+		{ TOOL_NOT_FOUND, ENOTDIR },
+		{ TOOL_NOT_EXECUTABLE, EACCES },
+		{ TOOL_NOT_EXECUTABLE, EPERM },
+		{ TOOL_NOT_EXECUTABLE, ENOEXEC },
+		{ TOOL_NOT_EXECUTABLE, EISDIR },
+	};
+
+	if (f->kind != HOST_FAIL_REFUSED)
+		return TOOL_CANNOT_RUN;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strstr(f->err.text, strerror(known[i].error)))
+			return known[i].code;
+	return TOOL_CANNOT_RUN;
+}
+
+static void resize(struct run *run)
+{
+	const struct host_done nobody = { 0 };
+	uint16_t height = 0;
+	uint16_t width = 0;
+	struct err e;
+
+	if (run->args.tty && run->running && run->process &&
+	    (tty_size(STDIN_FILENO, &height, &width) ||
+	     tty_size(STDOUT_FILENO, &height, &width)))
+		(void)host_process_resize(run->process, height, width, &nobody,
+					  &e); /* it may have ended just now */
+}
+
+static void on_started(void *ctx, uint32_t pid UNUSED)
+{
+	struct run *run = ctx;
+	struct err e;
+
+	run->running = true;
+	report_phase(&run->report, "process-started");
+	if (run->args.tty && isatty(STDIN_FILENO) &&
+	    tty_raw(STDIN_FILENO, &e) < 0)
+		report_warning(&run->report, e.text);
+	resize(run);
+}
+
+static void on_process_ended(void *ctx, const struct host_process_end *end)
+{
+	struct run *run = ctx;
+	struct err e;
+
+	host_process_free(run->process);
+	run->process = NULL;
+	tty_restore();
+	if (!end->exited) {
+		e = end->failure->err;
+		give_up(run,
+			end->started ? TOOL_CANNOT_RUN
+				     : start_code(end->failure),
+			&e);
+		return;
+	}
+	report_phase(&run->report, "exit");
+	if (end->output_cut) {
+		(void)err_set(&e, EIO,
+			      "the command's output could not all be written");
+		give_up(run, TOOL_CANNOT_RUN, &e);
+		return;
+	}
+	decide(run, (int)(end->code & 0xff));
+	sandbox_shutdown(run->sandbox);
+}
+
+/* Without a terminal for the command every stream is its own. */
+static void streams(const struct run *run, int fd[MSG_STDIO])
+{
+	const bool in = run->args.interactive || !isatty(STDIN_FILENO);
+
+	fd[MSG_STDIN] = in ? STDIN_FILENO : -1;
+	fd[MSG_STDOUT] = STDOUT_FILENO;
+	fd[MSG_STDERR] = run->args.tty ? -1 : STDERR_FILENO;
+}
+
+static void on_ready(void *ctx)
+{
+	struct run *run = ctx;
+	struct msg_process_parameters p = {
+		.command_args = run->args.command,
+		.command_line = "",
+		.working_directory = run->args.workdir,
+		.environment = run->args.env,
+		.emulate_console = run->args.tty,
+		.create_in_utility_vm = true,
+	};
+	struct host_process_config config = {
+		.parameters = &p,
+		.start_timeout_ms = START_MS,
+		.started = on_started,
+		.ended = on_process_ended,
+		.ctx = run,
+	};
+	struct err e;
+
+	streams(run, config.fd);
+	if (run->args.tty &&
+	    !tty_size(STDIN_FILENO, &p.console_size[0], &p.console_size[1]))
+		(void)tty_size(STDOUT_FILENO, &p.console_size[0],
+			       &p.console_size[1]);
+	if (host_process_start(sandbox_client(run->sandbox), &config,
+			       &run->process, &e) < 0) {
+		(void)err_wrap(&e, "start the command");
+		give_up(run, TOOL_CANNOT_RUN, &e);
+	}
+}
+
+/* --- the sandbox ----------------------------------------------------------- */
+
+static void on_phase(void *ctx, enum sandbox_phase phase)
+{
+	struct run *run = ctx;
+
+	report_phase(&run->report, sandbox_phase_name(phase));
+}
+
+static void on_log(void *ctx, const struct host_log_line *line)
+{
+	static const char *const levels[LOG_LEVELS] = {
+		[LOG_LEVEL_ERR] = "error",
+		[LOG_LEVEL_WARN] = "warning",
+		[LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_DEBUG] = "debug",
+	};
+	const struct run *run = ctx;
+
+	report_log(&run->report, levels[line->level], line->msg);
+}
+
+static void on_sandbox_ended(void *ctx, const struct err *why)
+{
+	struct run *run = ctx;
+
+	host_process_free(run->process);
+	run->process = NULL;
+	tty_restore();
+	if (why && run->decided)
+		report_warning(&run->report, why->text);
+	else if (why)
+		report_error(&run->report, why);
+	decide(run, TOOL_CANNOT_RUN);
+	loop_stop(run->loop);
+}
+
+/* --- signals and time -------------------------------------------------------- */
+
+/*
+ * The first signal is the command's, if there is one that runs; the second one
+ * ends everything at once. A command that ended has its code already.
+ */
+static void interrupt(struct run *run, int number)
+{
+	const struct host_done nobody = { 0 };
+	struct err e;
+
+	run->interrupts++;
+	if (run->running && run->process && run->interrupts == 1 &&
+	    host_process_signal(run->process, number, &nobody, &e) == 0)
+		return;
+	decide(run, EXIT_SIGNAL + number);
+	sandbox_kill(run->sandbox);
+}
+
+static void on_signal(void *ctx, uint32_t events UNUSED)
+{
+	struct run *run = ctx;
+	struct signalfd_siginfo info;
+
+	while (read(run->signal_fd, &info, sizeof(info)) ==
+	       (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGWINCH)
+			resize(run);
+		else
+			interrupt(run, (int)info.ssi_signo);
+	}
+}
+
+static void on_timeout(void *ctx)
+{
+	struct run *run = ctx;
+	struct err e;
+
+	(void)err_set(&e, ETIMEDOUT, "not done after %u seconds",
+		      run->args.timeout_s);
+	if (!run->decided)
+		report_error(&run->report, &e);
+	decide(run, EXIT_TIMEOUT);
+	sandbox_kill(run->sandbox);
+}
+
+static int watch_signals(struct run *run, struct err *e)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(caught); i++)
+		(void)sigaddset(&set, caught[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_sys(e, "block signals");
+	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signal_fd < 0)
+		return err_sys(e, "signalfd");
+	return loop_watch(run->loop, run->signal_fd, EPOLLIN, on_signal, run,
+			  &run->signal_watch, e);
+}
+
+static int watch_time(struct run *run, struct err *e)
+{
+	if (run->args.timeout_s == 0)
+		return 0;
+	return loop_at(run->loop,
+		       loop_now_ms(run->loop) +
+			       (int64_t)run->args.timeout_s * 1000,
+		       on_timeout, run, &run->timer, e);
+}
+
+/* --- before anything runs ------------------------------------------------------ */
+
+static int build_line(struct run *run, struct err *e)
+{
+	const long online = sysconf(_SC_NPROCESSORS_ONLN);
+	struct runtime_options r = RUNTIME_OPTIONS_DEFAULT;
+	int n;
+
+	r.host_processors = online > 0 ? (uint32_t)online : 0;
+	r.memory_mib = run->args.memory_mib;
+	r.processor_count = run->args.processors;
+	r.forwarder = run->args.forwarder;
+	r.console = run->args.console;
+	r.rootfs = ROOTFS_INITRD;
+	n = sandbox_options_build(&run->options, &run->args.annotations, &r, e);
+	if (n == 0)
+		n = cmdline_build(&run->options, run->line, sizeof(run->line),
+				  e);
+	return n < 0 ? n : 0;
+}
+
+static void show_notes(const struct run *run)
+{
+	const struct notes *notes = &run->options.notes;
+	char text[512];
+
+	for (size_t i = 0; i < notes->n; i++) {
+		if (notes->item[i].kind != NOTE_WARNING &&
+		    notes->item[i].kind != NOTE_CLAMPED)
+			continue;
+		(void)snprintf(text, sizeof(text), "%s%s%s", notes->item[i].key,
+			       notes->item[i].key[0] ? ": " : "",
+			       notes->item[i].text);
+		report_warning(&run->report, text);
+	}
+}
+
+/* A file that the user named, or ferry's own; readable in either case. */
+static int find_file(const char *what, const char *given, const char *own,
+		     char *out, struct err *e)
+{
+	int r = 0;
+
+	if (given && strlen(given) < PATH_SIZE)
+		memcpy(out, given, strlen(given) + 1);
+	else if (given)
+		r = err_set(e, ENAMETOOLONG, "too long a path");
+	else
+		r = tool_lib_path(own, out, PATH_SIZE, e);
+	if (r == 0 && access(out, R_OK) < 0)
+		r = err_sys(e, "%s", out);
+	return r < 0 ? err_wrap(e, "%s", what) : 0;
+}
+
+static int find_files(struct run *run, struct err *e)
+{
+	int r = find_file("kernel", run->args.kernel, TOOL_LIB_VMLINUX,
+			  run->kernel, e);
+
+	/* The set-up could not unpack it: the compressed one is as good. */
+	if (r < 0 && !run->args.kernel)
+		r = find_file("kernel", NULL, TOOL_LIB_VMLINUZ, run->kernel, e);
+	if (r == 0)
+		r = find_file("image", run->args.image, TOOL_LIB_INITRAMFS,
+			      run->image, e);
+	if (r == 0 && run->args.vsock != VHOST_KERNEL)
+		r = find_file("vsock library", NULL, TOOL_LIB_VHOST,
+			      run->vhost_lib, e);
+	return r;
+}
+
+static int start(struct run *run, struct err *e)
+{
+	int r = loop_new(&run->loop, e);
+
+	if (r == 0)
+		r = watch_signals(run, e);
+	if (r == 0)
+		r = watch_time(run, e);
+	if (r < 0)
+		return r;
+	run->config = (struct sandbox_config){
+		.loop = run->loop,
+		.options = &run->options,
+		.line = run->line,
+		.qemu = run->args.qemu,
+		.kernel = run->kernel,
+		.image = run->image,
+		.vhost_lib = run->vhost_lib,
+		.accel = run->args.accel,
+		.vsock = run->args.vsock,
+		.boot_timeout_ms = (int)run->args.boot_timeout_s * 1000,
+		.console_fd = run->args.console ? STDERR_FILENO : -1,
+		.phase = on_phase,
+		.ready = on_ready,
+		.log = on_log,
+		.ended = on_sandbox_ended,
+		.ctx = run,
+	};
+	return sandbox_new(&run->config, &run->sandbox, e);
+}
+
+static void finish(struct run *run)
+{
+	host_process_free(run->process);
+	sandbox_free(run->sandbox);
+	tty_restore();
+	if (run->loop) {
+		loop_unwatch(run->loop, &run->signal_watch);
+		loop_cancel(run->loop, &run->timer);
+	}
+	fd_close(&run->signal_fd);
+	loop_free(run->loop);
+}
+
+static int run_it(struct run *run)
+{
+	struct err e;
+	int r;
+
+	if (build_line(run, &e) < 0) {
+		report_error(&run->report, &e);
+		return TOOL_USAGE;
+	}
+	show_notes(run);
+	r = find_files(run, &e);
+	if (r == 0)
+		report_phase(&run->report, "options");
+	if (r == 0)
+		r = start(run, &e);
+	if (r == 0)
+		r = loop_run(run->loop, &e);
+	if (r < 0) {
+		report_error(&run->report, &e);
+		decide(run, TOOL_CANNOT_RUN);
+	}
+	finish(run);
+	report_phase(&run->report, "done");
+	report_exit(&run->report, run->code);
+	return run->code;
+}
+
+int tool_run(int argc, char **argv)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	enum run_args_result args;
+	int code;
+
+	if (!run) {
+		(void)fputs("ferry: out of memory\n", stderr);
+		return TOOL_CANNOT_RUN;
+	}
+	report_init(&run->report);
+	run->signal_fd = -1;
+	sandbox_options_init(&run->options);
+	args = run_args_parse(argc, argv, &run->args);
+	run->report.verbose = run->args.verbose;
+	run->report.json = run->args.json;
+	if (args == RUN_ARGS_GO)
+		code = run_it(run);
+	else
+		code = args == RUN_ARGS_HELP ? TOOL_OK : TOOL_USAGE;
+	run_args_done(&run->args);
+	sandbox_options_done(&run->options);
+	free(run);
+	return code;
+}

@@ -1,0 +1,248 @@
+#include "tools/run_args.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/num.h"
+#include "config/util.h"
+#include "tools/annotations_file.h"
+#include "tools/tool.h"
+
+#define MEMORY_MIN_MIB 64
+#define MEMORY_MAX_MIB (1 << 24)
+#define PROCESSORS_MAX 255
+
+static const char help[] =
+	"usage: ferry run [OPTION...] [--] COMMAND [ARG...]\n"
+	"\n"
+	"Boots a utility VM from annotations, runs COMMAND in it and ends with\n"
+	"its exit code.\n"
+	"\n"
+	"  --annotation KEY=VALUE   an annotation of the sandbox; repeatable\n"
+	"  --annotations FILE|-     annotations as a JSON map or in a config.json\n"
+	"  --kernel FILE            kernel, vmlinux or bzImage\n"
+	"  --image FILE             initramfs, see 'ferry image'\n"
+	"  --memory MIB             memory, unless an annotation says\n"
+	"  --processors N           processors, unless an annotation says\n"
+	"  --forwarder MODE         classic, migratable or relay\n"
+	"  -t, --tty                COMMAND gets a terminal; implies -i\n"
+	"  -i, --interactive        COMMAND gets stdin even from a terminal\n"
+	"  --env KEY=VALUE          a variable for COMMAND; repeatable\n"
+	"  --workdir DIR            working directory of COMMAND\n"
+	"  --console                serial console of the UVM on stderr\n"
+	"  --accel auto|kvm|tcg     accelerator\n"
+	"  --vsock auto|kernel|user who serves the vsock device\n"
+	"  --qemu PROGRAM           another qemu-system-x86_64\n"
+	"  --timeout S              end it all after S seconds, exit code 124\n"
+	"  --boot-timeout S         wait S seconds for the UVM to call\n"
+	"  --verbose                phases with times, log of the agent\n"
+	"  --json                   events as JSON lines on stderr\n"
+	"\n"
+	"Exit code: that of COMMAND; 124 timeout, 125 ferry failed, 126 COMMAND\n"
+	"is not executable, 127 it was not found, 2 bad usage or annotations.\n";
+
+enum option_id {
+	OPT_ANNOTATION = 256,
+	OPT_ANNOTATIONS,
+	OPT_KERNEL,
+	OPT_IMAGE,
+	OPT_MEMORY,
+	OPT_PROCESSORS,
+	OPT_FORWARDER,
+	OPT_ENV,
+	OPT_WORKDIR,
+	OPT_CONSOLE,
+	OPT_ACCEL,
+	OPT_VSOCK,
+	OPT_QEMU,
+	OPT_TIMEOUT,
+	OPT_BOOT_TIMEOUT,
+	OPT_VERBOSE,
+	OPT_JSON,
+};
+
+static const struct option options[] = {
+	{ "annotation", required_argument, NULL, OPT_ANNOTATION },
+	{ "annotations", required_argument, NULL, OPT_ANNOTATIONS },
+	{ "kernel", required_argument, NULL, OPT_KERNEL },
+	{ "image", required_argument, NULL, OPT_IMAGE },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "processors", required_argument, NULL, OPT_PROCESSORS },
+	{ "forwarder", required_argument, NULL, OPT_FORWARDER },
+	{ "env", required_argument, NULL, OPT_ENV },
+	{ "workdir", required_argument, NULL, OPT_WORKDIR },
+	{ "console", no_argument, NULL, OPT_CONSOLE },
+	{ "accel", required_argument, NULL, OPT_ACCEL },
+	{ "vsock", required_argument, NULL, OPT_VSOCK },
+	{ "qemu", required_argument, NULL, OPT_QEMU },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "boot-timeout", required_argument, NULL, OPT_BOOT_TIMEOUT },
+	{ "verbose", no_argument, NULL, OPT_VERBOSE },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "tty", no_argument, NULL, 't' },
+	{ "interactive", no_argument, NULL, 'i' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int forwarder(const char *text, enum log_forwarder *ret, struct err *e)
+{
+	const enum log_forwarder f = log_forwarder_find(text);
+
+	if (f == FORWARDERS)
+		return err_set(e, EINVAL,
+			       "forwarder '%s' is not classic, migratable or "
+			       "relay",
+			       text);
+	*ret = f;
+	return 0;
+}
+
+/* The word is cut at its first '='; a variable that comes again replaces. */
+static int environment(char *word, struct msg_pairs *env, struct err *e)
+{
+	char *equals = strchr(word, '=');
+
+	if (!equals || equals == word)
+		return err_set(e, EINVAL, "'%.100s' is not KEY=VALUE", word);
+	*equals = '\0';
+	for (size_t i = 0; i < env->n; i++) {
+		if (strcmp(env->item[i].name, word) == 0) {
+			env->item[i].value = equals + 1;
+			return 0;
+		}
+	}
+	env->item[env->n++] =
+		(struct msg_pair){ .name = word, .value = equals + 1 };
+	return 0;
+}
+
+/* One option that has an argument; those of them that can be wrong. */
+static int take(struct run_args *a, int id, char *value, struct err *e)
+{
+	switch (id) {
+	case OPT_ANNOTATION:
+		return annotations_argument(value, &a->annotations, e);
+	case OPT_ANNOTATIONS:
+		return annotations_file_read(value, &a->annotations, e);
+	case OPT_MEMORY:
+		return num_i32(value, MEMORY_MIN_MIB, MEMORY_MAX_MIB,
+			       &a->memory_mib, e);
+	case OPT_PROCESSORS:
+		return num_i32(value, 1, PROCESSORS_MAX, &a->processors, e);
+	case OPT_FORWARDER:
+		return forwarder(value, &a->forwarder, e);
+	case OPT_ENV:
+		return environment(value, &a->env, e);
+	case OPT_ACCEL:
+		return accel_parse(value, &a->accel, e);
+	case OPT_VSOCK:
+		return vhost_parse(value, &a->vsock, e);
+	case OPT_TIMEOUT:
+		return num_u32(value, 1, RUN_SECONDS_MAX, &a->timeout_s, e);
+	case OPT_BOOT_TIMEOUT:
+		return num_u32(value, 1, RUN_SECONDS_MAX, &a->boot_timeout_s,
+			       e);
+	default:
+		return err_set(e, EINVAL, "option %d", id);
+	}
+}
+
+/* One option that cannot be wrong; false: not one of them. */
+static bool set(struct run_args *a, int id, const char *value)
+{
+	switch (id) {
+	case OPT_KERNEL:
+		a->kernel = value;
+		return true;
+	case OPT_IMAGE:
+		a->image = value;
+		return true;
+	case OPT_QEMU:
+		a->qemu = value;
+		return true;
+	case OPT_WORKDIR:
+		a->workdir = value;
+		return true;
+	case OPT_CONSOLE:
+		return a->console = true;
+	case OPT_VERBOSE:
+		return a->verbose = true;
+	case OPT_JSON:
+		return a->json = true;
+	case 't':
+		a->interactive = true;
+		return a->tty = true;
+	case 'i':
+		return a->interactive = true;
+	default:
+		return false;
+	}
+}
+
+static const char *option_name(int id)
+{
+	for (size_t i = 0; options[i].name; i++)
+		if (options[i].val == id)
+			return options[i].name;
+	return "?";
+}
+
+static enum run_args_result scan(int argc, char **argv, struct run_args *a)
+{
+	struct err e;
+	int id;
+
+	optind = 0; /* getopt starts anew, whoever called it before */
+	while ((id = getopt_long(argc, argv, "+tih", options, NULL)) != -1) {
+		if (id == 'h') {
+			(void)fputs(help, stdout);
+			return RUN_ARGS_HELP;
+		}
+		if (id == '?') {
+			(void)fputs("Try 'ferry run --help'.\n", stderr);
+			return RUN_ARGS_WRONG;
+		}
+		if (!set(a, id, optarg) && take(a, id, optarg, &e) < 0) {
+			(void)tool_usage("run", "--%s: %s", option_name(id),
+					 e.text);
+			return RUN_ARGS_WRONG;
+		}
+	}
+	while (optind < argc)
+		a->command.item[a->command.n++] = argv[optind++];
+	if (a->command.n > 0)
+		return RUN_ARGS_GO;
+	(void)tool_usage("run", "no command");
+	return RUN_ARGS_WRONG;
+}
+
+enum run_args_result run_args_parse(int argc, char **argv, struct run_args *ret)
+{
+	*ret = (struct run_args){
+		.workdir = "",
+		.forwarder = FORWARDERS,
+		/* There are fewer of either than words. */
+		.env.item = calloc((size_t)argc, sizeof(struct msg_pair)),
+		.command.item = calloc((size_t)argc, sizeof(const char *)),
+	};
+	annotation_map_init(&ret->annotations);
+	if (!ret->env.item || !ret->command.item) {
+		(void)fputs("ferry: out of memory\n", stderr);
+		return RUN_ARGS_WRONG;
+	}
+	return scan(argc, argv, ret);
+}
+
+void run_args_done(struct run_args *a)
+{
+	annotation_map_done(&a->annotations);
+	free(a->env.item);
+	free(a->command.item);
+	a->env.item = NULL;
+	a->command.item = NULL;
+}

@@ -1,0 +1,437 @@
+/*
+ * Theory of operation. Everything that can end the sandbox comes together in
+ * two places: fail() notes the first reason and stops the VM, on_vm_ended()
+ * tells the owner. Between them QEMU is given budgets to go, so that ended()
+ * always comes. With the kernel's vsock a guest CID can be taken by somebody
+ * else between our choice and QEMU's start; then all is torn down and begun
+ * again with another CID, from a timer, outside of the callbacks of what is
+ * torn down.
+ */
+#include "tools/sandbox.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "bridge/host/calls.h"
+#include "bridge/host/entropy.h"
+#include "bridge/host/local.h"
+#include "bridge/host/relay.h"
+#include "bridge/io/fd.h"
+#include "config/util.h"
+#include "tools/qemu/listener.h"
+#include "tools/qemu/rundir.h"
+
+#define QEMU_PROGRAM "qemu-system-x86_64"
+/* In its own folder every VM may have the same address. */
+#define USER_CID 3u
+/* Another CID after this many that were taken would be taken too. */
+#define CID_RETRIES 5
+#define PATH_SIZE (RUNDIR_MAX + 16)
+
+/* The guest syncs and powers off in a tenth of a second. */
+static const struct vm_budget polite = {
+	.guest_ms = 10000,
+	.quit_ms = 2000,
+	.kill_ms = 5000,
+};
+static const struct vm_budget harsh = {
+	.guest_ms = 0,
+	.quit_ms = 1000,
+	.kill_ms = 5000,
+};
+
+struct sandbox {
+	const struct sandbox_config *c;
+	struct rundir dir;
+	enum accel accel;
+	enum vhost_backend vsock;
+	struct transport transport;
+	char base[PATH_SIZE];
+	char qmp[PATH_SIZE];
+	char console[PATH_SIZE];
+	int console_listen;
+	struct loop_id console_watch;
+	struct host_relay *console_relay;
+	struct host_entropy *entropy;
+	struct host_logport *log;
+	struct host_client *client;
+	struct host_observer observer;
+	struct vm *vm;
+	int retries;
+	struct loop_id retry;
+	bool seen[SANDBOX_PHASES];
+	bool was_ready;
+	bool asked; /* sandbox_shutdown() */
+	bool ending;
+	bool failed;
+	struct err why;
+};
+
+static void phase(struct sandbox *s, enum sandbox_phase p)
+{
+	if (s->seen[p])
+		return;
+	s->seen[p] = true;
+	if (s->c->phase)
+		s->c->phase(s->c->ctx, p);
+}
+
+/* The first reason counts; later ones follow from it. */
+static void fail(struct sandbox *s, const struct err *why)
+{
+	if (!s->failed)
+		s->why = *why;
+	s->failed = true;
+	s->ending = true;
+	vm_stop(s->vm, &harsh);
+}
+
+/* --- callbacks of the bridge ------------------------------------------- */
+
+static void on_bridge_ready(void *ctx, const struct host_guest *guest UNUSED)
+{
+	struct sandbox *s = ctx;
+
+	if (s->was_ready || s->ending)
+		return;
+	s->was_ready = true;
+	phase(s, SANDBOX_READY);
+	s->c->ready(s->c->ctx);
+}
+
+static void on_bridge_failed(void *ctx, const struct err *why)
+{
+	struct sandbox *s = ctx;
+	struct err e = *why;
+
+	if (s->ending)
+		return;
+	(void)err_wrap(&e, "%s",
+		       s->was_ready ? "the UVM's agent does not come back"
+				    : "the UVM's agent did not call");
+	fail(s, &e);
+}
+
+static void on_seeded(void *ctx)
+{
+	phase(ctx, SANDBOX_SEEDED);
+}
+
+static void on_log(void *ctx, const struct host_log_line *line)
+{
+	struct sandbox *s = ctx;
+
+	if (s->c->log)
+		s->c->log(s->c->ctx, line);
+}
+
+/* --- callbacks of the VM ------------------------------------------------ */
+
+static void on_vm_event(void *ctx, const char *name,
+			const struct qmp_data *data UNUSED)
+{
+	if (strcmp(name, "SHUTDOWN") == 0)
+		phase(ctx, SANDBOX_OFF);
+}
+
+static int begin(struct sandbox *s, struct err *e);
+static void tear_down(struct sandbox *s);
+
+static void on_retry(void *ctx)
+{
+	struct sandbox *s = ctx;
+	struct err e;
+
+	tear_down(s);
+	if (s->ending)
+		s->c->ended(s->c->ctx, s->failed ? &s->why : NULL);
+	else if (begin(s, &e) < 0)
+		s->c->ended(s->c->ctx, &e);
+}
+
+static bool try_again(struct sandbox *s)
+{
+	struct err e;
+
+	if (s->vsock != VHOST_KERNEL || s->retries >= CID_RETRIES ||
+	    s->ending || vm_end(s->vm) != VM_END_QEMU ||
+	    !vhost_cid_taken(vm_stderr(s->vm)))
+		return false;
+	s->retries++;
+	return loop_at(s->c->loop, loop_now_ms(s->c->loop), on_retry, s,
+		       &s->retry, &e) == 0;
+}
+
+static void on_vm_ended(void *ctx)
+{
+	struct sandbox *s = ctx;
+	struct err e = { 0 };
+
+	if (try_again(s))
+		return;
+	phase(s, SANDBOX_GONE);
+	if (!s->failed && vm_end_err(s->vm, &e) == 0 && !s->asked)
+		(void)err_set(&e, EIO, "the UVM powered off by itself");
+	if (!s->failed && e.code) {
+		s->failed = true;
+		s->why = e;
+	}
+	s->ending = true;
+	s->c->ended(s->c->ctx, s->failed ? &s->why : NULL);
+}
+
+/* --- the console --------------------------------------------------------- */
+
+static void on_console_done(void *ctx, enum host_relay_end how UNUSED,
+			    const struct err *e UNUSED)
+{
+	struct sandbox *s = ctx;
+
+	host_relay_free(s->console_relay);
+	s->console_relay = NULL;
+}
+
+static void on_console(void *ctx, uint32_t events UNUSED)
+{
+	struct sandbox *s = ctx;
+	struct local from;
+	struct local to;
+	struct err e;
+	int fd = -1;
+
+	if (listener_accept(s->console_listen, &fd, &e) < 0)
+		return;
+	loop_unwatch(s->c->loop, &s->console_watch);
+	fd_close(&s->console_listen);
+	from = local_socket(fd);
+	if (local_open(s->c->console_fd, true, &to, &e) < 0) {
+		local_close(&from);
+		return;
+	}
+	if (host_relay_new(s->c->loop, &from, &to, on_console_done, s,
+			   &s->console_relay, &e) < 0) {
+		local_close(&from);
+		local_close(&to);
+	}
+}
+
+static int console_listen(struct sandbox *s, struct err *e)
+{
+	int r;
+
+	if (!s->c->options->console || s->c->console_fd < 0)
+		return 0;
+	r = listener_open(s->console, &s->console_listen, e);
+	if (r < 0)
+		return r;
+	return loop_watch(s->c->loop, s->console_listen, EPOLLIN, on_console, s,
+			  &s->console_watch, e);
+}
+
+/* --- beginning ------------------------------------------------------------ */
+
+static int choose_address(struct sandbox *s, struct err *e)
+{
+	s->transport.kind = TRANSPORT_UNIX;
+	s->transport.cid = USER_CID;
+	if (s->vsock == VHOST_KERNEL) {
+		s->transport.kind = TRANSPORT_VSOCK;
+		return vhost_cid_find(&s->transport.cid, e);
+	}
+	(void)snprintf(s->base, sizeof(s->base), "%s/v", s->dir.path);
+	(void)snprintf(s->transport.base, sizeof(s->transport.base), "%s",
+		       s->base);
+	return 0;
+}
+
+/* Everything that the guest will dial is there before it can. */
+static int listen_all(struct sandbox *s, struct err *e)
+{
+	const struct host_client_config config = {
+		.loop = s->c->loop,
+		.transport = s->transport,
+		.connect_timeout_ms = s->c->boot_timeout_ms
+					      ? s->c->boot_timeout_ms
+					      : SANDBOX_BOOT_MS,
+		.reconnect_timeout_ms = SANDBOX_RECONNECT_MS,
+	};
+	int r = host_entropy_new(s->c->loop, &s->transport, on_seeded, s,
+				 &s->entropy, e);
+
+	if (r == 0 && s->c->options->forwarder != FORWARDER_MIGRATABLE)
+		r = host_logport_new(s->c->loop, &s->transport, on_log, NULL, s,
+				     &s->log, e);
+	if (r == 0)
+		r = console_listen(s, e);
+	if (r == 0)
+		r = host_client_new(&config, &s->client, e);
+	if (r < 0)
+		return r;
+	s->observer = (struct host_observer){
+		.ready = on_bridge_ready,
+		.failed = on_bridge_failed,
+		.ctx = s,
+	};
+	host_client_observe(s->client, &s->observer);
+	return 0;
+}
+
+static int start_vm(struct sandbox *s, struct err *e)
+{
+	const bool user = s->vsock == VHOST_USER;
+	const struct vm_options o = {
+		.qemu = {
+			.binary = s->c->qemu ? s->c->qemu : QEMU_PROGRAM,
+			.accel = s->accel,
+			.memory_mib = s->c->options->memory_mib,
+			.processors = s->c->options->processor_count,
+			.kernel = s->c->kernel,
+			.initrd = s->c->image,
+			.append = s->c->line,
+			.qmp = s->qmp,
+			.console = s->console_listen >= 0 ? s->console : NULL,
+			.cid = s->transport.cid,
+		},
+		.preload = user ? s->c->vhost_lib : NULL,
+		.vsock_base = user ? s->base : NULL,
+	};
+	const struct vm_handler h = {
+		.event = on_vm_event,
+		.ended = on_vm_ended,
+		.ctx = s,
+	};
+	const int r = vm_start(&s->vm, s->c->loop, &o, &h, e);
+
+	if (r == 0)
+		phase(s, SANDBOX_STARTED);
+	return r < 0 ? err_wrap(e, "start QEMU") : 0;
+}
+
+static int begin(struct sandbox *s, struct err *e)
+{
+	int r = rundir_new(rundir_base(), &s->dir, e);
+
+	if (r == 0)
+		r = choose_address(s, e);
+	if (r < 0)
+		return r;
+	(void)snprintf(s->qmp, sizeof(s->qmp), "%s/qmp", s->dir.path);
+	(void)snprintf(s->console, sizeof(s->console), "%s/console",
+		       s->dir.path);
+	r = listen_all(s, e);
+	if (r == 0)
+		r = start_vm(s, e);
+	return r;
+}
+
+static void tear_down(struct sandbox *s)
+{
+	vm_free(s->vm);
+	s->vm = NULL;
+	loop_unwatch(s->c->loop, &s->console_watch);
+	fd_close(&s->console_listen);
+	host_relay_free(s->console_relay);
+	s->console_relay = NULL;
+	host_client_unobserve(&s->observer);
+	host_client_free(s->client);
+	s->client = NULL;
+	host_logport_free(s->log);
+	s->log = NULL;
+	host_entropy_free(s->entropy);
+	s->entropy = NULL;
+	rundir_done(&s->dir);
+}
+
+int sandbox_new(const struct sandbox_config *c, struct sandbox **ret,
+		struct err *e)
+{
+	struct sandbox *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_set(e, ENOMEM, "sandbox");
+	s->c = c;
+	s->dir.lock = -1;
+	s->console_listen = -1;
+	r = accel_choose(c->accel, &s->accel, e);
+	if (r == 0)
+		r = vhost_choose(c->vsock, &s->vsock, e);
+	if (r == 0)
+		r = begin(s, e);
+	if (r < 0) {
+		sandbox_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void sandbox_shutdown(struct sandbox *s)
+{
+	struct err e;
+
+	if (s->ending)
+		return;
+	s->asked = true;
+	s->ending = true;
+	if (host_shutdown(s->client, NULL, false, &(struct host_done){ 0 },
+			  NULL, &e) < 0)
+		vm_stop(s->vm, &harsh); /* nobody there to be asked */
+	else
+		vm_stop(s->vm, &polite);
+}
+
+void sandbox_kill(struct sandbox *s)
+{
+	s->asked = true;
+	s->ending = true;
+	vm_stop(s->vm, &harsh);
+}
+
+void sandbox_free(struct sandbox *s)
+{
+	if (!s)
+		return;
+	loop_cancel(s->c->loop, &s->retry);
+	tear_down(s);
+	free(s);
+}
+
+struct host_client *sandbox_client(const struct sandbox *s)
+{
+	return s->ending ? NULL : s->client;
+}
+
+struct vm *sandbox_vm(const struct sandbox *s)
+{
+	return s->vm;
+}
+
+enum accel sandbox_accel(const struct sandbox *s)
+{
+	return s->accel;
+}
+
+enum vhost_backend sandbox_vsock(const struct sandbox *s)
+{
+	return s->vsock;
+}
+
+const char *sandbox_phase_name(enum sandbox_phase p)
+{
+	static const char *const names[] = {
+		[SANDBOX_STARTED] = "qemu-started",
+		[SANDBOX_SEEDED] = "init",
+		[SANDBOX_READY] = "negotiated",
+		[SANDBOX_OFF] = "powered-off",
+		[SANDBOX_GONE] = "qemu-gone",
+	};
+
+	static_assert(ARRAY_LEN(names) == SANDBOX_PHASES,
+		      "a phase has no name");
+	return names[p];
+}
