@@ -87,12 +87,9 @@ fuzz_bin := $(fuzz_src:tests/fuzz/%.c=build/asan/tests/fuzz/%)
 cli_tests := $(wildcard tests/cli/*.sh)
 e2e_tests := $(wildcard tests/e2e/*.sh)
 
-all_c := $(wildcard */*.c */*/*.c)
-all_h := $(wildcard */*.h */*/*.h)
-all_sh := $(wildcard */*.sh */*/*.sh) .ci/run
-all_c := $(filter-out build/%,$(all_c))
-all_h := $(filter-out build/%,$(all_h))
-all_sh := $(filter-out build/%,$(all_sh))
+all_c := $(filter-out build/%,$(wildcard */*.c */*/*.c))
+all_h := $(filter-out build/%,$(wildcard */*.h */*/*.h))
+all_sh := $(filter-out build/%,$(wildcard */*.sh */*/*.sh)) .ci/run
 
 have = $(if $(wildcard $(1)),$(2))
 programs := $(call have,tools/main.c,build/ferry) \
@@ -101,9 +98,15 @@ programs := $(call have,tools/main.c,build/ferry) \
 	$(call have,init/vsockexec.c,build/guest/bin/vsockexec) \
 	$(call have,bridge/guest/main.c,build/guest/bin/gcs)
 
+# What ferry needs at run time, beside it; see tools/home.h.
+guest_bin := init vsockexec gcs
+lib := build/lib/ferry
+lib_files := $(lib)/vmlinuz $(lib)/vmlinux $(lib)/modules \
+	$(call have,bridge/guest/main.c,$(lib)/initramfs.img)
+
 .PHONY: all image check check-plain check-asan e2e test soak lint bench \
 	install clean
-all: $(programs) $(golden_bin)
+all: $(programs) $(golden_bin) $(lib_files)
 
 # --- guest programs ----------------------------------------------------------
 
@@ -213,6 +216,37 @@ build/lib/ferry/vhost-vsock.so: $(vsock_src:%.c=build/host/%.o) build/host/libfe
 		-Wl,--version-script=tools/vsock/preload.map $(LDFLAGS) -o $@ \
 		$(filter %.o %.a,$^) -lpthread
 
+# --- kernel and image --------------------------------------------------------
+
+$(lib)/vmlinuz: build/deps/stamp/kernel
+	@mkdir -p $(@D)
+	@cp --reflink=auto build/deps/kernel/vmlinuz $@
+
+# A kernel that cannot be unpacked boots as it is, only later.
+$(lib)/vmlinux: $(lib)/vmlinuz initramfs/vmlinux.c | build/ferry
+	$(call say,IMAGE)
+	$(Q)build/ferry image vmlinux $< -o $@ || cp $< $@
+
+# Links are as old as what they point to: no stamp may come before them.
+$(lib)/modules: | build/deps/stamp/kernel
+	@mkdir -p $(@D)
+	@ln -sfn ../../deps/kernel/modules $@
+
+$(guest_bin:%=$(lib)/guest/%): $(lib)/guest/%: build/guest/bin/%
+	@mkdir -p $(@D)
+	@ln -sf ../../../guest/bin/$* $@
+
+$(lib)/guest/busybox: | build/deps/stamp/busybox
+	@mkdir -p $(@D)
+	@ln -sf ../../../deps/busybox $@
+
+image: $(lib)/initramfs.img
+$(lib)/initramfs.img: build/ferry $(guest_bin:%=$(lib)/guest/%) \
+		build/deps/stamp/kernel build/deps/stamp/busybox \
+		| $(lib)/modules $(lib)/guest/busybox
+	$(call say,IMAGE)
+	$(Q)build/ferry image build -o $@
+
 # --- tests -------------------------------------------------------------------
 
 build/asan/%.o: %.c Makefile
@@ -267,45 +301,68 @@ check-asan: check-plain $(asan_bin) $(golden_asan_bin) $(fuzz_bin)
 e2e: all image
 	tests/run.sh e2e $(sort $(e2e_tests))
 
+# Both, whatever the first one says.
 test:
-	$(MAKE) check
-	$(MAKE) e2e
+	@r=0; $(MAKE) check || r=1; $(MAKE) e2e || r=1; exit $$r
 
 # --- checks ------------------------------------------------------------------
+# One stamp for each file and checker. gcc's run also notes what the file
+# includes, so that a header's change lints again what uses it, no more. Each
+# is silent when content.
 
-lint_c := $(filter-out build/%,$(all_c))
+lint_c := $(all_c)
 lint_stamps := $(lint_c:%=build/lint/%.gcc) $(lint_c:%=build/lint/%.clang) \
-	$(lint_c:%=build/lint/%.tidy)
+	$(lint_c:%=build/lint/%.tidy) build/lint/format build/lint/cppcheck \
+	build/lint/shell
 LINT_FLAGS = $(filter-out -MMD -MP,$(FLAGS)) -O2 -Werror
 
-build/lint/%.gcc: % Makefile $(all_h)
+build/lint/%.gcc: % Makefile
 	@mkdir -p $(@D)
-	@$(CC) $(LINT_FLAGS) -fanalyzer -c -o /dev/null $<
+	@$(CC) $(LINT_FLAGS) -MMD -MP -MF $@.d -MT $@ -fanalyzer -c -o /dev/null $<
 	@touch $@
-build/lint/%.clang: % Makefile $(all_h)
-	@mkdir -p $(@D)
+build/lint/%.clang: % build/lint/%.gcc
 	@$(CLANG) $(LINT_FLAGS) -fsyntax-only $<
 	@touch $@
-build/lint/%.tidy: % Makefile .clang-tidy $(all_h)
+build/lint/%.tidy: % build/lint/%.gcc .clang-tidy
+	@clang-tidy --quiet --warnings-as-errors='*' $< -- $(LINT_FLAGS) \
+		>$@.out 2>&1 || { cat $@.out; exit 1; }
+	@touch $@
+build/lint/format: $(lint_c) $(all_h) .clang-format
 	@mkdir -p $(@D)
-	@clang-tidy --quiet --warnings-as-errors='*' $< -- $(LINT_FLAGS) 2>&1 \
-		| grep -v -e 'warnings generated' -e '^Suppressed' -e '^Use -header' || true; \
-		exit $${PIPESTATUS[0]}
+	@clang-format --dry-run --Werror $(lint_c) $(all_h)
+	@touch $@
+build/lint/cppcheck: $(lint_c) $(all_h) Makefile
+	@mkdir -p $@.dir
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -I. \
+		--enable=warning,performance,portability --suppress=missingInclude \
+		--cppcheck-build-dir=$@.dir -j $$(nproc) -D_GNU_SOURCE $(lint_c)
+	@touch $@
+build/lint/shell: $(all_sh)
+	@mkdir -p $(@D)
+	@shellcheck $^
 	@touch $@
 
 lint: $(lint_stamps)
-	@clang-format --dry-run --Werror $(lint_c) $(all_h)
-	@cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -I. \
-		--enable=warning,performance,portability --suppress=missingInclude \
-		-D_GNU_SOURCE $(lint_c)
-	@shellcheck $(all_sh)
 	@tests/lint/includes.sh
 	@tests/lint/hazards.sh
 
 # --- installation ------------------------------------------------------------
+# ferry looks for ../lib/ferry from its own folder: libdir goes with bindir.
+
+libferry = $(DESTDIR)$(libdir)/ferry
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(libferry)/guest $(DESTDIR)$(mandir)/man1
+	install build/ferry $(DESTDIR)$(bindir)/
+	install -m 644 $(lib)/vmlinuz $(lib)/vmlinux $(lib)/initramfs.img $(libferry)/
+	install -m 644 $(wildcard $(lib)/*.so) $(libferry)/
+	install $(wildcard $(lib)/guest/*) $(libferry)/guest/
+	rm -rf $(libferry)/modules
+	cp -rL --no-preserve=ownership $(lib)/modules $(libferry)/modules
+	install -m 644 $(wildcard docs/*.1) $(DESTDIR)$(mandir)/man1/
 
 clean:
 	rm -rf build/guest build/host build/asan build/tests build/lint \
 		build/lib build/uapi build/ferry
 
--include $(shell find build/guest build/host build/asan -name '*.d' 2>/dev/null)
+-include $(shell find build/guest build/host build/asan build/lint -name '*.d' 2>/dev/null)

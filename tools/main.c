@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/util.h"
+#include "tools/image.h"
 #include "tools/tool.h"
 
 static int tool_version(int argc UNUSED, char **argv UNUSED)
@@ -17,6 +18,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } tools[] = {
+	{ "image", tool_image, "build, list and check initramfs images" },
 	{ "version", tool_version, "print the version" },
 };
 

@@ -58,7 +58,7 @@ static void take_fds(struct msghdr *h, int fds[CONTROL_FDS_MAX])
 int control_recv(int fd, struct control_msg *m, int fds[CONTROL_FDS_MAX],
 		 struct err *e)
 {
-	struct control_msg got;
+	struct control_msg got = { 0 };
 	struct iovec iov = { .iov_base = &got, .iov_len = sizeof(got) };
 	union ancillary a;
 	struct msghdr h = {
