@@ -55,6 +55,12 @@ struct sandbox_device {
 	const char *type;
 };
 
+/*
+ * Does the boot directory @root hold a file @name? A NULL @name asks for the
+ * directory itself; an empty @root is the built-in directory.
+ */
+typedef bool boot_file_fn(void *ctx, const char *root, const char *name);
+
 /**
  * struct runtime_options - what the caller knows besides the annotations
  * @platform:	"linux/amd64" or "linux/arm64", any case; NULL: linux/amd64
@@ -72,9 +78,9 @@ struct sandbox_device {
  *		catalogue is an error and not a warning
  * @kernel_direct: TRI_UNSET: annotation or platform decide
  * @rootfs:	base name, NULL: annotation or files decide
- * @boot_files:	names of the files in the boot directory; NULL: not known,
- *		then nothing is checked for existence
- * @n_boot_files: entries of @boot_files
+ * @boot_file:	tells whether a boot file exists; NULL: not known, then
+ *		nothing is checked for existence
+ * @boot_ctx:	passed to @boot_file
  * @devices:	assigned devices
  * @n_devices:	entries of @devices
  */
@@ -93,8 +99,8 @@ struct runtime_options {
 	bool unknown_is_error;
 	enum tristate kernel_direct;
 	const char *rootfs;
-	const char *const *boot_files;
-	size_t n_boot_files;
+	boot_file_fn *boot_file;
+	void *boot_ctx;
 	const struct sandbox_device *devices;
 	size_t n_devices;
 };
@@ -119,10 +125,11 @@ struct sandbox_options {
 	enum log_forwarder forwarder;
 	bool migratable;
 
-	uint32_t processor_count; /* -smp and nr_cpus= */
-	uint64_t memory_mib;	  /* aligned to 2 MiB */
-	bool overcommit;	  /* memory is not physically backed */
-	const char *architecture; /* "amd64" or "arm64" */
+	uint32_t processor_count;   /* -smp and nr_cpus= */
+	uint64_t memory_mib;	    /* aligned to 2 MiB */
+	bool overcommit;	    /* memory is not physically backed */
+	const char *architecture;   /* "amd64" or "arm64" */
+	bool hardware_confidential; /* the line is inside the measured image */
 
 	bool kernel_direct;    /* false: UEFI */
 	const char *kernel;    /* file name in the boot directory, "" none */
