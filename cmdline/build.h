@@ -16,7 +16,7 @@
 #define CMDLINE_SIZE (CMDLINE_MAX + 1)
 
 /* Room for any line that compat mode may build, past the kernel's limit. */
-#define CMDLINE_COMPAT_SIZE (64u * 1024)
+#define CMDLINE_COMPAT_SIZE ((size_t)64 * 1024)
 
 /**
  * cmdline_build() - render the kernel command line of one utility VM

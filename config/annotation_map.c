@@ -75,7 +75,7 @@ static int copy(struct annotation_map *m, const char *s, const char **ret,
 {
 	*ret = arena_strn(&m->arena, s, strlen(s));
 	if (!*ret)
-		return err_set(e, E2BIG, "more than %u bytes of annotations",
+		return err_set(e, E2BIG, "more than %zu bytes of annotations",
 			       ANNOTATIONS_BYTES_MAX);
 	return 0;
 }

@@ -9,7 +9,7 @@
 
 /* Bounds of what a user or a peer may hand in. */
 #define ANNOTATIONS_MAX 4096u
-#define ANNOTATIONS_BYTES_MAX (16u * 1024 * 1024)
+#define ANNOTATIONS_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define ANNOTATION_KEY_MAX 1024u
 
 /* One pair; both strings belong to the map. */

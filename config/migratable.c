@@ -94,9 +94,9 @@ static int check_row(const struct sandbox_options *o,
 				key = a->item[i].key;
 		if (!key)
 			return 0;
-	} else if (row->member == ANNOTATION_NO_MEMBER || !is_set(o, row)) {
-		return 0;
-	} else if (strcmp(key, MAPPED_KEY) == 0 && any_node(&o->numa_mapped)) {
+	} else if (row->member == ANNOTATION_NO_MEMBER || !is_set(o, row) ||
+		   (strcmp(key, MAPPED_KEY) == 0 &&
+		    any_node(&o->numa_mapped))) {
 		return 0;
 	}
 	return err_class(e, ERR_MIGRATION_INCOMPATIBLE,

@@ -54,7 +54,7 @@ static void *member(struct sandbox_options *o, const struct annotation_row *row)
 void sandbox_options_init(struct sandbox_options *o)
 {
 	memset(o, 0, sizeof(*o));
-	arena_init(&o->arena, 4 * (size_t)ANNOTATIONS_BYTES_MAX);
+	arena_init(&o->arena, 4 * ANNOTATIONS_BYTES_MAX);
 
 	o->architecture = "amd64";
 	o->processor_count = 2;

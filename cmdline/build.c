@@ -1,0 +1,415 @@
+/*
+ * Theory of operation. The words are written in the order of the table of
+ * cmdline.md 6.1, one blank between them. Compat mode only writes. Strict mode
+ * checks each raw text, notes every word as it should arrive (struct intent),
+ * and lets roundtrip_check() compare at the end.
+ */
+#include "cmdline/build.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "config/text.h"
+#include "cmdline/rawtext.h"
+#include "cmdline/roundtrip.h"
+#include "cmdline/words.h"
+
+_Static_assert(CMDLINE_MAX == RAWTEXT_MAX, "a raw text is part of a line");
+
+#define BOOT_OPTIONS_KEY "io.microsoft.virtualmachine.lcow.kernelbootoptions"
+#define AGENT_ARGS_KEY                                                         \
+	"io.microsoft.virtualmachine.lcow.extra-exec-command-args"
+
+/* The vsock port of the log; re-armed on a destination, others are not. */
+#define LOG_PORT "109"
+
+/**
+ * struct line - one line in the making
+ * @o:		options
+ * @out:	the line
+ * @in:		strict mode: what is meant; NULL: compat
+ * @agent:	the agent command alone, for the console form
+ * @behind:	the separator has been written
+ */
+struct line {
+	const struct sandbox_options *o;
+	struct text out;
+	struct intent *in;
+	struct text agent;
+	bool behind;
+};
+
+static bool strict(const struct line *l)
+{
+	return l->in != NULL;
+}
+
+static bool qemu(const struct line *l)
+{
+	return l->o->profile == PROFILE_QEMU;
+}
+
+static bool from_vhd(const struct line *l)
+{
+	return strcmp(l->o->rootfs, ROOTFS_VHD) == 0;
+}
+
+/* Writes @raw, which should arrive as @meant. */
+static void put(struct line *l, const char *raw, const char *meant)
+{
+	if (l->out.len)
+		text_addc(&l->out, ' ');
+	text_add(&l->out, raw);
+	if (!l->in)
+		return;
+	if (l->behind)
+		intent_arg(l->in, meant);
+	else
+		intent_kernel(l->in, meant);
+}
+
+static void word(struct line *l, const char *w)
+{
+	put(l, w, w);
+}
+
+/* "name" + "value" as one word. */
+static void word2(struct line *l, const char *name, const char *value)
+{
+	char buf[CMDLINE_SIZE];
+	struct text t;
+
+	text_fixed(&t, buf, sizeof(buf));
+	text_add(&t, name);
+	text_add(&t, value);
+	word(l, text_str(&t));
+	l->out.full |= t.full;
+}
+
+/* The reference's quoting of a table; the kernel undoes none of it. */
+static void quote(struct text *t, const char *table)
+{
+	static const char letters[] = "abtnvfr"; /* 0x07 to 0x0d */
+
+	for (const char *p = table; *p != '\0'; p++) {
+		const unsigned char c = (unsigned char)*p;
+
+		if (c == '"' || c == '\\')
+			text_addf(t, "\\%c", c);
+		else if (c >= 0x07 && c <= 0x0d)
+			text_addf(t, "\\%c", letters[c - 0x07]);
+		else if (c < 0x20 || c == 0x7f)
+			text_addf(t, "\\x%02x", c);
+		else
+			text_addc(t, *p);
+	}
+}
+
+static int put_table(struct line *l, struct err *e)
+{
+	const char *table = l->o->dmverity_args;
+	struct text raw, meant;
+	int r = 0;
+
+	if (*table == '\0')
+		return err_class(e, ERR_DMVERITY_ARGS_MISSING,
+				 "dm-verity is on and there is no table");
+	if (strict(l))
+		r = rawtext_table(table, e);
+	for (const char *p = table; *p != '\0' && r == 0; p++)
+		if ((unsigned char)*p >= 0x80)
+			r = err_class(e, ERR_TEXT_QUOTE,
+				      "the dm-verity table is not ASCII");
+	if (r < 0)
+		return r;
+
+	text_heap(&raw, CMDLINE_COMPAT_SIZE);
+	text_heap(&meant, CMDLINE_COMPAT_SIZE);
+	text_add(&raw, "dm-mod.create=\"");
+	quote(&raw, table);
+	text_addc(&raw, '"');
+	text_addf(&meant, "dm-mod.create=%s", table);
+	put(l, text_str(&raw), text_str(&meant));
+	l->out.full |= raw.full || meant.full;
+	text_done(&raw);
+	text_done(&meant);
+	return 0;
+}
+
+static int put_root(struct line *l, struct err *e)
+{
+	int r;
+
+	if (strcmp(l->o->rootfs, ROOTFS_INITRD) == 0 && !l->o->kernel_direct &&
+	    !qemu(l))
+		word(l, "initrd=/" ROOTFS_INITRD);
+	if (!from_vhd(l))
+		return 0;
+
+	if (l->o->dmverity) {
+		word(l, "root=/dev/dm-0");
+		r = put_table(l, e);
+		if (r < 0)
+			return r;
+	} else {
+		word2(l, "root=", qemu(l) ? l->o->root_device : "/dev/sda");
+		word(l, "ro");
+		word(l, "rootwait");
+	}
+	word(l, "init=/init");
+	return 0;
+}
+
+static void put_console(struct line *l)
+{
+	if (qemu(l) && l->o->console) {
+		word2(l, "console=", l->o->console_device);
+	} else if (l->o->console) {
+		word(l, "8250_core.nr_uarts=1");
+		word(l, "8250_core.skip_txen_test=1");
+		word(l, "console=ttyS0,115200");
+	} else {
+		word(l, qemu(l) ? "8250.nr_uarts=0" : "8250_core.nr_uarts=0");
+		word(l, "panic=-1");
+		word(l, "quiet");
+	}
+}
+
+static int put_boot_option(void *ctx, const struct raw_word *w, struct err *e)
+{
+	struct line *l = ctx;
+	int r = words_check(w->name, w->value, l->o->console, e);
+
+	if (r == 0)
+		put(l, w->raw, w->joined);
+	return r;
+}
+
+static int put_boot_options(struct line *l, struct err *e)
+{
+	const char *text = l->o->kernel_boot_options;
+
+	if (strict(l))
+		return rawtext_words(BOOT_OPTIONS_KEY, text, put_boot_option, l,
+				     e);
+	if (*text != '\0')
+		word(l, text);
+	return 0;
+}
+
+static void put_devices(struct line *l)
+{
+	char count[16];
+	struct text t;
+
+	/* On a PCI machine pci=off would remove every virtio device. */
+	if (!l->o->vpci && !(qemu(l) && l->o->pci_bus))
+		word(l, "pci=off");
+	text_fixed(&t, count, sizeof(count));
+	text_addf(&t, "%u", l->o->processor_count);
+	word2(l, "nr_cpus=", count);
+	word(l, "brd.rd_nr=0");
+	word(l, "pmtmr=0");
+}
+
+static int put_kernel_words(struct line *l, struct err *e)
+{
+	int r = put_root(l, e);
+
+	if (r < 0)
+		return r;
+	if (!qemu(l))
+		word(l, "initcall_blacklist=virtio_vsock_init");
+	put_console(l);
+	r = put_boot_options(l, e);
+	if (r == 0)
+		put_devices(l);
+	return r;
+}
+
+/* One argument of the agent command: on the line, or into the console form. */
+static int put_agent_raw(struct line *l, const char *raw, const char *meant,
+			 struct err *e)
+{
+	if (!l->o->console) {
+		put(l, raw, meant);
+		return 0;
+	}
+	if (strict(l) && !rawtext_shell_safe(raw))
+		return err_class(e, ERR_TEXT_INVALID,
+				 "the console form cannot hold the word "
+				 "'%.64s': a shell would read it",
+				 raw);
+	if (l->agent.len)
+		text_addc(&l->agent, ' ');
+	text_add(&l->agent, raw);
+	return 0;
+}
+
+static int put_agent(struct line *l, const char *w, struct err *e)
+{
+	return put_agent_raw(l, w, w, e);
+}
+
+/* Looks like an option of vsockexec that brings its own port? */
+static bool is_port_option(const char *w)
+{
+	return w[0] == '-' && w[1] != '\0' && strchr("ioe", w[1]) &&
+	       w[2 + strspn(w + 2, "0123456789")] == '\0' &&
+	       strcmp(w + 2, LOG_PORT) != 0;
+}
+
+static int put_agent_word(void *ctx, const struct raw_word *w, struct err *e)
+{
+	struct line *l = ctx;
+
+	if (l->o->migratable && is_port_option(w->joined))
+		return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
+				 "a migratable sandbox cannot have the word "
+				 "'%.32s' in " AGENT_ARGS_KEY
+				 ": no other port is opened again",
+				 w->joined);
+	return put_agent_raw(l, w->raw, w->joined, e);
+}
+
+static int put_agent_args(struct line *l, struct err *e)
+{
+	const char *text = l->o->agent_args;
+
+	if (strict(l))
+		return rawtext_words(AGENT_ARGS_KEY, text, put_agent_word, l,
+				     e);
+	return *text == '\0' ? 0 : put_agent(l, text, e);
+}
+
+static int put_dump_location(struct line *l, struct err *e)
+{
+	int r = 0;
+
+	if (*l->o->dump_location == '\0')
+		return 0;
+	if (strict(l))
+		r = rawtext_dump_location(l->o->dump_location, e);
+	if (r == 0)
+		r = put_agent(l, "-core-dump-location", e);
+	return r < 0 ? r : put_agent(l, l->o->dump_location, e);
+}
+
+/* Words of the agent command that are the same for every value. */
+static int put_agent_start(struct line *l, struct err *e)
+{
+	static const char *const start[] = { "/bin/gcs", "-v4", "-log-format",
+					     "json", "-loglevel" };
+	int r = 0;
+
+	if (l->o->forwarder != FORWARDER_MIGRATABLE)
+		r = put_agent(l, "/bin/vsockexec", e);
+	if (r == 0 && l->o->forwarder == FORWARDER_RELAY)
+		r = put_agent(l, "-r", e);
+	if (r == 0 && l->o->forwarder != FORWARDER_MIGRATABLE)
+		r = put_agent(l, "-e", e);
+	if (r == 0 && l->o->forwarder != FORWARDER_MIGRATABLE)
+		r = put_agent(l, LOG_PORT, e);
+	for (size_t i = 0; i < sizeof(start) / sizeof(start[0]) && r == 0; i++)
+		r = put_agent(l, start[i], e);
+	return r;
+}
+
+static int put_agent_command(struct line *l, struct err *e)
+{
+	const struct sandbox_options *o = l->o;
+	const char *level = *o->log_level == '\0' ? "info" : o->log_level;
+	int r = put_agent_start(l, e);
+
+	if (r == 0 && strict(l))
+		r = rawtext_log_level(level, e);
+	if (r == 0)
+		r = put_agent(l, level, e);
+	if (r == 0 && o->no_time_sync)
+		r = put_agent(l, "-disable-time-sync", e);
+	if (r == 0 && o->scrub_logs != TRI_UNSET)
+		r = put_agent(l,
+			      o->scrub_logs == TRI_TRUE ? "-scrub-logs=true"
+							: "-scrub-logs=false",
+			      e);
+	if (r == 0)
+		r = put_dump_location(l, e);
+	return r < 0 ? r : put_agent_args(l, e);
+}
+
+/* The reference forgets the blank behind -c, and its shell does not start. */
+static void put_shell(struct line *l)
+{
+	struct text raw, meant;
+
+	text_heap(&raw, CMDLINE_COMPAT_SIZE);
+	text_heap(&meant, CMDLINE_COMPAT_SIZE);
+	text_addf(&meant, "%s& exec sh", text_str(&l->agent));
+	word(l, "sh");
+	if (strict(l)) {
+		word(l, "-c");
+		text_addf(&raw, "\"%s\"", text_str(&meant));
+	} else {
+		text_addf(&raw, "-c\"%s\"", text_str(&meant));
+	}
+	put(l, text_str(&raw), text_str(&meant));
+	l->out.full |= raw.full || meant.full || l->agent.full;
+	text_done(&raw);
+	text_done(&meant);
+}
+
+static int put_init_words(struct line *l, struct err *e)
+{
+	int r;
+
+	text_addn(&l->out, " --", 3);
+	l->behind = true;
+	word(l, "-e");
+	word(l, "1");
+	if (l->o->writable_overlay && from_vhd(l))
+		word(l, "-w");
+	r = put_agent_command(l, e);
+	if (r == 0 && l->o->console)
+		put_shell(l);
+	return r;
+}
+
+static int finish(struct line *l, struct err *e)
+{
+	if (strict(l) && (l->out.full || l->in->full))
+		return err_class(e, ERR_CMDLINE_TOO_LONG,
+				 "the line has more bytes than the %u that a "
+				 "kernel takes",
+				 CMDLINE_MAX);
+	if (l->out.full)
+		return err_set(e, ENOBUFS, "the line does not fit in %zu bytes",
+			       l->out.size);
+	return strict(l) ? roundtrip_check(text_str(&l->out), l->in, e) : 0;
+}
+
+int cmdline_build(const struct sandbox_options *o, char *out, size_t size,
+		  struct err *e)
+{
+	struct intent intent;
+	struct line l = { .o = o };
+	int r;
+
+	text_fixed(&l.out, out, size);
+	if (o->hardware_confidential)
+		return 0;
+	if (o->strictness == STRICT) {
+		intent_init(&intent);
+		l.in = &intent;
+	}
+
+	text_heap(&l.agent, CMDLINE_COMPAT_SIZE);
+	r = put_kernel_words(&l, e);
+	if (r == 0)
+		r = put_init_words(&l, e);
+	if (r == 0)
+		r = finish(&l, e);
+	text_done(&l.agent);
+	if (r < 0)
+		out[0] = '\0';
+	return r < 0 ? r : (int)l.out.len;
+}
