@@ -10,43 +10,7 @@
 
 #include "bridge/io/fd.h"
 #include "init/clock.h"
-
-/* Waits for @events until @end_ms; return: 0, -ETIMEDOUT or -errno. */
-static int wait_for(int fd, short events, int64_t end_ms, struct err *e)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	int r;
-
-	do {
-		const int64_t left = end_ms - clock_ms();
-
-		r = poll(&p, 1, left > 0 ? (int)left : 0);
-	} while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return err_sys(e, "poll");
-	if (r == 0)
-		return err_set(e, ETIMEDOUT, "the host says nothing");
-	return 0;
-}
-
-static int dial(const struct transport *t, uint32_t port, int64_t end_ms,
-		int *ret_fd, struct err *e)
-{
-	cleanup_fd fd = -1;
-	int r = transport_dial(t, port, &fd, e);
-
-	if (r < 0)
-		return r;
-	r = wait_for(fd, POLLOUT, end_ms, e);
-	if (r < 0)
-		return r;
-	r = transport_dial_result(fd);
-	if (r < 0)
-		return err_set(e, -r, "connect to host port %u: %s", port,
-			       strerror(-r));
-	*ret_fd = fd_take(&fd);
-	return 0;
-}
+#include "init/dial.h"
 
 int entropy_read(const struct transport *t, uint32_t port,
 		 unsigned char buf[ENTROPY_MAX], int deadline_ms,
@@ -60,7 +24,7 @@ int entropy_read(const struct transport *t, uint32_t port,
 	*ret_len = 0;
 	r = dial(t, port, end_ms, &fd, e);
 	while (r == 0 && *ret_len < ENTROPY_MAX) {
-		r = wait_for(fd, POLLIN, end_ms, e);
+		r = dial_wait_for(fd, POLLIN, end_ms, e);
 		if (r < 0)
 			break;
 		n = read(fd, buf + *ret_len, ENTROPY_MAX - *ret_len);
