@@ -243,6 +243,7 @@ int manifest_parse(struct manifest *m, const char *file, const char *text,
 		   size_t len, struct err *e)
 {
 	unsigned int number = 0;
+	int r;
 
 	*m = (struct manifest){ 0 };
 	/* Lines are copied once, their rest once or twice more. */
@@ -256,10 +257,12 @@ int manifest_parse(struct manifest *m, const char *file, const char *text,
 		const size_t step = n + (end != NULL);
 		struct err why = { 0 };
 
-		if (line_take(m, ++number, text, n, &why) < 0) {
+		r = line_take(m, ++number, text, n, &why);
+		if (r < 0) {
+			(void)err_wrap(&why, "%s line %u", file, number);
 			if (e)
 				*e = why;
-			return err_wrap(e, "%s line %u", file, number);
+			return r;
 		}
 		text += step;
 		len -= step;

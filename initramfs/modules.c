@@ -208,9 +208,11 @@ static int each_line(struct modules *m, struct span text, const char *file,
 			int r = take(m, line, &why);
 
 			if (r < 0) {
+				(void)err_wrap(&why, "%s line %u", file,
+					       number);
 				if (e)
 					*e = why;
-				return err_wrap(e, "%s line %u", file, number);
+				return r;
 			}
 		}
 		text.p += step;
