@@ -1,0 +1,115 @@
+/*
+ * bridge/guest/agent.h - the agent: what it owns, and its loop
+ *
+ * One thread, one epoll. The agent owns everything; the parts do not know each
+ * other, only the agent. Objects that outlive a connection (requests,
+ * processes, streams, answers) refer to none. A turn of the loop ends with
+ * writing what can be written, releasing what was closed, and replacing a
+ * connection that was lost.
+ */
+#ifndef FERRY_BRIDGE_GUEST_AGENT_H
+#define FERRY_BRIDGE_GUEST_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "bridge/guest/conn.h"
+#include "bridge/guest/flags.h"
+#include "bridge/guest/link.h"
+#include "bridge/guest/list.h"
+#include "bridge/guest/pid1.h"
+#include "bridge/guest/process.h"
+#include "bridge/guest/request.h"
+#include "bridge/guest/stream.h"
+#include "bridge/io/loop.h"
+#include "config/arena.h"
+#include "config/err.h"
+#include "config/text.h"
+
+/* Memory that one decoded message may take. */
+#define AGENT_MESSAGE_MAX ((size_t)48 << 20)
+/* Bytes of answers that are held while no host is there. */
+#define AGENT_HELD_MAX ((size_t)8 << 20)
+/* Descriptors: 8,192 processes with pipes, sockets and a pidfd each. */
+#define AGENT_FILES_MAX 131072u
+/* Time for the last answer to leave before the UVM ends. */
+#define AGENT_LAST_ANSWER_MS 1000
+#define AGENT_LAST_GRACE_MS 100
+/* PID 1 ends us long before, if it does what it was asked for. */
+#define AGENT_POWEROFF_MS 10000
+
+enum agent_end {
+	AGENT_RUNS,
+	AGENT_ANSWERS, /* a shutdown was asked for; the answer is leaving */
+	AGENT_GRACE,   /* it has left the queue */
+	AGENT_ENDS,    /* PID 1 was asked to power off */
+};
+
+/**
+ * struct agent - all of it
+ * @epoch:	number of the last connection that a new host object opened;
+ *		whatever came on an earlier one is answered no more
+ * @held:	answers that found no negotiated connection, oldest first
+ * @body:	the answer being encoded
+ * @arena:	the message being handled
+ * @nofile:	descriptor limit that the processes get
+ */
+struct agent {
+	struct flags flags;
+	struct loop *loop;
+	struct link link;
+	struct conn conn;
+	struct requests requests;
+	struct processes processes;
+	struct streams streams;
+	struct pid1 pid1;
+
+	uint32_t epoch;
+	struct list held;
+	size_t held_bytes;
+	struct text body;
+	struct arena arena;
+	struct rlimit nofile;
+
+	bool stopped;
+	enum agent_end end;
+	bool power_ours; /* the machine is a UVM and we may switch it off */
+	struct loop_id end_timer;
+	int signal_fd;
+	struct loop_id signal_watch;
+	uint64_t frames;
+	uint64_t answers;
+	uint64_t dropped;
+};
+
+/**
+ * agent_new() - everything but the connection
+ * @f:		copied; its strings are borrowed
+ *
+ * Return: 0 or -errno
+ */
+int agent_new(const struct flags *f, struct agent **ret, struct err *e);
+
+/** agent_free() - NULL is fine */
+void agent_free(struct agent *a);
+
+/**
+ * agent_run() - serve the host until the UVM ends
+ *
+ * With -use-inouterr the end of standard input ends it too.
+ * Return: 0 or -errno
+ */
+int agent_run(struct agent *a, struct err *e);
+
+/**
+ * agent_negotiated() - a version was agreed on: what was held is released or,
+ * for a new host object, dropped
+ */
+void agent_negotiated(struct agent *a);
+
+/** agent_shutdown() - answer what is queued, then end the UVM */
+void agent_shutdown(struct agent *a);
+
+#endif

@@ -1,0 +1,275 @@
+#include "bridge/guest/pid1.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "bridge/io/fd.h"
+#include "bridge/io/log.h"
+#include "config/num.h"
+
+/* An agent that does not know its number numbers its tickets from here. */
+#define TICKET_SHIFT 32
+
+void pid1_init(struct pid1 *p)
+{
+	*p = (struct pid1){ .fd = -1 };
+}
+
+static void pid1_lose(struct pid1 *p, const char *why)
+{
+	if (p->fd < 0)
+		return;
+	log_warn("PID 1 is not used any more: %s", why);
+	loop_unwatch(p->loop, &p->watch);
+	fd_close(&p->fd);
+}
+
+void pid1_done(struct pid1 *p)
+{
+	if (p->fd >= 0)
+		loop_unwatch(p->loop, &p->watch);
+	fd_close(&p->fd);
+	if (p->ring) {
+		union {
+			const struct control_ring *ring;
+			void *start;
+		} at = { .ring = p->ring };
+
+		(void)munmap(at.start, p->ring_bytes);
+		p->ring = NULL;
+	}
+}
+
+static bool wait_for(int fd, short events, int ms)
+{
+	struct pollfd f = { .fd = fd, .events = events };
+
+	return poll(&f, 1, ms) == 1 && (f.revents & events) != 0;
+}
+
+static void pid1_send(struct pid1 *p, const struct control_msg *m)
+{
+	struct err e = { 0 };
+	int r;
+
+	if (p->fd < 0)
+		return;
+	r = control_send(p->fd, m, NULL, 0, &e);
+	if (r == -EAGAIN && wait_for(p->fd, POLLOUT, PID1_SEND_MS))
+		r = control_send(p->fd, m, NULL, 0, &e);
+	if (r < 0)
+		pid1_lose(p, e.text);
+}
+
+static void close_all(int fds[CONTROL_FDS_MAX])
+{
+	for (unsigned int i = 0; i < CONTROL_FDS_MAX; i++)
+		fd_close(&fds[i]);
+}
+
+/* An exit of a process that an earlier agent had started. */
+static void on_exit_of_orphan(struct pid1 *p, const struct control_msg *m)
+{
+	const struct control_msg ack = {
+		.op = CONTROL_OP_EXIT_ACK,
+		.ticket = m->ticket,
+		.pid = m->pid,
+	};
+
+	log_info("process pid=%d of an earlier agent has ended", m->pid);
+	pid1_send(p, &ack);
+}
+
+static void on_readable(void *ctx, uint32_t events)
+{
+	struct pid1 *p = ctx;
+	struct control_msg m;
+	int fds[CONTROL_FDS_MAX];
+	struct err e = { 0 };
+	int r = 1;
+
+	(void)events;
+	while (r > 0 && p->fd >= 0) {
+		r = control_recv(p->fd, &m, fds, &e);
+		if (r <= 0)
+			break;
+		close_all(fds); /* the agent has its own pidfd */
+		if (m.op == CONTROL_OP_EXIT) {
+			on_exit_of_orphan(p, &m);
+		} else if (m.result < 0) {
+			p->refused++;
+			log_warn("PID 1 refused op=%u: %s", m.op,
+				 strerror(-m.result));
+		}
+	}
+	if (r == 0)
+		pid1_lose(p, "it hung up");
+	else if (r < 0 && r != -EAGAIN)
+		pid1_lose(p, e.text);
+}
+
+/* Return: true when descriptor CONTROL_FD is what the environment promises */
+static bool is_control_socket(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+static void map_ring(struct pid1 *p, int fd)
+{
+	const struct control_ring *ring;
+	struct stat st;
+	void *at;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < CONTROL_RING_DATA)
+		return;
+	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return;
+	ring = at;
+	if (ring->magic != CONTROL_RING_MAGIC || ring->size == 0 ||
+	    ring->size > (uint64_t)st.st_size - CONTROL_RING_DATA) {
+		(void)munmap(at, (size_t)st.st_size);
+		return;
+	}
+	p->ring = ring;
+	p->ring_bytes = (uint64_t)st.st_size;
+}
+
+static int hello(struct pid1 *p, struct err *e)
+{
+	struct control_msg m = { .op = CONTROL_OP_HELLO,
+				 .arg = CONTROL_VERSION };
+	int fds[CONTROL_FDS_MAX];
+	int r = control_send(p->fd, &m, NULL, 0, e);
+
+	if (r < 0)
+		return r;
+	/* PID 1 may tell of exits first; they are told again. */
+	do {
+		if (!wait_for(p->fd, POLLIN, PID1_HELLO_MS))
+			return err_set(e, ETIMEDOUT, "PID 1 does not answer");
+		r = control_recv(p->fd, &m, fds, e);
+		if (r <= 0)
+			return r < 0 ? r : err_set(e, EPIPE, "PID 1 hung up");
+		if (m.op == CONTROL_OP_HELLO)
+			map_ring(p, fds[0]);
+		close_all(fds);
+	} while (m.op != CONTROL_OP_HELLO);
+	if (m.result < 0)
+		return err_set(e, -m.result, "PID 1 refused the hello: %s",
+			       strerror(-m.result));
+	p->incarnation = m.arg;
+	p->poisoned = (m.flags & CONTROL_FLAG_POISONED) != 0;
+	return 0;
+}
+
+int pid1_attach(struct pid1 *p, struct loop *l, struct err *e)
+{
+	const char *name = getenv(CONTROL_ENV);
+	uint32_t number = 0;
+	int r;
+
+	if (!name)
+		return 0;
+	r = num_u32(name, 3, INT32_MAX, &number, e);
+	if (r == 0 && !is_control_socket((int)number))
+		r = err_set(e, ENOTSOCK, "%s=%u is no control socket",
+			    CONTROL_ENV, number);
+	(void)unsetenv(CONTROL_ENV); /* what we start is not the agent */
+	if (r < 0)
+		return r;
+	p->loop = l;
+	p->fd = (int)number;
+	r = fd_cloexec(p->fd, true);
+	if (r == 0)
+		r = hello(p, e);
+	if (r == 0)
+		r = loop_watch(l, p->fd, EPOLLIN, on_readable, p, &p->watch, e);
+	if (r < 0)
+		fd_close(&p->fd);
+	return r;
+}
+
+void pid1_stable(struct pid1 *p)
+{
+	const struct control_msg m = { .op = CONTROL_OP_STABLE };
+
+	if (p->stable)
+		return;
+	p->stable = true;
+	pid1_send(p, &m);
+}
+
+uint64_t pid1_ticket(struct pid1 *p)
+{
+	struct control_msg m = { .op = CONTROL_OP_TICKET_OPEN };
+
+	if (p->fd < 0)
+		return 0;
+	m.ticket = p->incarnation << TICKET_SHIFT | ++p->tickets;
+	pid1_send(p, &m);
+	return m.ticket;
+}
+
+static void send_ticket(struct pid1 *p, enum control_op op, uint64_t ticket,
+			pid_t pid)
+{
+	const struct control_msg m = {
+		.op = op, .ticket = ticket, .pid = pid, .object = ticket
+	};
+
+	if (ticket != 0)
+		pid1_send(p, &m);
+}
+
+void pid1_ticket_close(struct pid1 *p, uint64_t ticket)
+{
+	send_ticket(p, CONTROL_OP_TICKET_CLOSE, ticket, 0);
+}
+
+void pid1_register(struct pid1 *p, uint64_t ticket, pid_t pid)
+{
+	send_ticket(p, CONTROL_OP_REGISTER, ticket, pid);
+}
+
+void pid1_reaped(struct pid1 *p, uint64_t ticket)
+{
+	send_ticket(p, CONTROL_OP_REAPED, ticket, 0);
+}
+
+bool pid1_poweroff(struct pid1 *p)
+{
+	const struct control_msg m = { .op = CONTROL_OP_POWEROFF,
+				       .arg = CONTROL_END_ORDERLY };
+
+	pid1_send(p, &m);
+	return p->fd >= 0;
+}
+
+void pid1_log_tail(const struct pid1 *p, size_t max, struct text *out)
+{
+	const char *data = (const char *)p->ring + CONTROL_RING_DATA;
+	uint64_t head, n;
+
+	if (!p->ring)
+		return;
+	head = __atomic_load_n(&p->ring->head, __ATOMIC_ACQUIRE);
+	/* Its writer may overtake the oldest half; the tail is not there. */
+	n = head < p->ring->size / 2 ? head : p->ring->size / 2;
+	if (n > max)
+		n = max;
+	for (uint64_t at = head - n; at < head; at++)
+		text_addc(out, data[at % p->ring->size]);
+}

@@ -1,0 +1,96 @@
+/*
+ * bridge/guest/pid1.h - the agent's side of bridge/io/control.h
+ *
+ * Everything is sent without waiting for the answer, but for the first packet:
+ * packets stay in order, and PID 1 serves all that an agent has sent before it
+ * starts the next one, so a ticket that was sent before a fork counts. Answers
+ * are read when they come; a refusal is logged. Without PID 1 (a foreign init,
+ * or one that does not read) every call here does nothing, and the agent makes
+ * itself the reaper of its orphans.
+ *
+ * Descriptors of processes are not deposited: an agent that starts has no use
+ * for them before it can take processes over with their streams. What it gets
+ * from PID 1 about processes of an earlier agent is acknowledged.
+ */
+#ifndef FERRY_BRIDGE_GUEST_PID1_H
+#define FERRY_BRIDGE_GUEST_PID1_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bridge/io/control.h"
+#include "bridge/io/loop.h"
+#include "config/err.h"
+#include "config/text.h"
+
+/* Longest wait for PID 1 to say hello. */
+#define PID1_HELLO_MS 2000
+/* Longest wait for room in the socket; then PID 1 is given up. */
+#define PID1_SEND_MS 500
+
+/**
+ * struct pid1 - the connection to PID 1
+ * @fd:		-1: there is none
+ * @incarnation: which agent of this UVM we are, from 1; 0: not told
+ * @poisoned:	the last two did not get as far as pid1_stable()
+ * @refused:	answers that were errors
+ */
+struct pid1 {
+	int fd;
+	uint64_t incarnation;
+	bool poisoned;
+	uint64_t refused;
+
+	struct loop *loop;
+	struct loop_id watch;
+	uint32_t tickets;
+	bool stable;
+	const struct control_ring *ring;
+	uint64_t ring_bytes; /* of the mapping */
+};
+
+/** pid1_init() - no PID 1 yet; pid1_done() is fine */
+void pid1_init(struct pid1 *p);
+
+/**
+ * pid1_attach() - say hello if the environment names the control socket
+ *
+ * Return: 0 (also when there is none), or -errno: there is one, and it does
+ *         not speak the protocol; the agent works without it
+ */
+int pid1_attach(struct pid1 *p, struct loop *l, struct err *e);
+
+/** pid1_done() - hang up */
+void pid1_done(struct pid1 *p);
+
+/** pid1_stable() - this agent works: a connection was negotiated */
+void pid1_stable(struct pid1 *p);
+
+/**
+ * pid1_ticket() - open a ticket, to be called right before a spawn
+ *
+ * Return: its number, 0: there is no PID 1
+ */
+uint64_t pid1_ticket(struct pid1 *p);
+
+/** pid1_ticket_close() - nothing was spawned; 0 is fine, here and below */
+void pid1_ticket_close(struct pid1 *p, uint64_t ticket);
+
+/** pid1_register() - what was spawned */
+void pid1_register(struct pid1 *p, uint64_t ticket, pid_t pid);
+
+/** pid1_reaped() - the agent has its exit code */
+void pid1_reaped(struct pid1 *p, uint64_t ticket);
+
+/**
+ * pid1_poweroff() - ask for the end of the UVM
+ *
+ * Return: true when PID 1 was asked
+ */
+bool pid1_poweroff(struct pid1 *p);
+
+/** pid1_log_tail() - append the last @max bytes of PID 1's log ring */
+void pid1_log_tail(const struct pid1 *p, size_t max, struct text *out);
+
+#endif

@@ -1,0 +1,261 @@
+#include "bridge/guest/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bridge/io/fd.h"
+#include "bridge/io/log.h"
+#include "config/util.h"
+
+static const char *const state_names[] = {
+	[PROCESS_LIVE] = "live",
+	[PROCESS_DRAINING] = "draining",
+	[PROCESS_OVER] = "over",
+};
+
+const char *process_state_name(enum process_state state)
+{
+	return (unsigned int)state < ARRAY_LEN(state_names) ? state_names[state]
+							    : "?";
+}
+
+uint32_t process_exit_code(int status)
+{
+	if (WIFEXITED(status))
+		return (uint32_t)WEXITSTATUS(status);
+	if (WIFSIGNALED(status))
+		return 128U + (uint32_t)WTERMSIG(status);
+	return UINT32_MAX;
+}
+
+void processes_init(struct processes *all, struct loop *l,
+		    process_over_fn *over, process_reaped_fn *reaped, void *ctx)
+{
+	*all = (struct processes){
+		.loop = l, .on_over = over, .on_reaped = reaped, .ctx = ctx
+	};
+	list_init(&all->live);
+	list_init(&all->untold);
+	list_init(&all->told);
+	for (size_t i = 0; i < PROCESS_BUCKETS; i++)
+		list_init(&all->bucket[i]);
+}
+
+static struct list *bucket_of(struct processes *all, uint32_t pid)
+{
+	return &all->bucket[pid % PROCESS_BUCKETS];
+}
+
+bool process_room(const struct processes *all)
+{
+	return all->n_live < PROCESSES_MAX;
+}
+
+struct process *process_find(struct processes *all, uint32_t pid)
+{
+	const struct list *head = bucket_of(all, pid);
+
+	for (struct list *l = head->next; l != head; l = l->next) {
+		struct process *p = LIST_ITEM(l, struct process, bucket);
+
+		if ((uint32_t)p->pid == pid)
+			return p;
+	}
+	return NULL;
+}
+
+/* The count of the list that the process is in. */
+static size_t *count_of(struct process *p)
+{
+	struct processes *all = p->owner;
+
+	if (p->state != PROCESS_OVER)
+		return &all->n_live;
+	return p->told_on != 0 ? &all->n_told : &all->n_untold;
+}
+
+static void let_streams_go(struct process *p)
+{
+	for (int i = 0; i < MSG_STDIO; i++) {
+		struct stream *s = p->stream[i];
+
+		p->stream[i] = NULL;
+		if (s)
+			stream_forget(s);
+	}
+}
+
+static void process_free(struct process *p)
+{
+	(*count_of(p))--;
+	let_streams_go(p);
+	loop_unwatch(p->owner->loop, &p->watch);
+	loop_cancel(p->owner->loop, &p->timer);
+	fd_close(&p->pidfd);
+	fd_close(&p->terminal);
+	list_remove(&p->node);
+	list_remove(&p->bucket);
+	/* Requests that wait keep no way back to it. */
+	while (list_pop(&p->waiters) != NULL)
+		;
+	free(p);
+}
+
+static void free_all(struct list *head)
+{
+	while (!list_empty(head))
+		process_free(LIST_ITEM(head->next, struct process, node));
+}
+
+void processes_done(struct processes *all)
+{
+	free_all(&all->live);
+	free_all(&all->untold);
+	free_all(&all->told);
+}
+
+static void on_pidfd(void *ctx, uint32_t events)
+{
+	(void)events; /* readable: it has ended */
+	process_reap(ctx);
+}
+
+int process_adopt(struct processes *all, pid_t pid, int pidfd,
+		  struct process **ret, struct err *e)
+{
+	struct process *old = process_find(all, (uint32_t)pid);
+	struct process *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p) {
+		fd_close(&pidfd);
+		return err_set(e, ENOMEM, "no memory for a process");
+	}
+	if (old)
+		process_free(old); /* reaped, or the pid were not free */
+	p->owner = all;
+	p->pid = pid;
+	p->pidfd = pidfd;
+	p->terminal = -1;
+	list_init(&p->waiters);
+	list_init(&p->node);
+	list_init(&p->bucket);
+	list_push(&all->live, &p->node);
+	list_push(bucket_of(all, (uint32_t)pid), &p->bucket);
+	all->n_live++;
+	r = loop_watch(all->loop, pidfd, EPOLLIN, on_pidfd, p, &p->watch, e);
+	if (r < 0) {
+		process_free(p);
+		return r;
+	}
+	all->started++;
+	*ret = p;
+	return 0;
+}
+
+/* Keeps the number of remembered exits below its limits. */
+static void forget_oldest(struct processes *all)
+{
+	if (all->n_untold > PROCESS_EXITS_MAX) {
+		log_warn("an exit that nobody asked for is forgotten");
+		process_free(LIST_ITEM(all->untold.next, struct process, node));
+	}
+	if (all->n_told > PROCESS_TOLD_MAX)
+		process_free(LIST_ITEM(all->told.next, struct process, node));
+}
+
+static void process_over(struct process *p)
+{
+	struct processes *all = p->owner;
+
+	loop_cancel(all->loop, &p->timer);
+	let_streams_go(p);
+	fd_close(&p->terminal);
+	all->n_live--;
+	list_remove(&p->node);
+	p->state = PROCESS_OVER;
+	all->n_untold++;
+	list_push(&all->untold, &p->node);
+	all->on_over(all->ctx, p);
+	forget_oldest(all);
+}
+
+void process_check(struct process *p)
+{
+	if (p->state != PROCESS_DRAINING)
+		return;
+	for (int i = 0; i < MSG_STDIO; i++) {
+		if (p->stream[i] && !stream_drained(p->stream[i]))
+			return;
+	}
+	process_over(p);
+}
+
+static void on_drain_limit(void *ctx)
+{
+	process_over(ctx);
+}
+
+void process_told(struct process *p, uint32_t conn)
+{
+	struct processes *all = p->owner;
+
+	(*count_of(p))--;
+	p->told_on = conn;
+	(*count_of(p))++;
+	list_remove(&p->node);
+	list_push(&all->told, &p->node);
+}
+
+/* The exit code is known: what is left is what it wrote. */
+static void process_exited(struct process *p)
+{
+	struct loop *l = p->owner->loop;
+
+	p->state = PROCESS_DRAINING;
+	loop_unwatch(l, &p->watch);
+	fd_close(&p->pidfd);
+	for (int i = 0; i < MSG_STDIO; i++) {
+		if (p->stream[i])
+			stream_process_exited(p->stream[i]);
+	}
+	/* Without a timer it would only wait longer for its outputs. */
+	(void)loop_at(l, loop_now_ms(l) + PROCESS_DRAIN_MS, on_drain_limit, p,
+		      &p->timer, NULL);
+	process_check(p);
+}
+
+void process_reap(struct process *p)
+{
+	int status = 0;
+	pid_t r;
+
+	if (p->state != PROCESS_LIVE)
+		return;
+	do {
+		r = waitpid(p->pid, &status, WNOHANG);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return;
+	/* Not our child any more: somebody else took its exit code. */
+	p->exit_code = r < 0 ? UINT32_MAX : process_exit_code(status);
+	p->owner->on_reaped(p->owner->ctx, p);
+	process_exited(p);
+}
+
+int process_signal(const struct process *p, int signal, struct err *e)
+{
+	if (p->state != PROCESS_LIVE)
+		return err_set(e, ESRCH, "process %d has ended", (int)p->pid);
+	if (signal < 1 || signal > SIGRTMAX)
+		return err_set(e, EINVAL, "%d is not a signal", signal);
+	if (syscall(SYS_pidfd_send_signal, p->pidfd, signal, NULL, 0) < 0)
+		return err_sys(e, "signal %d to process %d", signal,
+			       (int)p->pid);
+	return 0;
+}

@@ -1,0 +1,83 @@
+/*
+ * bridge/guest/request.h - requests that are in progress
+ *
+ * Most requests are answered before the next one is looked at. One that has to
+ * wait (for a process, for a dial) is an object here, outside of any
+ * connection: it knows its id and the number of the connection that it came
+ * on, and survives that connection.
+ */
+#ifndef FERRY_BRIDGE_GUEST_REQUEST_H
+#define FERRY_BRIDGE_GUEST_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/guest/answer.h"
+#include "bridge/guest/list.h"
+#include "bridge/io/loop.h"
+
+/* Most requests in progress; one more is refused with an error. */
+#define REQUESTS_MAX 16384u
+#define REQUEST_BUCKETS 1024u
+
+struct request;
+
+/* What to let go of when a request is dropped unanswered; may be NULL. */
+typedef void request_drop_fn(struct request *r);
+
+/**
+ * struct request - one of them
+ * @node:	in struct requests
+ * @bucket:	in the index by id
+ * @to:		whom to answer
+ * @waiting:	in the list of whatever it waits for
+ * @timer:	its deadline, if it has one
+ * @loop:	of @timer
+ * @ctx:	its owner's
+ * @on_drop:	called before it is dropped
+ */
+struct request {
+	struct list node;
+	struct list bucket;
+	struct answer_to to;
+	struct list waiting;
+	struct loop_id timer;
+	struct loop *loop;
+	void *ctx;
+	request_drop_fn *on_drop;
+};
+
+struct requests {
+	struct loop *loop;
+	struct list all; /* oldest first */
+	struct list bucket[REQUEST_BUCKETS];
+	size_t n;
+};
+
+/** requests_init() - none */
+void requests_init(struct requests *all, struct loop *l);
+
+/** requests_done() - drop all */
+void requests_done(struct requests *all);
+
+/**
+ * request_new() - keep a request
+ * @to:		copied
+ *
+ * Return: the request, or NULL (REQUESTS_MAX reached, no memory)
+ */
+struct request *request_new(struct requests *all, const struct answer_to *to);
+
+/** request_free() - it was answered: forget it */
+void request_free(struct requests *all, struct request *r);
+
+/**
+ * requests_drop_id() - the host uses @id itself: older holders of it, which
+ * came on a connection before @conn, will not be answered
+ */
+void requests_drop_id(struct requests *all, uint64_t id, uint32_t conn);
+
+/** requests_drop_before() - the same for all of earlier connections */
+void requests_drop_before(struct requests *all, uint32_t conn);
+
+#endif

@@ -1,0 +1,563 @@
+/*
+ * Who waits for whom. A step of a stream takes from its source and gives to
+ * its sink. When the source is empty only the source is watched for input,
+ * when the sink is full only the sink for room; the other side is then watched
+ * for nothing but its end. A pipe whose writers are gone reports a hang-up
+ * whatever is asked of it, so a source that is not wanted is not watched.
+ */
+#include "bridge/guest/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bridge/io/fd.h"
+#include "config/util.h"
+
+/* Attempts in a row that move nothing though both sides are ready. */
+#define STALLS_MAX 4
+
+enum step {
+	STEP_MOVED,
+	STEP_NEED_SOURCE, /* empty */
+	STEP_NEED_SINK,	  /* full */
+	STEP_END,	  /* the source has ended */
+	STEP_SINK_BROKE,
+	STEP_AGAIN, /* another way has to be tried */
+};
+
+static void stream_run(struct stream *s);
+static void on_sock(void *ctx, uint32_t events);
+static void on_end(void *ctx, uint32_t events);
+static void on_timer(void *ctx);
+
+static const char *const state_names[] = {
+	[STREAM_OPEN] = "open",	    [STREAM_JUDGE] = "judge",
+	[STREAM_LOST] = "lost",	    [STREAM_DISCARD] = "discard",
+	[STREAM_LINGER] = "linger", [STREAM_CLOSED] = "closed",
+};
+
+const char *stream_state_name(enum stream_state state)
+{
+	return (unsigned int)state < ARRAY_LEN(state_names) ? state_names[state]
+							    : "?";
+}
+
+static struct loop *loop_of(const struct stream *s)
+{
+	return s->owner->loop;
+}
+
+static void changed(struct stream *s)
+{
+	if (s->on_change)
+		s->on_change(s->ctx);
+}
+
+static void set_timer(struct stream *s, int ms)
+{
+	/* Without a timer the stream only stays as it is for longer. */
+	(void)loop_at(loop_of(s), loop_now_ms(loop_of(s)) + ms, on_timer, s,
+		      &s->timer, NULL);
+}
+
+/* Watches @fd for @events, or not at all. */
+static int want(struct stream *s, struct loop_id *watch, int fd, bool on,
+		uint32_t events, loop_io_fn *fn, struct err *e)
+{
+	if (!on || fd < 0) {
+		loop_unwatch(loop_of(s), watch);
+		return 0;
+	}
+	if (watch->generation != 0) {
+		loop_rewatch(loop_of(s), *watch, events);
+		return 0;
+	}
+	return loop_watch(loop_of(s), fd, events, fn, s, watch, e);
+}
+
+static int want_source(struct stream *s, struct err *e)
+{
+	int r;
+
+	if (s->kind == STREAM_OUT) {
+		r = want(s, &s->end_watch, s->end, true, EPOLLIN, on_end, e);
+		return r < 0 ? r
+			     : want(s, &s->sock_watch, s->sock, true, 0,
+				    on_sock, e);
+	}
+	r = want(s, &s->sock_watch, s->sock, true, EPOLLIN, on_sock, e);
+	return r < 0 ? r : want(s, &s->end_watch, s->end, true, 0, on_end, e);
+}
+
+static int want_sink(struct stream *s, struct err *e)
+{
+	int r;
+
+	if (s->kind == STREAM_OUT) {
+		(void)want(s, &s->end_watch, s->end, false, 0, on_end, e);
+		r = want(s, &s->sock_watch, s->sock, true, EPOLLOUT, on_sock,
+			 e);
+	} else {
+		(void)want(s, &s->sock_watch, s->sock, false, 0, on_sock, e);
+		r = want(s, &s->end_watch, s->end, true, EPOLLOUT, on_end, e);
+	}
+	return r;
+}
+
+static void let_go_of_end(struct stream *s)
+{
+	loop_unwatch(loop_of(s), &s->end_watch);
+	fd_close(&s->end);
+}
+
+static void let_go_of_sock(struct stream *s)
+{
+	loop_unwatch(loop_of(s), &s->sock_watch);
+	if (s->sock >= 0)
+		(void)shutdown(s->sock, SHUT_RDWR); /* the peer may be gone */
+	fd_close(&s->sock);
+}
+
+void stream_close(struct stream *s)
+{
+	if (s->state == STREAM_CLOSED)
+		return;
+	let_go_of_end(s);
+	let_go_of_sock(s);
+	loop_cancel(loop_of(s), &s->timer);
+	s->state = STREAM_CLOSED;
+	s->owner->n--;
+	list_remove(&s->node);
+	list_push(&s->owner->dead, &s->node);
+	changed(s);
+}
+
+/* The socket of an output stream broke. */
+static void stream_broke(struct stream *s)
+{
+	let_go_of_sock(s);
+	if (s->state == STREAM_DISCARD)
+		return;
+	loop_unwatch(loop_of(s), &s->end_watch);
+	if (!s->owner->host_up) {
+		s->state = STREAM_LOST;
+	} else {
+		s->state = STREAM_JUDGE;
+		s->broke_on = s->owner->host_number;
+		set_timer(s, STREAM_JUDGE_MS);
+	}
+	changed(s);
+}
+
+static void stream_source_ended(struct stream *s)
+{
+	struct err e = { 0 };
+
+	if (s->kind == STREAM_IN || s->state == STREAM_DISCARD) {
+		stream_close(s);
+		return;
+	}
+	let_go_of_end(s);
+	if (shutdown(s->sock, SHUT_WR) < 0) {
+		stream_close(s);
+		return;
+	}
+	s->state = STREAM_LINGER;
+	set_timer(s, STREAM_LINGER_MS);
+	if (want(s, &s->sock_watch, s->sock, true, EPOLLIN | EPOLLRDHUP,
+		 on_sock, &e) < 0)
+		stream_close(s);
+	else
+		changed(s);
+}
+
+static int source_of(const struct stream *s)
+{
+	return s->kind == STREAM_OUT ? s->end : s->sock;
+}
+
+static int sink_of(const struct stream *s)
+{
+	return s->kind == STREAM_OUT ? s->sock : s->end;
+}
+
+static void count(struct stream *s, size_t n)
+{
+	s->offset += n;
+	s->owner->moved += n;
+	s->quiet = false;
+	if (!s->large && !s->tty && s->offset >= STREAM_BUSY_BYTES) {
+		s->large = true;
+		/* A user may have no right to more; then it stays. */
+		(void)fcntl(s->end, F_SETPIPE_SZ, STREAM_PIPE_BYTES);
+	}
+}
+
+/* After an EAGAIN that may stand for either side. */
+static enum step who_is_not_ready(const struct stream *s)
+{
+	struct pollfd p[2] = {
+		{ .fd = source_of(s), .events = POLLIN },
+		{ .fd = sink_of(s), .events = POLLOUT },
+	};
+
+	if (poll(p, 2, 0) < 0)
+		return STEP_NEED_SOURCE;
+	if ((p[0].revents & (POLLIN | POLLHUP | POLLERR)) == 0)
+		return STEP_NEED_SOURCE;
+	if ((p[1].revents & (POLLOUT | POLLHUP | POLLERR)) == 0)
+		return STEP_NEED_SINK;
+	return STEP_AGAIN;
+}
+
+/* Does an error of a move tell about the sink? */
+static enum step broken_side(const struct stream *s, int code)
+{
+	if (s->kind == STREAM_OUT)
+		return STEP_SINK_BROKE;
+	return code == EPIPE || code == EIO ? STEP_SINK_BROKE : STEP_END;
+}
+
+static enum step step_splice(struct stream *s)
+{
+	const ssize_t n =
+		splice(source_of(s), NULL, sink_of(s), NULL, STREAM_PIPE_BYTES,
+		       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	if (n > 0) {
+		count(s, (size_t)n);
+		return STEP_MOVED;
+	}
+	if (n == 0)
+		return STEP_END;
+	if (errno == EAGAIN)
+		return who_is_not_ready(s);
+	if (errno == EINTR)
+		return STEP_AGAIN;
+	if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
+		s->no_splice = true;
+		return STEP_AGAIN;
+	}
+	return broken_side(s, errno);
+}
+
+static enum step give_left(struct stream *s)
+{
+	const ssize_t n = write(sink_of(s), s->left + s->left_at, s->left_len);
+
+	if (n < 0 && errno == EINTR)
+		return STEP_AGAIN;
+	if (n < 0)
+		return errno == EAGAIN ? STEP_NEED_SINK : STEP_SINK_BROKE;
+	s->left_at += (size_t)n;
+	s->left_len -= (size_t)n;
+	if (s->left_len > 0)
+		return STEP_NEED_SINK;
+	free(mem_take(&s->left));
+	s->left_at = 0;
+	return STEP_MOVED;
+}
+
+/* Keeps what the sink did not take of the scratch buffer. */
+static enum step keep_left(struct stream *s, const uint8_t *from, size_t n)
+{
+	s->left = malloc(n);
+	if (!s->left)
+		return STEP_SINK_BROKE; /* bytes are lost: that must show */
+	memcpy(s->left, from, n);
+	s->left_at = 0;
+	s->left_len = n;
+	return STEP_NEED_SINK;
+}
+
+static enum step step_copy(struct stream *s)
+{
+	uint8_t *const buf = s->owner->scratch;
+	const ssize_t n = read(source_of(s), buf, STREAM_BUFFER);
+	ssize_t given;
+
+	if (n < 0 && errno == EAGAIN)
+		return STEP_NEED_SOURCE;
+	if (n < 0 && errno == EINTR)
+		return STEP_AGAIN;
+	/* A terminal ends with EIO, a socket with whatever its loss is. */
+	if (n <= 0)
+		return STEP_END;
+	count(s, (size_t)n);
+	given = write(sink_of(s), buf, (size_t)n);
+	if (given == n)
+		return STEP_MOVED;
+	if (given < 0 && errno != EAGAIN && errno != EINTR)
+		return STEP_SINK_BROKE;
+	if (given < 0)
+		given = 0;
+	return keep_left(s, buf + given, (size_t)(n - given));
+}
+
+static enum step step_discard(struct stream *s)
+{
+	const ssize_t n = read(s->end, s->owner->scratch, STREAM_BUFFER);
+
+	if (n > 0) {
+		s->offset += (uint64_t)n;
+		s->owner->discarded += (uint64_t)n;
+		return STEP_MOVED;
+	}
+	if (n < 0 && errno == EAGAIN)
+		return STEP_NEED_SOURCE;
+	return n < 0 && errno == EINTR ? STEP_AGAIN : STEP_END;
+}
+
+static enum step stream_step(struct stream *s)
+{
+	if (s->state == STREAM_DISCARD)
+		return step_discard(s);
+	if (s->left_len > 0)
+		return give_left(s);
+	if (!s->tty && !s->no_splice)
+		return step_splice(s);
+	return step_copy(s);
+}
+
+static void stream_wait(struct stream *s, enum step why)
+{
+	struct err e = { 0 };
+	int r;
+
+	if (s->state == STREAM_DISCARD)
+		r = want(s, &s->end_watch, s->end, true, EPOLLIN, on_end, &e);
+	else
+		r = why == STEP_NEED_SINK ? want_sink(s, &e)
+					  : want_source(s, &e);
+	if (r < 0)
+		stream_close(s);
+	else if (s->marked)
+		changed(s);
+}
+
+/* Moves until one side has to be waited for, or others have their turn. */
+static void stream_run(struct stream *s)
+{
+	const uint64_t until = s->offset + STREAM_TURN_BYTES;
+	unsigned int stalls = 0;
+	enum step step = STEP_NEED_SOURCE;
+
+	while (s->offset < until) {
+		step = stream_step(s);
+		if (step == STEP_AGAIN && ++stalls > STALLS_MAX)
+			s->no_splice = true; /* it says neither yes nor no */
+		if (step != STEP_MOVED && step != STEP_AGAIN)
+			break;
+	}
+	switch (step) {
+	case STEP_END:
+		stream_source_ended(s);
+		break;
+	case STEP_SINK_BROKE:
+		if (s->kind == STREAM_OUT)
+			stream_broke(s);
+		else
+			stream_close(s);
+		break;
+	case STEP_MOVED:
+	case STEP_AGAIN:
+	case STEP_NEED_SOURCE:
+	case STEP_NEED_SINK:
+	default:
+		stream_wait(s, step);
+		break;
+	}
+}
+
+static void on_sock(void *ctx, uint32_t events)
+{
+	struct stream *s = ctx;
+	const uint32_t gone = EPOLLHUP | EPOLLERR;
+
+	switch (s->state) {
+	case STREAM_OPEN:
+		if (s->kind == STREAM_IDLE)
+			stream_close(s);
+		else if (s->kind == STREAM_OUT && (events & gone) != 0)
+			stream_broke(s);
+		else
+			stream_run(s);
+		break;
+	case STREAM_LINGER:
+		stream_close(s); /* the host has closed its side */
+		break;
+	case STREAM_JUDGE:
+	case STREAM_LOST:
+	case STREAM_DISCARD:
+	case STREAM_CLOSED:
+	default:
+		loop_unwatch(loop_of(s), &s->sock_watch);
+		break;
+	}
+}
+
+static void on_end(void *ctx, uint32_t events)
+{
+	struct stream *s = ctx;
+
+	/* Nobody reads the pipe, or nobody has the terminal. */
+	if (s->kind == STREAM_IN && (events & (EPOLLERR | EPOLLHUP)) != 0)
+		stream_close(s);
+	else
+		stream_run(s);
+}
+
+static void on_timer(void *ctx)
+{
+	struct stream *s = ctx;
+	const struct streams *all = s->owner;
+
+	if (s->state == STREAM_LINGER) {
+		stream_close(s);
+	} else if (s->state == STREAM_JUDGE) {
+		if (all->host_up && all->host_number == s->broke_on) {
+			stream_close(s); /* it was the stream that ended */
+			return;
+		}
+		s->state = STREAM_LOST;
+		if (all->host_up)
+			streams_host(s->owner, true, all->host_number);
+	} else if (s->marked && s->tty) {
+		s->quiet = true;
+		changed(s);
+	}
+}
+
+int streams_init(struct streams *all, struct loop *l)
+{
+	*all = (struct streams){ .loop = l };
+	list_init(&all->all);
+	list_init(&all->dead);
+	all->scratch = malloc(STREAM_BUFFER);
+	return all->scratch ? 0 : -ENOMEM;
+}
+
+void streams_sweep(struct streams *all)
+{
+	struct list *node;
+
+	while ((node = list_pop(&all->dead)) != NULL) {
+		struct stream *s = LIST_ITEM(node, struct stream, node);
+
+		free(s->left);
+		free(s);
+	}
+}
+
+void streams_done(struct streams *all)
+{
+	while (!list_empty(&all->all))
+		stream_close(LIST_ITEM(all->all.next, struct stream, node));
+	streams_sweep(all);
+	free(mem_take(&all->scratch));
+}
+
+void streams_host(struct streams *all, bool up, uint32_t number)
+{
+	all->host_up = up;
+	if (!up)
+		return;
+	all->host_number = number;
+	/* Nothing is moved here: that could end streams, and with them others
+	 * of the same process, under this loop. */
+	for (struct list *l = all->all.next; l != &all->all; l = l->next) {
+		struct stream *s = LIST_ITEM(l, struct stream, node);
+		struct err e = { 0 };
+
+		if (s->state != STREAM_LOST)
+			continue;
+		s->state = STREAM_DISCARD;
+		all->discarded += s->left_len;
+		s->left_len = 0;
+		if (want(s, &s->end_watch, s->end, true, EPOLLIN, on_end, &e) <
+		    0)
+			s->state = STREAM_LOST; /* the next host, perhaps */
+	}
+}
+
+/* Begins to watch and moves what is there. */
+static int stream_start(struct stream *s, struct err *e)
+{
+	if (s->kind == STREAM_IDLE)
+		return want(s, &s->sock_watch, s->sock, true, EPOLLRDHUP,
+			    on_sock, e);
+	return want_source(s, e);
+}
+
+int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
+	       bool tty, stream_change_fn *fn, void *ctx, struct stream **ret,
+	       struct err *e)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s) {
+		fd_close(&sock);
+		fd_close(&end);
+		return err_set(e, ENOMEM, "no memory for a stream");
+	}
+	s->owner = all;
+	s->kind = kind;
+	s->sock = sock;
+	s->end = end;
+	s->tty = tty;
+	list_init(&s->node);
+	list_push(&all->all, &s->node);
+	all->n++;
+	r = stream_start(s, e);
+	if (r < 0) {
+		stream_close(s);
+		return r;
+	}
+	s->on_change = fn;
+	s->ctx = ctx;
+	*ret = s;
+	return 0;
+}
+
+void stream_process_exited(struct stream *s)
+{
+	int waiting = 0;
+
+	s->marked = true;
+	if (s->kind != STREAM_OUT || s->state != STREAM_OPEN)
+		return;
+	if (s->tty) {
+		/* Its end of file comes after everything that was written. */
+		set_timer(s, STREAM_TTY_QUIET_MS);
+		return;
+	}
+	if (ioctl(s->end, FIONREAD, &waiting) < 0)
+		waiting = 0;
+	s->mark = s->offset + (uint64_t)waiting;
+}
+
+bool stream_drained(const struct stream *s)
+{
+	if (s->kind != STREAM_OUT || s->state != STREAM_OPEN)
+		return true;
+	if (!s->marked || s->left_len > 0)
+		return false;
+	return s->tty ? s->quiet : s->offset >= s->mark;
+}
+
+void stream_forget(struct stream *s)
+{
+	s->on_change = NULL;
+	s->ctx = NULL;
+	if (s->kind == STREAM_IDLE || s->state == STREAM_LOST ||
+	    s->state == STREAM_JUDGE)
+		stream_close(s);
+}

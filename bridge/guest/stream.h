@@ -1,0 +1,170 @@
+/*
+ * bridge/guest/stream.h - one direction of a process's standard input and
+ * output, between its pipe or terminal and a socket of the host
+ *
+ * The process never has the socket itself: what it wrote is in a pipe that the
+ * agent owns, so that a lost host costs the process nothing. Output goes on by
+ * splice where the kernel can, else through a buffer of STREAM_BUFFER bytes.
+ *
+ * States of an output stream:
+ *
+ *	OPEN	bytes move
+ *	JUDGE	the socket broke; for STREAM_JUDGE_MS it is open whether only the
+ *		stream ended (the host does not want any more: the process gets
+ *		EPIPE, as with the reference) or the whole host is gone
+ *	LOST	the host is gone: what the process writes stays in its pipe, and
+ *		when that is full the process waits
+ *	DISCARD	a host is back that cannot have this stream any more (the plain
+ *		protocol redials no stream of a UVM process): output is read and
+ *		dropped, so that the process lives on undisturbed
+ *	LINGER	all was sent and the socket half-closed; it is kept until the
+ *		host has closed its side, at most STREAM_LINGER_MS
+ *	CLOSED	over; the object goes at the end of the turn
+ *
+ * An input stream is OPEN, then CLOSED: by the host's half-close or loss (the
+ * process reads an end of file from its pipe; a terminal just gets no more) or
+ * when nobody reads the pipe any more.
+ *
+ * Every stream counts its bytes. At the exit of its process a mark is set
+ * behind what is in the pipe at that moment: when the count has reached it, all
+ * that the process itself wrote was sent, whoever else still holds the pipe.
+ */
+#ifndef FERRY_BRIDGE_GUEST_STREAM_H
+#define FERRY_BRIDGE_GUEST_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/guest/list.h"
+#include "bridge/io/loop.h"
+#include "config/err.h"
+
+/* Most bytes that one stream keeps outside of pipes and sockets. */
+#define STREAM_BUFFER 65536u
+/* Most bytes that one stream moves before others have their turn. */
+#define STREAM_TURN_BYTES ((uint64_t)8 << 20)
+/* A stream that has moved this much gets the larger pipe. */
+#define STREAM_BUSY_BYTES ((uint64_t)1 << 20)
+#define STREAM_PIPE_BYTES (1 << 20)
+#define STREAM_JUDGE_MS 250
+#define STREAM_LINGER_MS 10000
+/* A terminal that is silent this long after its process ended is drained. */
+#define STREAM_TTY_QUIET_MS 100
+
+enum stream_kind {
+	STREAM_IN,   /* from the host to the process */
+	STREAM_OUT,  /* from the process to the host */
+	STREAM_IDLE, /* a socket that is held open and never used */
+};
+
+enum stream_state {
+	STREAM_OPEN,
+	STREAM_JUDGE,
+	STREAM_LOST,
+	STREAM_DISCARD,
+	STREAM_LINGER,
+	STREAM_CLOSED,
+};
+
+/**
+ * struct streams - all streams of the agent
+ * @loop:	borrowed
+ * @all:	every stream that is not CLOSED
+ * @dead:	CLOSED ones, released by streams_sweep()
+ * @host_up:	a negotiated connection exists
+ * @host_number: its number
+ * @n:		streams in @all
+ * @moved:	bytes ever moved
+ * @discarded:	bytes ever dropped in DISCARD
+ * @scratch:	STREAM_BUFFER bytes, for one read at a time
+ */
+struct streams {
+	struct loop *loop;
+	struct list all;
+	struct list dead;
+	bool host_up;
+	uint32_t host_number;
+	size_t n;
+	uint64_t moved;
+	uint64_t discarded;
+	uint8_t *scratch;
+};
+
+/* Something about a stream changed: it may be drained now. */
+typedef void stream_change_fn(void *ctx);
+
+struct stream {
+	struct streams *owner;
+	struct list node;
+	enum stream_kind kind;
+	enum stream_state state;
+	int sock;
+	int end; /* pipe, or terminal */
+	bool tty;
+	bool no_splice;
+	bool large;
+	bool marked;
+	bool quiet;
+	uint32_t broke_on; /* connection that was up when the socket broke */
+	struct loop_id sock_watch;
+	struct loop_id end_watch;
+	struct loop_id timer;
+	uint64_t offset; /* bytes taken from the source so far */
+	uint64_t mark;
+	uint8_t *left; /* taken, not yet given on */
+	size_t left_at;
+	size_t left_len;
+	stream_change_fn *on_change;
+	void *ctx;
+};
+
+/** streams_init() - none; return: 0 or -ENOMEM */
+int streams_init(struct streams *all, struct loop *l);
+
+/** streams_done() - close and release every stream */
+void streams_done(struct streams *all);
+
+/** streams_sweep() - release what was closed; called once a turn */
+void streams_sweep(struct streams *all);
+
+/** streams_host() - a connection was negotiated (@number) or lost (@up false) */
+void streams_host(struct streams *all, bool up, uint32_t number);
+
+/**
+ * stream_new() - begin to move bytes
+ * @kind:	direction
+ * @sock:	connected, non-blocking; the stream's, also on failure
+ * @end:	pipe end or terminal master, non-blocking; as @sock; -1 for
+ *		STREAM_IDLE
+ * @tty:	@end is a terminal
+ * @fn:		called when the stream changes, may be NULL
+ * @ret:	receives the stream; it releases itself when it is CLOSED and
+ *		swept, so whoever keeps it must let go by stream_forget()
+ *
+ * Return: 0, -ENOMEM, or -errno of the event loop
+ */
+int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
+	       bool tty, stream_change_fn *fn, void *ctx, struct stream **ret,
+	       struct err *e);
+
+/** stream_process_exited() - set the mark */
+void stream_process_exited(struct stream *s);
+
+/** stream_drained() - has all that the process wrote been sent, or dropped? */
+bool stream_drained(const struct stream *s);
+
+/**
+ * stream_forget() - the process is over and told; the stream goes on alone
+ *
+ * One that can serve nobody any more (LOST, JUDGE) is closed.
+ */
+void stream_forget(struct stream *s);
+
+/** stream_close() - now, whatever is left */
+void stream_close(struct stream *s);
+
+/** stream_state_name() - for the agent's report about itself */
+const char *stream_state_name(enum stream_state state);
+
+#endif

@@ -1,0 +1,107 @@
+/* Requests about the bridge, the UVM itself, and containers there are none. */
+#include <unistd.h>
+
+#include "bridge/guest/dump.h"
+#include "bridge/guest/handlers.h"
+#include "bridge/guest/reply.h"
+#include "bridge/hresult.h"
+#include "bridge/msg.h"
+#include "bridge/wire.h"
+
+void handle_negotiate(struct call *c, const void *msg)
+{
+	static struct msg_schema_version schema = { .major = 2, .minor = 1 };
+	const struct msg_negotiate *m = msg;
+	const struct msg_negotiate_result result = {
+		.base = { .activity_id = c->to.activity },
+		.version = WIRE_PROTOCOL_VERSION,
+		.capabilities = {
+			.schema_version = &schema,
+			.n_schema_versions = 1,
+			.runtime_os_type = "Linux",
+			.namespace_add_request_supported = true,
+			.signal_process_supported = true,
+			.dump_stacks_supported = true,
+			.delete_container_state_supported = true,
+		},
+	};
+
+	if (m->maximum_version < WIRE_PROTOCOL_VERSION ||
+	    m->minimum_version > WIRE_PROTOCOL_VERSION) {
+		(void)reply_code(c->agent, &c->to, HR_UNSUPPORTED_VERSION);
+		return;
+	}
+	(void)reply_with(c->agent, &c->to, &msg_negotiate_result_schema,
+			 &result);
+	agent_negotiated(c->agent);
+}
+
+void handle_create(struct call *c, const void *msg)
+{
+	(void)msg;
+	(void)reply_error(c->agent, &c->to, HR_FAIL,
+			  "this agent does not run containers");
+}
+
+/* As the reference: success for any id, nothing is started. */
+void handle_start(struct call *c, const void *msg)
+{
+	(void)msg;
+	(void)reply_ok(c->agent, &c->to);
+}
+
+void handle_shutdown(struct call *c, const void *msg)
+{
+	const struct msg_base *m = msg;
+
+	if (!is_uvm(m->container_id)) {
+		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+		return;
+	}
+	(void)reply_ok(c->agent, &c->to);
+	agent_shutdown(c->agent);
+}
+
+void handle_get_properties(struct call *c, const void *msg)
+{
+	const struct msg_base *m = msg;
+
+	if (is_uvm(m->container_id))
+		(void)reply_error(c->agent, &c->to, HR_FAIL,
+				  "the UVM has no properties");
+	else
+		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+}
+
+void handle_modify_settings(struct call *c, const void *msg)
+{
+	const struct msg_base *m = msg;
+
+	if (is_uvm(m->container_id))
+		(void)reply_error(c->agent, &c->to, HR_FAIL,
+				  "this agent has no such resource");
+	else
+		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+}
+
+void handle_dump_stacks(struct call *c, const void *msg)
+{
+	struct text text;
+	struct msg_dump_stacks_result result = {
+		.base = { .activity_id = c->to.activity },
+	};
+
+	(void)msg;
+	text_heap(&text, DUMP_MAX);
+	dump_state(c->agent, &text);
+	result.guest_stacks = text_str(&text);
+	(void)reply_with(c->agent, &c->to, &msg_dump_stacks_result_schema,
+			 &result);
+	text_done(&text);
+}
+
+void handle_delete_container_state(struct call *c, const void *msg)
+{
+	(void)msg;
+	(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+}

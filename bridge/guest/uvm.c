@@ -1,0 +1,151 @@
+/* Requests about processes of the UVM that run or have run. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "bridge/guest/handlers.h"
+#include "bridge/guest/process.h"
+#include "bridge/guest/pty.h"
+#include "bridge/guest/reply.h"
+#include "bridge/hresult.h"
+#include "bridge/msg.h"
+#include "bridge/wire.h"
+
+bool is_uvm(const char *container_id)
+{
+	return strcmp(container_id, WIRE_NULL_ID) == 0;
+}
+
+/* The process that a request names, or NULL and the request is answered. */
+static struct process *named(struct call *c, const char *container_id,
+			     uint32_t pid)
+{
+	struct process *p;
+
+	if (!is_uvm(container_id)) {
+		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+		return NULL;
+	}
+	p = process_find(&c->agent->processes, pid);
+	if (!p)
+		(void)reply_code(c->agent, &c->to, HR_ELEMENT_NOT_FOUND);
+	return p;
+}
+
+static enum reply tell_exit(struct agent *a, const struct answer_to *to,
+			    const struct process *p)
+{
+	const struct msg_wait_for_process_result result = {
+		.base = { .activity_id = to->activity },
+		.exit_code = p->exit_code,
+	};
+
+	return reply_with(a, to, &msg_wait_for_process_result_schema, &result);
+}
+
+void uvm_process_over(void *ctx, struct process *p)
+{
+	struct agent *a = ctx;
+	bool told = false;
+	struct list *node;
+
+	while ((node = list_pop(&p->waiters)) != NULL) {
+		struct request *r = LIST_ITEM(node, struct request, waiting);
+
+		if (tell_exit(a, &r->to, p) == REPLY_SENT)
+			told = true;
+		request_free(&a->requests, r);
+	}
+	if (told)
+		process_told(p, a->conn.number);
+}
+
+static void on_wait_timeout(void *ctx)
+{
+	struct request *r = ctx;
+	struct agent *a = r->ctx;
+
+	(void)reply_code(a, &r->to, HR_TIMEOUT);
+	request_free(&a->requests, r);
+}
+
+static void wait_for(struct call *c, struct process *p, uint32_t timeout_ms)
+{
+	struct agent *a = c->agent;
+	struct request *r;
+	struct err e = { 0 };
+
+	if (timeout_ms == 0) {
+		(void)reply_code(a, &c->to, HR_TIMEOUT);
+		return;
+	}
+	r = request_new(&a->requests, &c->to);
+	if (!r) {
+		(void)reply_error(a, &c->to, HR_FAIL,
+				  "too many requests in progress (%zu)",
+				  a->requests.n);
+		return;
+	}
+	r->ctx = a;
+	if (timeout_ms != MSG_WAIT_FOREVER &&
+	    loop_at(a->loop, loop_now_ms(a->loop) + timeout_ms, on_wait_timeout,
+		    r, &r->timer, &e) < 0) {
+		request_free(&a->requests, r);
+		(void)reply_error(a, &c->to, HR_FAIL, "%s", e.text);
+		return;
+	}
+	list_push(&p->waiters, &r->waiting);
+}
+
+void handle_wait_for_process(struct call *c, const void *msg)
+{
+	const struct msg_wait_for_process *m = msg;
+	struct agent *a = c->agent;
+	struct process *p = named(c, m->base.container_id, m->process_id);
+
+	if (!p)
+		return;
+	if (p->state != PROCESS_OVER)
+		wait_for(c, p, m->timeout_ms);
+	else if (p->told_on == a->conn.number)
+		(void)reply_code(a, &c->to, HR_ELEMENT_NOT_FOUND);
+	else if (tell_exit(a, &c->to, p) == REPLY_SENT)
+		process_told(p, a->conn.number);
+}
+
+void handle_signal_process(struct call *c, const void *msg)
+{
+	const struct msg_signal_process *m = msg;
+	const struct process *p = named(c, m->base.container_id, m->process_id);
+	struct err e = { 0 };
+	int r;
+
+	if (!p)
+		return;
+	r = process_signal(p, m->signal == 0 ? SIGKILL : m->signal, &e);
+	if (r == -ESRCH)
+		(void)reply_error(c->agent, &c->to, HR_ELEMENT_NOT_FOUND, "%s",
+				  e.text);
+	else if (r < 0)
+		(void)reply_error(c->agent, &c->to, HR_FAIL, "%s", e.text);
+	else
+		(void)reply_ok(c->agent, &c->to);
+}
+
+void handle_resize_console(struct call *c, const void *msg)
+{
+	const struct msg_resize_console *m = msg;
+	const struct process *p = named(c, m->base.container_id, m->process_id);
+	struct err e = { 0 };
+
+	if (!p)
+		return;
+	if (!p->console)
+		(void)reply_error(c->agent, &c->to, HR_FAIL,
+				  "process %u has no terminal", m->process_id);
+	else if (p->terminal >= 0 &&
+		 pty_resize(p->terminal, m->height, m->width, &e) < 0)
+		(void)reply_error(c->agent, &c->to, HR_FAIL, "%s", e.text);
+	else
+		(void)reply_ok(c->agent, &c->to);
+}
