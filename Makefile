@@ -71,9 +71,9 @@ vsock_src := $(wildcard tools/vsock/*.c)
 vsock_lib_src := $(filter-out %/preload.c,$(vsock_src))
 
 # What the guest programs link from, and what everything on the host does.
-guest_lib_src := $(config_src) $(cmdline_src) $(bridge_src) $(io_src) \
+guest_lib_src := $(filter-out config/conf.c,$(config_src)) $(cmdline_src) $(bridge_src) $(io_src) \
 	$(guest_src) $(init_src)
-host_lib_src := $(guest_lib_src) $(hostside_src) $(initramfs_src) \
+host_lib_src := $(guest_lib_src) config/conf.c $(hostside_src) $(initramfs_src) \
 	$(migration_src) $(tools_src)
 
 unit_src := $(wildcard tests/unit/test_*.c)

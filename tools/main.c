@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/util.h"
+#include "tools/config.h"
 #include "tools/image.h"
 #include "tools/tool.h"
 
@@ -18,6 +19,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } tools[] = {
+	{ "config", tool_config, "check and show the configuration files" },
 	{ "image", tool_image, "build, list and check initramfs images" },
 	{ "version", tool_version, "print the version" },
 };

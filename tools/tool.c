@@ -12,7 +12,15 @@ int tool_fail(const struct err *e)
 		return TOOL_USAGE;
 	}
 	(void)fprintf(stderr, "ferry: %s\n", e->text);
-	return e->code == EINVAL ? TOOL_USAGE : TOOL_FAILURE;
+	switch (e->code) {
+	case EINVAL:
+	case ERANGE:
+	case E2BIG:
+	case ENAMETOOLONG:
+		return TOOL_USAGE; /* the input can be mended */
+	default:
+		return TOOL_FAILURE;
+	}
 }
 
 int tool_usage(const char *name, const char *fmt, ...)

@@ -25,7 +25,8 @@ enum tool_exit {
  * tool_fail() - print "error: <class>: <text>" (or "ferry: <text>" for an
  * error without a class) to stderr
  *
- * Return: TOOL_USAGE when @e has a class or is EINVAL, else TOOL_FAILURE
+ * Return: TOOL_USAGE when @e has a class or is about bad input (EINVAL, ERANGE,
+ *         E2BIG, ENAMETOOLONG), else TOOL_FAILURE
  */
 int tool_fail(const struct err *e);
 
