@@ -20,12 +20,17 @@
  * struct local - one end
  * @fd:		our own descriptor, -1: closed
  * @socket:	read and written with recv and send
- * @steady:	always ready (a regular file, /dev/null): epoll refuses it
+ * @pipe:	a pipe: the kernel can move bytes through it by itself
+ * @own:	a socket of ours alone: half-closed when its input ends
+ * @steady:	always ready (a regular file, /dev/null): epoll refuses it;
+ *		found out by who watches it
  * @careful:	may block: one short step each time it is ready
  */
 struct local {
 	int fd;
 	bool socket;
+	bool pipe;
+	bool own;
 	bool steady;
 	bool careful;
 };

@@ -1,9 +1,9 @@
 /*
  * bridge/host/relay.h - copy one stream between two descriptors
  *
- * One direction, a bounded buffer (RELAY_BUFFER_SIZE, a pipe of the kernel where
- * splice works), nothing is read that the other end has no room for: a slow
- * reader slows the writer down and costs no memory.
+ * One direction. Through a pipe the kernel moves the bytes (splice); elsewhere
+ * at most RELAY_BUFFER_SIZE bytes are held. Nothing is read that the other end
+ * has no room for: a slow reader slows the writer down and costs no memory.
  *
  * The relay ends when the source has ended and all of it was written, when the
  * destination is closed (nobody reads any more), or on an error. The source is
@@ -54,15 +54,15 @@ int host_relay_new(struct loop *loop, struct local *from, struct local *to,
 
 /**
  * host_relay_finish() - read no more; what was read is still written, then the
- * relay ends as if the source had ended
+ * relay ends as if the source had ended, with its callback
  */
 void host_relay_finish(struct host_relay *r);
 
 /** host_relay_bytes() - bytes read so far */
 uint64_t host_relay_bytes(const struct host_relay *r);
 
-/** host_relay_pending() - bytes read but not yet written */
-size_t host_relay_pending(const struct host_relay *r);
+/** host_relay_blocked() - does it wait for the destination to take more? */
+bool host_relay_blocked(const struct host_relay *r);
 
 /** host_relay_free() - stop and close both ends, no callback; NULL is fine */
 void host_relay_free(struct host_relay *r);
