@@ -1,0 +1,83 @@
+/*
+ * bridge/host/conn.h - one connection of the bridge: frames in, frames out
+ *
+ * Loss is noticed by the end of the stream, by an error, or by missing
+ * progress: half a frame that does not go on, or output that the guest does
+ * not read, for HOST_CONN_STALL_MS. What the guest sent before it closed is
+ * still handed on. Nothing is reported from within a function of the owner,
+ * only from the loop.
+ */
+#ifndef FERRY_BRIDGE_HOST_CONN_H
+#define FERRY_BRIDGE_HOST_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/frame.h"
+#include "bridge/io/loop.h"
+#include "config/err.h"
+
+#define HOST_CONN_STALL_MS 60000
+/* Bytes that may wait for a guest that does not read. */
+#define HOST_SEND_MAX ((size_t)32 * 1024 * 1024)
+
+/* A frame for conn_send(): room for the header, then the body. */
+struct conn_frame;
+
+/**
+ * struct conn - one connection; embedded
+ * @fd:		socket, -1: none
+ * @stall_ms:	HOST_CONN_STALL_MS; a test may want less
+ * @frame:	called for each frame; may close the connection
+ * @lost:	the connection was lost; its owner closes it
+ */
+struct conn {
+	struct loop *loop;
+	int fd;
+	int stall_ms;
+	struct loop_id watch;
+	struct loop_id stall;
+	struct frame_reader in;
+	struct conn_frame *head;
+	struct conn_frame **tail;
+	size_t queued_bytes;
+	int64_t in_progress_ms;
+	int64_t out_progress_ms;
+	void (*frame)(void *ctx, const struct frame *f);
+	void (*lost)(void *ctx, const struct err *why);
+	void *ctx;
+};
+
+/** conn_init() - a connection that is not there; sets the callbacks */
+void conn_init(struct conn *c, struct loop *loop,
+	       void (*frame)(void *ctx, const struct frame *f),
+	       void (*lost)(void *ctx, const struct err *why), void *ctx);
+
+/**
+ * conn_open() - serve @fd
+ * @fd:		non-blocking socket, taken whatever happens
+ *
+ * Return: 0 or -errno
+ */
+int conn_open(struct conn *c, int fd, struct err *e);
+
+/** conn_close() - close it, drop what is queued and what came in part */
+void conn_close(struct conn *c);
+
+/**
+ * conn_send() - queue one frame
+ * @type:	type word
+ * @id:		request id, larger than any before on this connection
+ * @body:	payload, copied
+ * @len:	bytes of @body
+ *
+ * Return: 0, -ENOBUFS (too much is queued), -ENOMEM
+ */
+int conn_send(struct conn *c, uint32_t type, uint64_t id, const char *body,
+	      size_t len, struct err *e);
+
+/** conn_unsent() - lowest id of which not one byte went out, UINT64_MAX: none */
+uint64_t conn_unsent(const struct conn *c);
+
+#endif
