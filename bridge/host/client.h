@@ -41,8 +41,6 @@ struct host_client;
 
 /* Calls that may be outstanding at once, waits included. */
 #define HOST_CALLS_MAX 16384u
-/* Bytes that may wait for a guest that does not read. */
-#define HOST_SEND_MAX (32u * 1024 * 1024)
 #define HOST_CONNECT_TIMEOUT_MS 120000
 #define HOST_NEGOTIATE_TIMEOUT_MS 30000
 #define HOST_CALL_TIMEOUT_MS 300000

@@ -6,10 +6,10 @@
  * guest keeps an answer that it could not send and gives it later under the old
  * id, but two things can still be lost with a connection: the request, if the
  * guest had not read it, and the answer, if it was written and not read. So
- * after every reconnect a request that may be lost is made again, and for the
- * others the guest is asked once without waiting. "Not found" to such a
- * question is no exit code: the answer with the old id may be on its way and
- * gets EXITWATCH_GRACE_MS, then the watch fails.
+ * after every reconnect a wait that may be lost is made again, and otherwise
+ * the guest is asked once without waiting. "Not found" to such a question is
+ * no exit code: the answer with the old id may be on its way and gets
+ * EXITWATCH_GRACE_MS, then the watch fails.
  */
 #ifndef FERRY_BRIDGE_HOST_EXITWATCH_H
 #define FERRY_BRIDGE_HOST_EXITWATCH_H
@@ -21,6 +21,8 @@
 #include "config/err.h"
 
 #define EXITWATCH_GRACE_MS 2000
+/* Longest container id that is kept, with its NUL; longer ones are refused. */
+#define EXITWATCH_ID_MAX 256
 
 /**
  * exitwatch_fn - it ended
@@ -33,33 +35,50 @@
 typedef void exitwatch_fn(void *ctx, uint32_t code,
 			  const struct host_failure *f);
 
-/* Longest container id that is kept; longer ones are refused. */
-#define EXITWATCH_ID_MAX 256
+/* The calls of a watch. */
+enum exitwatch_call {
+	EXITWATCH_WAIT,	 /* the first wait, its id is what a move hands on */
+	EXITWATCH_AGAIN, /* a wait in place of one that may be lost */
+	EXITWATCH_PROBE, /* a question without waiting */
+	EXITWATCH_CALLS, /* number of calls */
+};
+
+struct exitwatch;
 
 /**
- * struct exitwatch - one watch; embedded
- * @wait_id:	id of the first wait, which a move hands on
+ * struct exitwatch_slot - one call
+ * @watch:	whose
+ * @id:		request id
+ * @active:	it is outstanding
+ */
+struct exitwatch_slot {
+	struct exitwatch *watch;
+	uint64_t id;
+	bool active;
+};
+
+/**
+ * struct exitwatch - one watch; embedded, zero is stopped
+ * @call:	its calls; call[EXITWATCH_WAIT].id stays valid when it is over
+ * @in_grace:	waits for a late answer to the first wait
+ * @last:	why the latest of the calls failed
  */
 struct exitwatch {
 	struct host_client *client;
 	struct host_observer observer;
 	char container_id[EXITWATCH_ID_MAX];
 	uint32_t pid;
-	uint64_t wait_id;
-	uint64_t again_id;
-	uint64_t probe_id;
-	bool waiting;
-	bool again;
-	bool probing;
-	bool active;
+	struct exitwatch_slot call[EXITWATCH_CALLS];
 	struct loop_id grace;
+	bool in_grace;
+	struct host_failure last;
 	exitwatch_fn *done;
 	void *ctx;
 };
 
 /**
  * exitwatch_start() - begin to wait
- * @w:		zeroed, or stopped
+ * @w:		stopped
  * @c:		client in HOST_READY
  * @container_id: NULL: the UVM
  * @pid:	process id in the guest
@@ -67,7 +86,7 @@ struct exitwatch {
  * @ctx:	passed to @done
  * @e:		reason
  *
- * Return: 0 or as host_client_call()
+ * Return: 0, -ENAMETOOLONG, or as host_client_call()
  */
 int exitwatch_start(struct exitwatch *w, struct host_client *c,
 		    const char *container_id, uint32_t pid, exitwatch_fn *done,

@@ -28,7 +28,7 @@ struct host_logport;
  * @level:	its level; LOG_LEVEL_INFO when it does not tell
  * @msg:	its "msg", or the whole line when it is not JSON
  * @json:	it was a JSON object with a "msg"
- * @cut:	it was longer than LOGPORT_LINE_MAX
+ * @cut:	it was longer than LOGPORT_LINE_MAX; such a line is never taken apart
  */
 struct host_log_line {
 	enum log_level level;

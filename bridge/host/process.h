@@ -8,8 +8,9 @@
  *
  * RUNNING: the guest gave a process id, a wait without limit is outstanding
  * and survives the loss of the bridge (bridge/host/exitwatch.h). DRAINING: the
- * exit is known, the outputs have not ended. They get HOST_DRAIN_MS in which
- * only the guest's slowness counts; bytes that the local reader is slow to take
+ * exit is known, the outputs have not ended. They are closed when for
+ * HOST_DRAIN_MS nothing came, or after HOST_DRAIN_LIMIT_MS at the latest; only
+ * the guest's slowness counts, for bytes that the local reader is slow to take
  * are never thrown away. ENDED: the callback has run, everything is closed.
  *
  * A stream that the guest does not dial within HOST_STDIO_DIAL_MS of its answer
@@ -30,8 +31,9 @@
 
 #define HOST_STDIO_DIAL_MS 10000
 #define HOST_DRAIN_MS 1000
+#define HOST_DRAIN_LIMIT_MS 10000
 /* Output behind the exit: what all buffers on the way can hold, and more. */
-#define HOST_DRAIN_BYTES_MAX (16u * 1024 * 1024)
+#define HOST_DRAIN_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 struct host_process;
 

@@ -1,0 +1,408 @@
+#include "bridge/host/client.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bridge/host/conn.h"
+#include "bridge/host/failure.h"
+#include "bridge/host/listener.h"
+#include "bridge/host/observer.h"
+#include "bridge/host/pending.h"
+#include "bridge/io/log.h"
+#include "bridge/wire.h"
+#include "config/text.h"
+
+/* What one decoded notice may take; its members are a few short strings. */
+#define NOTICE_MAX ((size_t)1024 * 1024)
+/* Pause before listening again after a connection that came to nothing. */
+#define RETRY_FIRST_MS 10
+#define RETRY_MAX_MS 1000
+
+struct host_client {
+	struct host_client_config config;
+	struct host_ports ports;
+	enum host_state state;
+	struct host_listener listener;
+	struct conn conn;
+	struct pending calls;
+	struct loop_id give_up;
+	struct loop_id retry;
+	int retry_ms;
+	struct host_guest guest;
+	struct err last_err; /* of a connection that came to nothing */
+	struct host_observers observers;
+	struct arena arena; /* of the notice that is being handled */
+};
+
+static void lose(struct host_client *c, const struct err *why);
+static void listen_again(struct host_client *c);
+
+/* --- frames --------------------------------------------------------------- */
+
+static void on_notification(struct host_client *c, const struct frame *frame)
+{
+	struct msg_notification n;
+	char buf[128];
+	struct text id;
+	struct err e = { 0 };
+
+	if (frame->header.type != WIRE_CONTAINER_NOTIFICATION) {
+		log_warn("bridge notice of unknown type 0x%08x, ignored",
+			 frame->header.type);
+		return;
+	}
+	if (msg_decode(&msg_notification_schema, frame->body, frame->len,
+		       &c->arena, &n, &e) < 0) {
+		log_warn("bridge notice is garbled: %s, ignored", e.text);
+		return;
+	}
+	if (observer_notification(&c->observers, &n))
+		return;
+	text_fixed(&id, buf, sizeof(buf));
+	text_quote(&id, n.base.container_id, 24);
+	log_warn("bridge notice for an unknown container id=%s, ignored",
+		 text_str(&id));
+}
+
+static void on_frame(void *ctx, const struct frame *frame)
+{
+	struct host_client *c = ctx;
+	struct err e = { 0 };
+
+	switch (wire_kind(frame->header.type)) {
+	case WIRE_RESPONSE:
+		pending_answer(&c->calls, frame);
+		break;
+	case WIRE_NOTIFICATION:
+		on_notification(c, frame);
+		break;
+	default:
+		(void)err_set(&e, EPROTO,
+			      "the guest sent a frame of type 0x%08x",
+			      frame->header.type);
+		lose(c, &e);
+	}
+	arena_reset(&c->arena);
+}
+
+/* --- connections ---------------------------------------------------------- */
+
+static void fail(struct host_client *c, const struct err *why)
+{
+	const uint64_t unsent = conn_unsent(&c->conn);
+
+	c->state = HOST_FAILED;
+	loop_cancel(c->config.loop, &c->give_up);
+	loop_cancel(c->config.loop, &c->retry);
+	host_listener_stop(&c->listener);
+	conn_close(&c->conn);
+	pending_end(&c->calls, HOST_FAIL_LOST, true, unsent, why);
+	observer_failed(&c->observers, why);
+}
+
+static void on_give_up(void *ctx)
+{
+	struct host_client *c = ctx;
+	struct err e = { 0 };
+
+	(void)err_set(&e, ETIMEDOUT,
+		      "the guest did not get in touch in time%s%s",
+		      c->last_err.code ? ": " : "", c->last_err.text);
+	fail(c, &e);
+}
+
+static int limit_connecting(struct host_client *c, int timeout_ms,
+			    struct err *e)
+{
+	if (timeout_ms <= 0)
+		return 0;
+	return loop_at(c->config.loop, loop_now_ms(c->config.loop) + timeout_ms,
+		       on_give_up, c, &c->give_up, e);
+}
+
+/*
+ * The connection is gone, on purpose or not. One that was of use is replaced
+ * at once, others after a pause, so that a guest that only knocks costs little.
+ */
+static void lose(struct host_client *c, const struct err *why)
+{
+	const bool was_ready = c->state == HOST_READY;
+	const uint64_t unsent = conn_unsent(&c->conn);
+	struct err reason = *why; /* @why may be the connection's own */
+
+	conn_close(&c->conn);
+	c->state = HOST_LISTENING;
+	if (was_ready) {
+		c->retry_ms = 0;
+		/* Without memory for the timer: no limit, as by default. */
+		(void)limit_connecting(c, c->config.reconnect_timeout_ms, NULL);
+		log_info("bridge lost: %s, listening again", reason.text);
+	} else {
+		c->last_err = reason;
+		log_info("bridge connection came to nothing: %s", reason.text);
+	}
+	listen_again(c);
+	pending_end(&c->calls, HOST_FAIL_LOST, false, unsent, &reason);
+	if (was_ready)
+		observer_lost(&c->observers, &reason);
+}
+
+static void on_conn_lost(void *ctx, const struct err *why)
+{
+	lose(ctx, why);
+}
+
+static void copy_os(char *out, size_t size, const char *os)
+{
+	size_t i;
+
+	for (i = 0; os[i] != '\0' && i + 1 < size; i++)
+		out[i] = isalnum((unsigned char)os[i])
+				 ? (char)tolower((unsigned char)os[i])
+				 : '?';
+	out[i] = '\0';
+}
+
+static void enter_ready(struct host_client *c,
+			const struct msg_negotiate_result *r)
+{
+	const struct msg_capabilities *cap = &r->capabilities;
+
+	c->guest = (struct host_guest){
+		.version = r->version,
+		.connection = c->guest.connection + 1,
+		.namespace_add_supported = cap->namespace_add_request_supported,
+		.signal_process_supported = cap->signal_process_supported,
+		.dump_stacks_supported = cap->dump_stacks_supported,
+		.delete_container_state_supported =
+			cap->delete_container_state_supported,
+	};
+	copy_os(c->guest.os, sizeof(c->guest.os), cap->runtime_os_type);
+	loop_cancel(c->config.loop, &c->give_up);
+	c->retry_ms = 0;
+	c->last_err = (struct err){ 0 };
+	c->state = HOST_READY;
+	log_info("bridge ready connection=%u os=%s", c->guest.connection,
+		 c->guest.os);
+	observer_ready(&c->observers, &c->guest);
+}
+
+static void on_negotiated(void *ctx, const void *result,
+			  const struct host_failure *f)
+{
+	struct host_client *c = ctx;
+	const struct msg_negotiate_result *r = result;
+	struct err e = { 0 };
+
+	if (c->state != HOST_NEGOTIATING)
+		return; /* ended with its connection, or with the client */
+	if (f)
+		e = f->err;
+	else if (r->version != WIRE_PROTOCOL_VERSION)
+		(void)err_set(&e, EPROTO, "the guest chose version %u, not %u",
+			      r->version, WIRE_PROTOCOL_VERSION);
+	if (e.code == 0) {
+		enter_ready(c, r);
+		return;
+	}
+	/* A guest that says no will say it again: do not wait for that. */
+	if (c->guest.connection == 0 && (!f || f->kind == HOST_FAIL_REFUSED)) {
+		(void)err_wrap(&e, "no bridge with this guest");
+		fail(c, &e);
+	} else {
+		lose(c, &e);
+	}
+}
+
+static int negotiate(struct host_client *c, struct err *e)
+{
+	const struct msg_negotiate n = {
+		.base = { .container_id = "", .activity_id = WIRE_NULL_ID },
+		.minimum_version = WIRE_PROTOCOL_VERSION,
+		.maximum_version = WIRE_PROTOCOL_VERSION,
+	};
+	const struct host_call call = {
+		.type = WIRE_NEGOTIATE_PROTOCOL,
+		.request = &msg_negotiate_schema,
+		.message = &n,
+		.response = &msg_negotiate_result_schema,
+		.response_size = sizeof(struct msg_negotiate_result),
+		.timeout_ms = c->config.negotiate_timeout_ms,
+		.done = on_negotiated,
+		.ctx = c,
+	};
+
+	return pending_start(&c->calls, &call, NULL, e);
+}
+
+static void on_dialled(void *ctx, int fd, const struct err *why)
+{
+	struct host_client *c = ctx;
+	struct err e = { 0 };
+
+	if (fd < 0) {
+		lose(c, why);
+		return;
+	}
+	c->state = HOST_NEGOTIATING;
+	pending_new_conn(&c->calls);
+	if (conn_open(&c->conn, fd, &e) < 0 || negotiate(c, &e) < 0)
+		lose(c, &e);
+}
+
+static void on_retry(void *ctx)
+{
+	struct host_client *c = ctx;
+	struct err e = { 0 };
+
+	if (host_listener_start(&c->listener, WIRE_PORT_BRIDGE, HOST_NO_TIMEOUT,
+				&e) == 0)
+		return;
+	c->last_err = e;
+	log_warn("bridge: %s, trying again", e.text);
+	listen_again(c);
+}
+
+static void listen_again(struct host_client *c)
+{
+	const int pause_ms = c->retry_ms;
+	struct err e = { 0 };
+
+	c->retry_ms = pause_ms == 0		    ? RETRY_FIRST_MS
+		      : pause_ms < RETRY_MAX_MS / 2 ? 2 * pause_ms
+						    : RETRY_MAX_MS;
+	if (pause_ms == 0)
+		on_retry(c);
+	else if (loop_at(c->config.loop, loop_now_ms(c->config.loop) + pause_ms,
+			 on_retry, c, &c->retry, &e) < 0)
+		fail(c, &e);
+}
+
+/* --- calls ---------------------------------------------------------------- */
+
+int host_client_call(struct host_client *c, const struct host_call *call,
+		     uint64_t *ret_id, struct err *e)
+{
+	if (c->state != HOST_READY)
+		return err_set(e, ENOTCONN,
+			       "%s: there is no bridge to the guest",
+			       wire_type_name(call->type));
+	return pending_start(&c->calls, call, ret_id, e);
+}
+
+void host_client_cancel(struct host_client *c, uint64_t id)
+{
+	pending_cancel(&c->calls, id);
+}
+
+bool host_client_delivered(const struct host_client *c, uint64_t id)
+{
+	return pending_delivered(&c->calls, id);
+}
+
+uint64_t host_client_next_id(const struct host_client *c)
+{
+	return c->calls.next_id;
+}
+
+void host_client_raise_id(struct host_client *c, uint64_t floor)
+{
+	if (c->calls.next_id < floor)
+		c->calls.next_id = floor;
+}
+
+/* --- observers ------------------------------------------------------------ */
+
+void host_client_observe(struct host_client *c, struct host_observer *o)
+{
+	o->client = c;
+	observer_add(&c->observers, o);
+}
+
+void host_client_unobserve(struct host_observer *o)
+{
+	if (!o->client)
+		return;
+	observer_remove(&o->client->observers, o);
+	o->client = NULL;
+}
+
+/* --- the client ----------------------------------------------------------- */
+
+int host_client_new(const struct host_client_config *config,
+		    struct host_client **ret, struct err *e)
+{
+	struct host_client *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_set(e, ENOMEM, "no memory for a bridge client");
+	c->config = *config;
+	if (c->config.connect_timeout_ms == 0)
+		c->config.connect_timeout_ms = HOST_CONNECT_TIMEOUT_MS;
+	if (c->config.negotiate_timeout_ms == 0)
+		c->config.negotiate_timeout_ms = HOST_NEGOTIATE_TIMEOUT_MS;
+	host_ports_init(&c->ports);
+	arena_init(&c->arena, NOTICE_MAX);
+	pending_init(&c->calls, config->loop, &c->conn);
+	conn_init(&c->conn, config->loop, on_frame, on_conn_lost, c);
+	host_listener_init(&c->listener, config->loop, &config->transport,
+			   on_dialled, c);
+
+	r = host_listener_start(&c->listener, WIRE_PORT_BRIDGE, HOST_NO_TIMEOUT,
+				e);
+	if (r == 0)
+		r = limit_connecting(c, c->config.connect_timeout_ms, e);
+	if (r < 0) {
+		host_client_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void host_client_free(struct host_client *c)
+{
+	uint64_t unsent;
+
+	if (!c)
+		return;
+	unsent = conn_unsent(&c->conn);
+	c->state = HOST_FAILED;
+	host_listener_stop(&c->listener);
+	conn_close(&c->conn);
+	loop_cancel(c->config.loop, &c->give_up);
+	loop_cancel(c->config.loop, &c->retry);
+	pending_end(&c->calls, HOST_FAIL_CANCELLED, true, unsent, NULL);
+	while (c->observers.first)
+		host_client_unobserve(c->observers.first);
+	pending_done(&c->calls);
+	arena_done(&c->arena);
+	free(c);
+}
+
+enum host_state host_client_state(const struct host_client *c)
+{
+	return c->state;
+}
+
+const struct host_guest *host_client_guest(const struct host_client *c)
+{
+	return c->guest.connection > 0 ? &c->guest : NULL;
+}
+
+struct loop *host_client_loop(const struct host_client *c)
+{
+	return c->config.loop;
+}
+
+const struct transport *host_client_transport(const struct host_client *c)
+{
+	return &c->config.transport;
+}
+
+struct host_ports *host_client_ports(struct host_client *c)
+{
+	return &c->ports;
+}

@@ -1,0 +1,186 @@
+#include "bridge/host/exitwatch.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "bridge/host/calls.h"
+#include "bridge/hresult.h"
+
+static const char *container_of(const struct exitwatch *w)
+{
+	return w->container_id[0] ? w->container_id : NULL;
+}
+
+/* Ends the watch; nothing of it is touched after the callback. */
+static void finish(struct exitwatch *w, uint32_t code,
+		   const struct host_failure *f)
+{
+	exitwatch_stop(w);
+	w->done(w->ctx, code, f);
+}
+
+static void on_grace_over(void *ctx)
+{
+	struct exitwatch *w = ctx;
+	const struct host_failure f = w->last;
+
+	finish(w, 0, &f);
+}
+
+/* "I do not know this process" may be said because it told us before. */
+static bool is_unknown(const struct host_failure *f)
+{
+	return f->kind == HOST_FAIL_REFUSED &&
+	       (f->hresult == HR_ELEMENT_NOT_FOUND ||
+		f->hresult == HR_SYSTEM_NOT_FOUND);
+}
+
+static void on_answer(void *ctx, const void *result,
+		      const struct host_failure *f);
+
+static int ask(struct exitwatch *w, enum exitwatch_call which,
+	       uint32_t timeout_ms, struct err *e)
+{
+	struct exitwatch_slot *slot = &w->call[which];
+	const struct host_done done = { .fn = on_answer, .ctx = slot };
+	const int r = host_wait_for_process(w->client, container_of(w), w->pid,
+					    timeout_ms, &done, &slot->id, e);
+
+	slot->watch = w;
+	slot->active = r == 0;
+	return r;
+}
+
+static bool waits(const struct exitwatch *w)
+{
+	return w->call[EXITWATCH_WAIT].active ||
+	       w->call[EXITWATCH_AGAIN].active;
+}
+
+/*
+ * A call of the watch ended without an exit code. While a wait is outstanding
+ * the exit may still come, unless the guest says that it knows no such process.
+ */
+static void after_failure(struct exitwatch *w, bool was_question)
+{
+	const struct host_failure f = w->last;
+	struct loop *loop = host_client_loop(w->client);
+
+	if (waits(w) && !(was_question && is_unknown(&f)))
+		return;
+	if (w->in_grace || w->call[EXITWATCH_PROBE].active)
+		return;
+	if (waits(w) && loop_at(loop, loop_now_ms(loop) + EXITWATCH_GRACE_MS,
+				on_grace_over, w, &w->grace, NULL) == 0)
+		w->in_grace = true;
+	else
+		finish(w, 0, &f);
+}
+
+/* The probe ended without a verdict on the process: it runs, or was lost. */
+static void after_probe(struct exitwatch *w, const struct host_failure *f)
+{
+	struct host_failure no = { .kind = HOST_FAIL_LOCAL };
+
+	if (waits(w))
+		return;
+	if (host_client_state(w->client) == HOST_FAILED)
+		finish(w, 0, f);
+	else if (f->kind == HOST_FAIL_REFUSED &&
+		 ask(w, EXITWATCH_AGAIN, MSG_WAIT_FOREVER, &no.err) < 0)
+		finish(w, 0, &no);
+}
+
+static void on_answer(void *ctx, const void *result,
+		      const struct host_failure *f)
+{
+	struct exitwatch_slot *slot = ctx;
+	struct exitwatch *w = slot->watch;
+	const struct msg_wait_for_process_result *r = result;
+	const bool is_probe = slot == &w->call[EXITWATCH_PROBE];
+
+	slot->active = false;
+	if (!f) {
+		finish(w, r->exit_code, NULL);
+	} else if (is_probe && (f->kind == HOST_FAIL_LOST ||
+				(f->kind == HOST_FAIL_REFUSED &&
+				 f->hresult == HR_TIMEOUT))) {
+		after_probe(w, f);
+	} else {
+		w->last = *f;
+		after_failure(w, slot != &w->call[EXITWATCH_WAIT]);
+	}
+}
+
+static void forget(struct exitwatch *w, enum exitwatch_call which)
+{
+	if (w->call[which].active)
+		host_client_cancel(w->client, w->call[which].id);
+	w->call[which].active = false;
+}
+
+static bool is_safe(const struct exitwatch *w, enum exitwatch_call which)
+{
+	return w->call[which].active &&
+	       host_client_delivered(w->client, w->call[which].id);
+}
+
+static void on_bridge_ready(void *ctx, const struct host_guest *guest)
+{
+	struct exitwatch *w = ctx;
+	struct host_failure f = { .kind = HOST_FAIL_LOCAL };
+	int r;
+
+	(void)guest;
+	if (is_safe(w, EXITWATCH_WAIT) || is_safe(w, EXITWATCH_AGAIN)) {
+		forget(w, EXITWATCH_PROBE);
+		r = ask(w, EXITWATCH_PROBE, 0, &f.err);
+	} else {
+		forget(w, EXITWATCH_AGAIN);
+		r = ask(w, EXITWATCH_AGAIN, MSG_WAIT_FOREVER, &f.err);
+	}
+	if (r < 0)
+		finish(w, 0, &f);
+}
+
+int exitwatch_start(struct exitwatch *w, struct host_client *c,
+		    const char *container_id, uint32_t pid, exitwatch_fn *done,
+		    void *ctx, struct err *e)
+{
+	int r;
+
+	*w = (struct exitwatch){
+		.client = c,
+		.pid = pid,
+		.done = done,
+		.ctx = ctx,
+	};
+	if (container_id) {
+		if (strlen(container_id) >= sizeof(w->container_id))
+			return err_set(e, ENAMETOOLONG,
+				       "a container id is too long");
+		memcpy(w->container_id, container_id, strlen(container_id));
+	}
+	r = ask(w, EXITWATCH_WAIT, MSG_WAIT_FOREVER, e);
+	if (r < 0)
+		return r;
+	w->observer = (struct host_observer){
+		.ready = on_bridge_ready,
+		.ctx = w,
+	};
+	host_client_observe(c, &w->observer);
+	return 0;
+}
+
+void exitwatch_stop(struct exitwatch *w)
+{
+	if (!w->client)
+		return;
+	for (int i = 0; i < EXITWATCH_CALLS; i++)
+		forget(w, (enum exitwatch_call)i);
+	loop_cancel(host_client_loop(w->client), &w->grace);
+	w->in_grace = false;
+	host_client_unobserve(&w->observer);
+	w->client = NULL;
+}

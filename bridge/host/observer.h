@@ -1,0 +1,32 @@
+/* bridge/host/observer.h - telling the observers of a client, safely */
+#ifndef FERRY_BRIDGE_HOST_OBSERVER_H
+#define FERRY_BRIDGE_HOST_OBSERVER_H
+
+#include "bridge/host/client.h"
+
+/**
+ * struct host_observers - who is told; embedded, zero is empty
+ * @first:	list
+ * @cursor:	the next to be told in the round that goes on
+ */
+struct host_observers {
+	struct host_observer *first;
+	struct host_observer *cursor;
+};
+
+/** observer_add() - put @o in the list */
+void observer_add(struct host_observers *all, struct host_observer *o);
+
+/** observer_remove() - take @o out, also in the middle of a round */
+void observer_remove(struct host_observers *all, struct host_observer *o);
+
+/* One round each: every observer that has the callback is called. */
+void observer_ready(struct host_observers *all, const struct host_guest *guest);
+void observer_lost(struct host_observers *all, const struct err *why);
+void observer_failed(struct host_observers *all, const struct err *why);
+
+/** observer_notification() - return: does any of them know the container? */
+bool observer_notification(struct host_observers *all,
+			   const struct msg_notification *n);
+
+#endif

@@ -1,0 +1,310 @@
+#include "bridge/host/pending.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bridge/host/failure.h"
+#include "bridge/io/log.h"
+#include "bridge/wire.h"
+#include "config/text.h"
+
+/* What one decoded answer may take; a frame has 64 KiB, JSON small members. */
+#define DECODE_MAX ((size_t)4 * 1024 * 1024)
+
+/*
+ * struct pending_call - one outstanding call
+ * @delivered:	the guest has read it, shown on an earlier connection
+ * @timer:	deadline
+ * @table:	for the deadline's callback
+ * @in_bucket:	next of the same bucket
+ * The others are as in struct host_call.
+ */
+struct pending_call {
+	uint64_t id;
+	uint32_t type;
+	const struct schema *response;
+	size_t response_size;
+	bool survives;
+	bool ends_bridge;
+	bool delivered;
+	host_answer_fn *done;
+	void *ctx;
+	struct loop_id timer;
+	struct pending *table;
+	struct pending_call *in_bucket;
+	struct pending_call *prev;
+	struct pending_call *next;
+};
+
+void pending_init(struct pending *p, struct loop *loop, struct conn *conn)
+{
+	*p = (struct pending){ .loop = loop, .conn = conn };
+	arena_init(&p->arena, DECODE_MAX);
+}
+
+void pending_done(struct pending *p)
+{
+	assert(p->n == 0);
+	arena_done(&p->arena);
+}
+
+void pending_new_conn(struct pending *p)
+{
+	p->conn_first_id = p->next_id;
+	p->conn_answered = p->next_id;
+}
+
+/* Ids are a counter, so their low bits spread them evenly. */
+static struct pending_call *find(const struct pending *p, uint64_t id)
+{
+	struct pending_call *call = p->bucket[id % PENDING_BUCKETS];
+
+	while (call && call->id != id)
+		call = call->in_bucket;
+	return call;
+}
+
+static struct pending_list *list_of(struct pending *p,
+				    const struct pending_call *call)
+{
+	return call->survives ? &p->surviving : &p->mortal;
+}
+
+static void insert(struct pending *p, struct pending_call *call)
+{
+	struct pending_call **bucket = &p->bucket[call->id % PENDING_BUCKETS];
+	struct pending_list *list = list_of(p, call);
+
+	call->in_bucket = *bucket;
+	*bucket = call;
+	call->prev = list->last;
+	if (list->last)
+		list->last->next = call;
+	else
+		list->first = call;
+	list->last = call;
+	p->n++;
+}
+
+/* Takes a call out of the table; nothing finds it any more. */
+static void detach(struct pending *p, struct pending_call *call)
+{
+	struct pending_call **at = &p->bucket[call->id % PENDING_BUCKETS];
+	struct pending_list *list = list_of(p, call);
+
+	while (*at != call)
+		at = &(*at)->in_bucket;
+	*at = call->in_bucket;
+
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		list->first = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	else
+		list->last = call->prev;
+	p->n--;
+	loop_cancel(p->loop, &call->timer);
+}
+
+/* The end of a call: out of the table, its callback, its memory. */
+static void finish(struct pending *p, struct pending_call *call,
+		   const void *result, const struct host_failure *f)
+{
+	detach(p, call);
+	if (call->done)
+		call->done(call->ctx, result, f);
+	free(call);
+}
+
+static void on_timeout(void *ctx)
+{
+	struct pending_call *call = ctx;
+	struct pending *p = call->table;
+	const bool sent = call->id < conn_unsent(p->conn);
+	const struct host_failure f =
+		failure_make(HOST_FAIL_TIMEOUT, call->type, sent, NULL);
+
+	log_warn("bridge: call %s id=%llu timed out, a late answer is dropped",
+		 wire_type_name(call->type), (unsigned long long)call->id);
+	finish(p, call, NULL, &f);
+}
+
+/* --- starting ------------------------------------------------------------- */
+
+static int encode(const struct host_call *call, struct text *body,
+		  struct err *e)
+{
+	text_heap(body, WIRE_HOST_FRAME_MAX - WIRE_HEADER_SIZE + 1);
+	msg_encode(call->request, call->message, body);
+	if (body->full)
+		return err_set(e, E2BIG, "%s: the request is too large",
+			       wire_type_name(call->type));
+	return 0;
+}
+
+static int add(struct pending *p, const struct host_call *call, struct err *e)
+{
+	const int timeout_ms =
+		call->timeout_ms ? call->timeout_ms : HOST_CALL_TIMEOUT_MS;
+	struct pending_call *new;
+	int r = 0;
+
+	if (p->n >= HOST_CALLS_MAX)
+		return err_set(e, ENOBUFS, "%s: %zu calls are outstanding",
+			       wire_type_name(call->type), p->n);
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return err_set(e, ENOMEM, "no memory for a call");
+	*new = (struct pending_call){
+		.id = p->next_id,
+		.type = call->type,
+		.response = call->response,
+		.response_size = call->response_size,
+		.survives = call->survives,
+		.ends_bridge = call->ends_bridge,
+		.done = call->done,
+		.ctx = call->ctx,
+		.table = p,
+	};
+	if (timeout_ms > 0)
+		r = loop_at(p->loop, loop_now_ms(p->loop) + timeout_ms,
+			    on_timeout, new, &new->timer, e);
+	if (r < 0)
+		free(new);
+	else
+		insert(p, new);
+	return r;
+}
+
+int pending_start(struct pending *p, const struct host_call *call,
+		  uint64_t *ret_id, struct err *e)
+{
+	const uint64_t id = p->next_id;
+	struct text body;
+	int r;
+
+	assert(call->response_size >= sizeof(struct msg_result));
+	r = encode(call, &body, e);
+	if (r == 0)
+		r = add(p, call, e);
+	if (r < 0)
+		goto out;
+	r = conn_send(p->conn, call->type, id, text_str(&body), body.len, e);
+	if (r < 0) {
+		pending_cancel(p, id);
+		goto out;
+	}
+	p->next_id++;
+	if (ret_id)
+		*ret_id = id;
+out:
+	text_done(&body);
+	return r;
+}
+
+void pending_cancel(struct pending *p, uint64_t id)
+{
+	struct pending_call *call = find(p, id);
+
+	if (!call)
+		return;
+	detach(p, call);
+	free(call);
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+/* The struct of an answer in the arena, or NULL and the failure. */
+static void *decode(struct pending *p, const struct pending_call *call,
+		    const struct frame *frame, struct host_failure *f)
+{
+	struct err e = { 0 };
+	struct msg_result *r;
+
+	if (frame->header.type != wire_response_type(call->type)) {
+		(void)err_set(&e, EBADMSG, "its type is 0x%08x",
+			      frame->header.type);
+		goto garbled;
+	}
+	r = arena_alloc(&p->arena, call->response_size);
+	if (!r) {
+		(void)err_set(&e, ENOMEM, "no memory");
+		goto garbled;
+	}
+	if (msg_decode(call->response, frame->body, frame->len, &p->arena, r,
+		       &e) < 0)
+		goto garbled;
+	if (r->result == 0)
+		return r;
+	*f = failure_refused(call->type, r);
+	return NULL;
+garbled:
+	*f = failure_make(HOST_FAIL_GARBLED, call->type, true, &e);
+	return NULL;
+}
+
+void pending_answer(struct pending *p, const struct frame *frame)
+{
+	const uint64_t id = frame->header.id;
+	struct pending_call *call = find(p, id);
+	struct host_failure f;
+	const void *result;
+
+	if (id >= p->conn_answered && id < p->next_id)
+		p->conn_answered = id + 1;
+	if (call) {
+		result = decode(p, call, frame, &f);
+		finish(p, call, result, result ? NULL : &f);
+		arena_reset(&p->arena);
+	} else if (id < p->next_id) {
+		log_info(
+			"bridge: answer to a call that is over id=%llu, ignored",
+			(unsigned long long)id);
+	} else {
+		log_warn("bridge: answer to an unknown call id=%llu, ignored",
+			 (unsigned long long)id);
+	}
+}
+
+/* --- losses --------------------------------------------------------------- */
+
+static bool delivered(const struct pending *p, const struct pending_call *call)
+{
+	return call->delivered || (call->id >= p->conn_first_id &&
+				   call->id + 1 < p->conn_answered);
+}
+
+bool pending_delivered(const struct pending *p, uint64_t id)
+{
+	const struct pending_call *call = find(p, id);
+
+	return call && delivered(p, call);
+}
+
+void pending_end(struct pending *p, enum host_fail kind, bool all,
+		 uint64_t unsent, const struct err *why)
+{
+	static const struct msg_result ok = { .activity_id = "",
+					      .error_message = "" };
+	struct pending_call *call;
+
+	for (call = p->surviving.first; call; call = call->next)
+		call->delivered = delivered(p, call);
+
+	/* From the list each time: a callback may have cancelled the next. */
+	while ((call = p->mortal.first) != NULL ||
+	       (all && (call = p->surviving.first) != NULL)) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): detach() unlinks */
+		const bool sent = call->id < unsent;
+		const struct host_failure f =
+			failure_make(kind, call->type, sent, why);
+
+		if (call->ends_bridge && sent && kind == HOST_FAIL_LOST)
+			finish(p, call, &ok, NULL);
+		else
+			finish(p, call, NULL, &f);
+	}
+}

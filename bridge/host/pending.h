@@ -1,0 +1,86 @@
+/*
+ * bridge/host/pending.h - the calls of one bridge that wait for an answer
+ *
+ * The table gives the ids, sends the requests, matches the answers and knows
+ * the deadlines. It outlives connections; which calls do as well is decided by
+ * struct host_call. An entry is out of the table before its callback runs, so
+ * a callback may start and cancel any call.
+ */
+#ifndef FERRY_BRIDGE_HOST_PENDING_H
+#define FERRY_BRIDGE_HOST_PENDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/frame.h"
+#include "bridge/host/client.h"
+#include "bridge/host/conn.h"
+#include "config/arena.h"
+
+#define PENDING_BUCKETS 1024u
+
+struct pending_call;
+
+struct pending_list {
+	struct pending_call *first;
+	struct pending_call *last;
+};
+
+/**
+ * struct pending - the table; embedded
+ * @conn:	where requests go, borrowed
+ * @bucket:	chains of entries by id
+ * @mortal, @surviving: lists of entries in the order in which they were made,
+ *		those that a loss ends and the others
+ * @n:		number of entries
+ * @next_id:	id of the next request
+ * @conn_first_id: ids from here on were sent on this connection
+ * @conn_answered: highest of them that was answered, plus 1
+ * @arena:	memory of the answer that is being handled
+ */
+struct pending {
+	struct loop *loop;
+	struct conn *conn;
+	struct pending_call *bucket[PENDING_BUCKETS];
+	struct pending_list mortal;
+	struct pending_list surviving;
+	size_t n;
+	uint64_t next_id;
+	uint64_t conn_first_id;
+	uint64_t conn_answered;
+	struct arena arena;
+};
+
+void pending_init(struct pending *p, struct loop *loop, struct conn *conn);
+
+/** pending_done() - release an empty table; see pending_end() */
+void pending_done(struct pending *p);
+
+/** pending_new_conn() - requests go to a new connection from now on */
+void pending_new_conn(struct pending *p);
+
+/** pending_start() - as host_client_call(), in any state of the client */
+int pending_start(struct pending *p, const struct host_call *call,
+		  uint64_t *ret_id, struct err *e);
+
+/** pending_cancel() - forget a call without its callback */
+void pending_cancel(struct pending *p, uint64_t id);
+
+/** pending_delivered() - as host_client_delivered() */
+bool pending_delivered(const struct pending *p, uint64_t id);
+
+/** pending_answer() - a response frame; an id of no call is logged only */
+void pending_answer(struct pending *p, const struct frame *frame);
+
+/**
+ * pending_end() - end the calls that a loss ends
+ * @kind:	HOST_FAIL_LOST or HOST_FAIL_CANCELLED
+ * @all:	those that survive a loss too
+ * @unsent:	ids from here on never left (conn_unsent())
+ * @why:	reason, or NULL
+ */
+void pending_end(struct pending *p, enum host_fail kind, bool all,
+		 uint64_t unsent, const struct err *why);
+
+#endif
