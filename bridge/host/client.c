@@ -24,8 +24,8 @@ struct host_client {
 	struct host_ports ports;
 	enum host_state state;
 	struct host_listener listener;
-	struct conn conn;
-	struct pending calls;
+	struct host_conn conn;
+	struct host_pending calls;
 	struct loop_id give_up;
 	struct loop_id retry;
 	int retry_ms;
@@ -57,7 +57,7 @@ static void on_notification(struct host_client *c, const struct frame *frame)
 		log_warn("bridge notice is garbled: %s, ignored", e.text);
 		return;
 	}
-	if (observer_notification(&c->observers, &n))
+	if (host_observer_notification(&c->observers, &n))
 		return;
 	text_fixed(&id, buf, sizeof(buf));
 	text_quote(&id, n.base.container_id, 24);
@@ -72,7 +72,7 @@ static void on_frame(void *ctx, const struct frame *frame)
 
 	switch (wire_kind(frame->header.type)) {
 	case WIRE_RESPONSE:
-		pending_answer(&c->calls, frame);
+		host_pending_answer(&c->calls, frame);
 		break;
 	case WIRE_NOTIFICATION:
 		on_notification(c, frame);
@@ -90,15 +90,15 @@ static void on_frame(void *ctx, const struct frame *frame)
 
 static void fail(struct host_client *c, const struct err *why)
 {
-	const uint64_t unsent = conn_unsent(&c->conn);
+	const uint64_t unsent = host_conn_unsent(&c->conn);
 
 	c->state = HOST_FAILED;
 	loop_cancel(c->config.loop, &c->give_up);
 	loop_cancel(c->config.loop, &c->retry);
 	host_listener_stop(&c->listener);
-	conn_close(&c->conn);
-	pending_end(&c->calls, HOST_FAIL_LOST, true, unsent, why);
-	observer_failed(&c->observers, why);
+	host_conn_close(&c->conn);
+	host_pending_end(&c->calls, HOST_FAIL_LOST, true, unsent, why);
+	host_observer_failed(&c->observers, why);
 }
 
 static void on_give_up(void *ctx)
@@ -128,10 +128,10 @@ static int limit_connecting(struct host_client *c, int timeout_ms,
 static void lose(struct host_client *c, const struct err *why)
 {
 	const bool was_ready = c->state == HOST_READY;
-	const uint64_t unsent = conn_unsent(&c->conn);
+	const uint64_t unsent = host_conn_unsent(&c->conn);
 	struct err reason = *why; /* @why may be the connection's own */
 
-	conn_close(&c->conn);
+	host_conn_close(&c->conn);
 	c->state = HOST_LISTENING;
 	if (was_ready) {
 		c->retry_ms = 0;
@@ -143,9 +143,9 @@ static void lose(struct host_client *c, const struct err *why)
 		log_info("bridge connection came to nothing: %s", reason.text);
 	}
 	listen_again(c);
-	pending_end(&c->calls, HOST_FAIL_LOST, false, unsent, &reason);
+	host_pending_end(&c->calls, HOST_FAIL_LOST, false, unsent, &reason);
 	if (was_ready)
-		observer_lost(&c->observers, &reason);
+		host_observer_lost(&c->observers, &reason);
 }
 
 static void on_conn_lost(void *ctx, const struct err *why)
@@ -185,7 +185,7 @@ static void enter_ready(struct host_client *c,
 	c->state = HOST_READY;
 	log_info("bridge ready connection=%u os=%s", c->guest.connection,
 		 c->guest.os);
-	observer_ready(&c->observers, &c->guest);
+	host_observer_ready(&c->observers, &c->guest);
 }
 
 static void on_negotiated(void *ctx, const void *result,
@@ -233,7 +233,7 @@ static int negotiate(struct host_client *c, struct err *e)
 		.ctx = c,
 	};
 
-	return pending_start(&c->calls, &call, NULL, e);
+	return host_pending_start(&c->calls, &call, NULL, e);
 }
 
 static void on_dialled(void *ctx, int fd, const struct err *why)
@@ -246,8 +246,8 @@ static void on_dialled(void *ctx, int fd, const struct err *why)
 		return;
 	}
 	c->state = HOST_NEGOTIATING;
-	pending_new_conn(&c->calls);
-	if (conn_open(&c->conn, fd, &e) < 0 || negotiate(c, &e) < 0)
+	host_pending_new_conn(&c->calls);
+	if (host_conn_open(&c->conn, fd, &e) < 0 || negotiate(c, &e) < 0)
 		lose(c, &e);
 }
 
@@ -288,17 +288,17 @@ int host_client_call(struct host_client *c, const struct host_call *call,
 		return err_set(e, ENOTCONN,
 			       "%s: there is no bridge to the guest",
 			       wire_type_name(call->type));
-	return pending_start(&c->calls, call, ret_id, e);
+	return host_pending_start(&c->calls, call, ret_id, e);
 }
 
 void host_client_cancel(struct host_client *c, uint64_t id)
 {
-	pending_cancel(&c->calls, id);
+	host_pending_cancel(&c->calls, id);
 }
 
 bool host_client_delivered(const struct host_client *c, uint64_t id)
 {
-	return pending_delivered(&c->calls, id);
+	return host_pending_delivered(&c->calls, id);
 }
 
 uint64_t host_client_next_id(const struct host_client *c)
@@ -317,14 +317,14 @@ void host_client_raise_id(struct host_client *c, uint64_t floor)
 void host_client_observe(struct host_client *c, struct host_observer *o)
 {
 	o->client = c;
-	observer_add(&c->observers, o);
+	host_observer_add(&c->observers, o);
 }
 
 void host_client_unobserve(struct host_observer *o)
 {
 	if (!o->client)
 		return;
-	observer_remove(&o->client->observers, o);
+	host_observer_remove(&o->client->observers, o);
 	o->client = NULL;
 }
 
@@ -345,8 +345,8 @@ int host_client_new(const struct host_client_config *config,
 		c->config.negotiate_timeout_ms = HOST_NEGOTIATE_TIMEOUT_MS;
 	host_ports_init(&c->ports);
 	arena_init(&c->arena, NOTICE_MAX);
-	pending_init(&c->calls, config->loop, &c->conn);
-	conn_init(&c->conn, config->loop, on_frame, on_conn_lost, c);
+	host_pending_init(&c->calls, config->loop, &c->conn);
+	host_conn_init(&c->conn, config->loop, on_frame, on_conn_lost, c);
 	host_listener_init(&c->listener, config->loop, &config->transport,
 			   on_dialled, c);
 
@@ -368,16 +368,16 @@ void host_client_free(struct host_client *c)
 
 	if (!c)
 		return;
-	unsent = conn_unsent(&c->conn);
+	unsent = host_conn_unsent(&c->conn);
 	c->state = HOST_FAILED;
 	host_listener_stop(&c->listener);
-	conn_close(&c->conn);
+	host_conn_close(&c->conn);
 	loop_cancel(c->config.loop, &c->give_up);
 	loop_cancel(c->config.loop, &c->retry);
-	pending_end(&c->calls, HOST_FAIL_CANCELLED, true, unsent, NULL);
+	host_pending_end(&c->calls, HOST_FAIL_CANCELLED, true, unsent, NULL);
 	while (c->observers.first)
 		host_client_unobserve(c->observers.first);
-	pending_done(&c->calls);
+	host_pending_done(&c->calls);
 	arena_done(&c->arena);
 	free(c);
 }

@@ -13,19 +13,19 @@
 /* Reads that a socket gets that takes no more output. */
 #define LAST_STEPS 1024
 
-struct conn_frame {
-	struct conn_frame *next;
+struct host_conn_frame {
+	struct host_conn_frame *next;
 	uint64_t id;
 	size_t len;
 	size_t done;
 	uint8_t bytes[];
 };
 
-void conn_init(struct conn *c, struct loop *loop,
-	       void (*frame)(void *ctx, const struct frame *f),
-	       void (*lost)(void *ctx, const struct err *why), void *ctx)
+void host_conn_init(struct host_conn *c, struct loop *loop,
+		    void (*frame)(void *ctx, const struct frame *f),
+		    void (*lost)(void *ctx, const struct err *why), void *ctx)
 {
-	*c = (struct conn){
+	*c = (struct host_conn){
 		.loop = loop,
 		.fd = -1,
 		.stall_ms = HOST_CONN_STALL_MS,
@@ -37,9 +37,9 @@ void conn_init(struct conn *c, struct loop *loop,
 	frame_init(&c->in, WIRE_GUEST_FRAME_MAX);
 }
 
-static void drop_head(struct conn *c)
+static void drop_head(struct host_conn *c)
 {
-	struct conn_frame *f = c->head;
+	struct host_conn_frame *f = c->head;
 
 	c->head = f->next;
 	if (!c->head)
@@ -48,7 +48,7 @@ static void drop_head(struct conn *c)
 	free(f);
 }
 
-void conn_close(struct conn *c)
+void host_conn_close(struct host_conn *c)
 {
 	if (c->fd < 0)
 		return;
@@ -68,7 +68,7 @@ static int64_t min64(int64_t a, int64_t b)
 }
 
 /* When the connection counts as dead unless something moves. */
-static int64_t stall_deadline(const struct conn *c)
+static int64_t stall_deadline(const struct host_conn *c)
 {
 	int64_t at = INT64_MAX;
 
@@ -81,7 +81,7 @@ static int64_t stall_deadline(const struct conn *c)
 
 static void on_stall(void *ctx)
 {
-	struct conn *c = ctx;
+	struct host_conn *c = ctx;
 	const int64_t at = stall_deadline(c);
 	struct err e = { 0 };
 	int r = 0;
@@ -100,7 +100,7 @@ static void on_stall(void *ctx)
 }
 
 /* Watches over progress from now on; the timer looks again when it fires. */
-static void expect_progress(struct conn *c, int64_t *since)
+static void expect_progress(struct host_conn *c, int64_t *since)
 {
 	*since = loop_now_ms(c->loop);
 	if (c->stall.generation == 0)
@@ -110,10 +110,10 @@ static void expect_progress(struct conn *c, int64_t *since)
 }
 
 /* Sends what the socket takes. Return: 0, or -errno of a dead socket. */
-static int flush(struct conn *c, struct err *e)
+static int flush(struct host_conn *c, struct err *e)
 {
 	for (int i = 0; i < STEPS_PER_EVENT && c->head; i++) {
-		struct conn_frame *f = c->head;
+		struct host_conn_frame *f = c->head;
 		const ssize_t n = send(c->fd, f->bytes + f->done,
 				       f->len - f->done, MSG_NOSIGNAL);
 
@@ -131,7 +131,7 @@ static int flush(struct conn *c, struct err *e)
 }
 
 /* Hands on whole frames. Return: 0, -EPROTO, or 1 when a callback closed. */
-static int deliver(struct conn *c, struct err *e)
+static int deliver(struct host_conn *c, struct err *e)
 {
 	struct frame f;
 	int got;
@@ -144,7 +144,7 @@ static int deliver(struct conn *c, struct err *e)
 	return got;
 }
 
-static int end_of_stream(struct conn *c, struct err *e)
+static int end_of_stream(struct host_conn *c, struct err *e)
 {
 	if (frame_pending(&c->in) > 0)
 		return err_set(e, ECONNRESET,
@@ -153,7 +153,7 @@ static int end_of_stream(struct conn *c, struct err *e)
 }
 
 /* One read. Return: 1 go on, 0 nothing there, -errno lost, -ECANCELED. */
-static int receive(struct conn *c, struct err *e)
+static int receive(struct host_conn *c, struct err *e)
 {
 	size_t room = 0;
 	void *p = NULL;
@@ -181,7 +181,7 @@ static int receive(struct conn *c, struct err *e)
 
 static void on_ready(void *ctx, uint32_t events)
 {
-	struct conn *c = ctx;
+	struct host_conn *c = ctx;
 	struct err e = { 0 };
 	int dead = 0;
 	int r = 1;
@@ -199,23 +199,23 @@ static void on_ready(void *ctx, uint32_t events)
 		c->lost(c->ctx, &e);
 }
 
-int conn_open(struct conn *c, int fd, struct err *e)
+int host_conn_open(struct host_conn *c, int fd, struct err *e)
 {
 	int r;
 
 	c->fd = fd;
 	r = loop_watch(c->loop, fd, EPOLLIN, on_ready, c, &c->watch, e);
 	if (r < 0)
-		conn_close(c);
+		host_conn_close(c);
 	return r;
 }
 
-int conn_send(struct conn *c, uint32_t type, uint64_t id, const char *body,
-	      size_t len, struct err *e)
+int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
+		   const char *body, size_t len, struct err *e)
 {
 	const size_t size = WIRE_HEADER_SIZE + len;
 	const bool idle = c->head == NULL;
-	struct conn_frame *f;
+	struct host_conn_frame *f;
 
 	if (size > HOST_SEND_MAX - c->queued_bytes)
 		return err_set(e, ENOBUFS,
@@ -225,7 +225,7 @@ int conn_send(struct conn *c, uint32_t type, uint64_t id, const char *body,
 	if (!f)
 		return err_set(e, ENOMEM, "no memory for a frame");
 
-	*f = (struct conn_frame){ .id = id, .len = size };
+	*f = (struct host_conn_frame){ .id = id, .len = size };
 	wire_header_put(f->bytes, &(struct wire_header){
 					  .type = type,
 					  .size = (uint32_t)size,
@@ -244,9 +244,9 @@ int conn_send(struct conn *c, uint32_t type, uint64_t id, const char *body,
 	return 0;
 }
 
-uint64_t conn_unsent(const struct conn *c)
+uint64_t host_conn_unsent(const struct host_conn *c)
 {
-	for (const struct conn_frame *f = c->head; f; f = f->next)
+	for (const struct host_conn_frame *f = c->head; f; f = f->next)
 		if (f->done == 0)
 			return f->id;
 	return UINT64_MAX;

@@ -22,25 +22,25 @@
 /* Bytes that may wait for a guest that does not read. */
 #define HOST_SEND_MAX ((size_t)32 * 1024 * 1024)
 
-/* A frame for conn_send(): room for the header, then the body. */
-struct conn_frame;
+/* A frame for host_conn_send(): room for the header, then the body. */
+struct host_conn_frame;
 
 /**
- * struct conn - one connection; embedded
+ * struct host_conn - one connection; embedded
  * @fd:		socket, -1: none
  * @stall_ms:	HOST_CONN_STALL_MS; a test may want less
  * @frame:	called for each frame; may close the connection
  * @lost:	the connection was lost; its owner closes it
  */
-struct conn {
+struct host_conn {
 	struct loop *loop;
 	int fd;
 	int stall_ms;
 	struct loop_id watch;
 	struct loop_id stall;
 	struct frame_reader in;
-	struct conn_frame *head;
-	struct conn_frame **tail;
+	struct host_conn_frame *head;
+	struct host_conn_frame **tail;
 	size_t queued_bytes;
 	int64_t in_progress_ms;
 	int64_t out_progress_ms;
@@ -49,24 +49,24 @@ struct conn {
 	void *ctx;
 };
 
-/** conn_init() - a connection that is not there; sets the callbacks */
-void conn_init(struct conn *c, struct loop *loop,
-	       void (*frame)(void *ctx, const struct frame *f),
-	       void (*lost)(void *ctx, const struct err *why), void *ctx);
+/** host_conn_init() - a connection that is not there; sets the callbacks */
+void host_conn_init(struct host_conn *c, struct loop *loop,
+		    void (*frame)(void *ctx, const struct frame *f),
+		    void (*lost)(void *ctx, const struct err *why), void *ctx);
 
 /**
- * conn_open() - serve @fd
+ * host_conn_open() - serve @fd
  * @fd:		non-blocking socket, taken whatever happens
  *
  * Return: 0 or -errno
  */
-int conn_open(struct conn *c, int fd, struct err *e);
+int host_conn_open(struct host_conn *c, int fd, struct err *e);
 
-/** conn_close() - close it, drop what is queued and what came in part */
-void conn_close(struct conn *c);
+/** host_conn_close() - close it, drop what is queued and what came in part */
+void host_conn_close(struct host_conn *c);
 
 /**
- * conn_send() - queue one frame
+ * host_conn_send() - queue one frame
  * @type:	type word
  * @id:		request id, larger than any before on this connection
  * @body:	payload, copied
@@ -74,10 +74,10 @@ void conn_close(struct conn *c);
  *
  * Return: 0, -ENOBUFS (too much is queued), -ENOMEM
  */
-int conn_send(struct conn *c, uint32_t type, uint64_t id, const char *body,
-	      size_t len, struct err *e);
+int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
+		   const char *body, size_t len, struct err *e);
 
-/** conn_unsent() - lowest id of which not one byte went out, UINT64_MAX: none */
-uint64_t conn_unsent(const struct conn *c);
+/** host_conn_unsent() - lowest id of which not one byte went out, UINT64_MAX: none */
+uint64_t host_conn_unsent(const struct host_conn *c);
 
 #endif

@@ -61,8 +61,8 @@ static int fail_errno(enum host_fail kind)
 	return EREMOTEIO;
 }
 
-struct host_failure failure_make(enum host_fail kind, uint32_t type, bool sent,
-				 const struct err *why)
+struct host_failure host_failure_make(enum host_fail kind, uint32_t type,
+				      bool sent, const struct err *why)
 {
 	struct host_failure f = { .kind = kind, .sent = sent };
 	const bool unknown =
@@ -75,7 +75,8 @@ struct host_failure failure_make(enum host_fail kind, uint32_t type, bool sent,
 	return f;
 }
 
-struct host_failure failure_refused(uint32_t type, const struct msg_result *r)
+struct host_failure host_failure_refused(uint32_t type,
+					 const struct msg_result *r)
 {
 	const uint32_t code = hresult_from_wire(r->result);
 	struct host_failure f = { .kind = HOST_FAIL_REFUSED,

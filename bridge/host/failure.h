@@ -13,16 +13,17 @@
 #define FAILURE_GUEST_TEXT_MAX 120u
 
 /**
- * failure_make() - a failure that is not the guest's answer
+ * host_failure_make() - a failure that is not the guest's answer
  * @kind:	not HOST_FAIL_REFUSED
  * @type:	type word of the request
  * @sent:	bytes of it went out
  * @why:	reason, or NULL
  */
-struct host_failure failure_make(enum host_fail kind, uint32_t type, bool sent,
-				 const struct err *why);
+struct host_failure host_failure_make(enum host_fail kind, uint32_t type,
+				      bool sent, const struct err *why);
 
-/** failure_refused() - the guest answered with an error; its text is escaped */
-struct host_failure failure_refused(uint32_t type, const struct msg_result *r);
+/** host_failure_refused() - the guest answered with an error; its text is escaped */
+struct host_failure host_failure_refused(uint32_t type,
+					 const struct msg_result *r);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-void observer_add(struct host_observers *all, struct host_observer *o)
+void host_observer_add(struct host_observers *all, struct host_observer *o)
 {
 	o->prev = NULL;
 	o->next = all->first;
@@ -11,7 +11,7 @@ void observer_add(struct host_observers *all, struct host_observer *o)
 	all->first = o;
 }
 
-void observer_remove(struct host_observers *all, struct host_observer *o)
+void host_observer_remove(struct host_observers *all, struct host_observer *o)
 {
 	if (all->cursor == o)
 		all->cursor = o->next;
@@ -35,7 +35,8 @@ static struct host_observer *next_of(struct host_observers *all)
 	return o;
 }
 
-void observer_ready(struct host_observers *all, const struct host_guest *guest)
+void host_observer_ready(struct host_observers *all,
+			 const struct host_guest *guest)
 {
 	struct host_observer *o;
 
@@ -45,7 +46,7 @@ void observer_ready(struct host_observers *all, const struct host_guest *guest)
 			o->ready(o->ctx, guest);
 }
 
-void observer_lost(struct host_observers *all, const struct err *why)
+void host_observer_lost(struct host_observers *all, const struct err *why)
 {
 	struct host_observer *o;
 
@@ -55,7 +56,7 @@ void observer_lost(struct host_observers *all, const struct err *why)
 			o->lost(o->ctx, why);
 }
 
-void observer_failed(struct host_observers *all, const struct err *why)
+void host_observer_failed(struct host_observers *all, const struct err *why)
 {
 	struct host_observer *o;
 
@@ -65,8 +66,8 @@ void observer_failed(struct host_observers *all, const struct err *why)
 			o->failed(o->ctx, why);
 }
 
-bool observer_notification(struct host_observers *all,
-			   const struct msg_notification *n)
+bool host_observer_notification(struct host_observers *all,
+				const struct msg_notification *n)
 {
 	struct host_observer *o;
 	bool known = false;

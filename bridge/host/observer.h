@@ -14,19 +14,20 @@ struct host_observers {
 	struct host_observer *cursor;
 };
 
-/** observer_add() - put @o in the list */
-void observer_add(struct host_observers *all, struct host_observer *o);
+/** host_observer_add() - put @o in the list */
+void host_observer_add(struct host_observers *all, struct host_observer *o);
 
-/** observer_remove() - take @o out, also in the middle of a round */
-void observer_remove(struct host_observers *all, struct host_observer *o);
+/** host_observer_remove() - take @o out, also in the middle of a round */
+void host_observer_remove(struct host_observers *all, struct host_observer *o);
 
 /* One round each: every observer that has the callback is called. */
-void observer_ready(struct host_observers *all, const struct host_guest *guest);
-void observer_lost(struct host_observers *all, const struct err *why);
-void observer_failed(struct host_observers *all, const struct err *why);
+void host_observer_ready(struct host_observers *all,
+			 const struct host_guest *guest);
+void host_observer_lost(struct host_observers *all, const struct err *why);
+void host_observer_failed(struct host_observers *all, const struct err *why);
 
-/** observer_notification() - return: does any of them know the container? */
-bool observer_notification(struct host_observers *all,
-			   const struct msg_notification *n);
+/** host_observer_notification() - return: does any of them know the container? */
+bool host_observer_notification(struct host_observers *all,
+				const struct msg_notification *n);
 
 #endif

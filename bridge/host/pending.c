@@ -13,14 +13,14 @@
 #define DECODE_MAX ((size_t)4 * 1024 * 1024)
 
 /*
- * struct pending_call - one outstanding call
+ * struct host_pending_call - one outstanding call
  * @delivered:	the guest has read it, shown on an earlier connection
  * @timer:	deadline
  * @table:	for the deadline's callback
  * @in_bucket:	next of the same bucket
  * The others are as in struct host_call.
  */
-struct pending_call {
+struct host_pending_call {
 	uint64_t id;
 	uint32_t type;
 	const struct schema *response;
@@ -31,50 +31,52 @@ struct pending_call {
 	host_answer_fn *done;
 	void *ctx;
 	struct loop_id timer;
-	struct pending *table;
-	struct pending_call *in_bucket;
-	struct pending_call *prev;
-	struct pending_call *next;
+	struct host_pending *table;
+	struct host_pending_call *in_bucket;
+	struct host_pending_call *prev;
+	struct host_pending_call *next;
 };
 
-void pending_init(struct pending *p, struct loop *loop, struct conn *conn)
+void host_pending_init(struct host_pending *p, struct loop *loop,
+		       struct host_conn *conn)
 {
-	*p = (struct pending){ .loop = loop, .conn = conn };
+	*p = (struct host_pending){ .loop = loop, .conn = conn };
 	arena_init(&p->arena, DECODE_MAX);
 }
 
-void pending_done(struct pending *p)
+void host_pending_done(struct host_pending *p)
 {
 	assert(p->n == 0);
 	arena_done(&p->arena);
 }
 
-void pending_new_conn(struct pending *p)
+void host_pending_new_conn(struct host_pending *p)
 {
 	p->conn_first_id = p->next_id;
 	p->conn_answered = p->next_id;
 }
 
 /* Ids are a counter, so their low bits spread them evenly. */
-static struct pending_call *find(const struct pending *p, uint64_t id)
+static struct host_pending_call *find(const struct host_pending *p, uint64_t id)
 {
-	struct pending_call *call = p->bucket[id % PENDING_BUCKETS];
+	struct host_pending_call *call = p->bucket[id % PENDING_BUCKETS];
 
 	while (call && call->id != id)
 		call = call->in_bucket;
 	return call;
 }
 
-static struct pending_list *list_of(struct pending *p,
-				    const struct pending_call *call)
+static struct host_pending_list *list_of(struct host_pending *p,
+					 const struct host_pending_call *call)
 {
 	return call->survives ? &p->surviving : &p->mortal;
 }
 
-static void insert(struct pending *p, struct pending_call *call)
+static void insert(struct host_pending *p, struct host_pending_call *call)
 {
-	struct pending_call **bucket = &p->bucket[call->id % PENDING_BUCKETS];
-	struct pending_list *list = list_of(p, call);
+	struct host_pending_call **bucket =
+		&p->bucket[call->id % PENDING_BUCKETS];
+	struct host_pending_list *list = list_of(p, call);
 
 	call->in_bucket = *bucket;
 	*bucket = call;
@@ -88,10 +90,10 @@ static void insert(struct pending *p, struct pending_call *call)
 }
 
 /* Takes a call out of the table; nothing finds it any more. */
-static void detach(struct pending *p, struct pending_call *call)
+static void detach(struct host_pending *p, struct host_pending_call *call)
 {
-	struct pending_call **at = &p->bucket[call->id % PENDING_BUCKETS];
-	struct pending_list *list = list_of(p, call);
+	struct host_pending_call **at = &p->bucket[call->id % PENDING_BUCKETS];
+	struct host_pending_list *list = list_of(p, call);
 
 	while (*at != call)
 		at = &(*at)->in_bucket;
@@ -110,7 +112,7 @@ static void detach(struct pending *p, struct pending_call *call)
 }
 
 /* The end of a call: out of the table, its callback, its memory. */
-static void finish(struct pending *p, struct pending_call *call,
+static void finish(struct host_pending *p, struct host_pending_call *call,
 		   const void *result, const struct host_failure *f)
 {
 	detach(p, call);
@@ -121,11 +123,11 @@ static void finish(struct pending *p, struct pending_call *call,
 
 static void on_timeout(void *ctx)
 {
-	struct pending_call *call = ctx;
-	struct pending *p = call->table;
-	const bool sent = call->id < conn_unsent(p->conn);
+	struct host_pending_call *call = ctx;
+	struct host_pending *p = call->table;
+	const bool sent = call->id < host_conn_unsent(p->conn);
 	const struct host_failure f =
-		failure_make(HOST_FAIL_TIMEOUT, call->type, sent, NULL);
+		host_failure_make(HOST_FAIL_TIMEOUT, call->type, sent, NULL);
 
 	log_warn("bridge: call %s id=%llu timed out, a late answer is dropped",
 		 wire_type_name(call->type), (unsigned long long)call->id);
@@ -145,11 +147,12 @@ static int encode(const struct host_call *call, struct text *body,
 	return 0;
 }
 
-static int add(struct pending *p, const struct host_call *call, struct err *e)
+static int add(struct host_pending *p, const struct host_call *call,
+	       struct err *e)
 {
 	const int timeout_ms =
 		call->timeout_ms ? call->timeout_ms : HOST_CALL_TIMEOUT_MS;
-	struct pending_call *new;
+	struct host_pending_call *new;
 	int r = 0;
 
 	if (p->n >= HOST_CALLS_MAX)
@@ -158,7 +161,7 @@ static int add(struct pending *p, const struct host_call *call, struct err *e)
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return err_set(e, ENOMEM, "no memory for a call");
-	*new = (struct pending_call){
+	*new = (struct host_pending_call){
 		.id = p->next_id,
 		.type = call->type,
 		.response = call->response,
@@ -179,8 +182,8 @@ static int add(struct pending *p, const struct host_call *call, struct err *e)
 	return r;
 }
 
-int pending_start(struct pending *p, const struct host_call *call,
-		  uint64_t *ret_id, struct err *e)
+int host_pending_start(struct host_pending *p, const struct host_call *call,
+		       uint64_t *ret_id, struct err *e)
 {
 	const uint64_t id = p->next_id;
 	struct text body;
@@ -192,9 +195,10 @@ int pending_start(struct pending *p, const struct host_call *call,
 		r = add(p, call, e);
 	if (r < 0)
 		goto out;
-	r = conn_send(p->conn, call->type, id, text_str(&body), body.len, e);
+	r = host_conn_send(p->conn, call->type, id, text_str(&body), body.len,
+			   e);
 	if (r < 0) {
-		pending_cancel(p, id);
+		host_pending_cancel(p, id);
 		goto out;
 	}
 	p->next_id++;
@@ -205,9 +209,9 @@ out:
 	return r;
 }
 
-void pending_cancel(struct pending *p, uint64_t id)
+void host_pending_cancel(struct host_pending *p, uint64_t id)
 {
-	struct pending_call *call = find(p, id);
+	struct host_pending_call *call = find(p, id);
 
 	if (!call)
 		return;
@@ -218,7 +222,8 @@ void pending_cancel(struct pending *p, uint64_t id)
 /* --- answers -------------------------------------------------------------- */
 
 /* The struct of an answer in the arena, or NULL and the failure. */
-static void *decode(struct pending *p, const struct pending_call *call,
+static void *decode(struct host_pending *p,
+		    const struct host_pending_call *call,
 		    const struct frame *frame, struct host_failure *f)
 {
 	struct err e = { 0 };
@@ -239,17 +244,17 @@ static void *decode(struct pending *p, const struct pending_call *call,
 		goto garbled;
 	if (r->result == 0)
 		return r;
-	*f = failure_refused(call->type, r);
+	*f = host_failure_refused(call->type, r);
 	return NULL;
 garbled:
-	*f = failure_make(HOST_FAIL_GARBLED, call->type, true, &e);
+	*f = host_failure_make(HOST_FAIL_GARBLED, call->type, true, &e);
 	return NULL;
 }
 
-void pending_answer(struct pending *p, const struct frame *frame)
+void host_pending_answer(struct host_pending *p, const struct frame *frame)
 {
 	const uint64_t id = frame->header.id;
-	struct pending_call *call = find(p, id);
+	struct host_pending_call *call = find(p, id);
 	struct host_failure f;
 	const void *result;
 
@@ -271,25 +276,26 @@ void pending_answer(struct pending *p, const struct frame *frame)
 
 /* --- losses --------------------------------------------------------------- */
 
-static bool delivered(const struct pending *p, const struct pending_call *call)
+static bool delivered(const struct host_pending *p,
+		      const struct host_pending_call *call)
 {
 	return call->delivered || (call->id >= p->conn_first_id &&
 				   call->id + 1 < p->conn_answered);
 }
 
-bool pending_delivered(const struct pending *p, uint64_t id)
+bool host_pending_delivered(const struct host_pending *p, uint64_t id)
 {
-	const struct pending_call *call = find(p, id);
+	const struct host_pending_call *call = find(p, id);
 
 	return call && delivered(p, call);
 }
 
-void pending_end(struct pending *p, enum host_fail kind, bool all,
-		 uint64_t unsent, const struct err *why)
+void host_pending_end(struct host_pending *p, enum host_fail kind, bool all,
+		      uint64_t unsent, const struct err *why)
 {
 	static const struct msg_result ok = { .activity_id = "",
 					      .error_message = "" };
-	struct pending_call *call;
+	struct host_pending_call *call;
 
 	for (call = p->surviving.first; call; call = call->next)
 		call->delivered = delivered(p, call);
@@ -300,7 +306,7 @@ void pending_end(struct pending *p, enum host_fail kind, bool all,
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): detach() unlinks */
 		const bool sent = call->id < unsent;
 		const struct host_failure f =
-			failure_make(kind, call->type, sent, why);
+			host_failure_make(kind, call->type, sent, why);
 
 		if (call->ends_bridge && sent && kind == HOST_FAIL_LOST)
 			finish(p, call, &ok, NULL);

@@ -20,15 +20,15 @@
 
 #define PENDING_BUCKETS 1024u
 
-struct pending_call;
+struct host_pending_call;
 
-struct pending_list {
-	struct pending_call *first;
-	struct pending_call *last;
+struct host_pending_list {
+	struct host_pending_call *first;
+	struct host_pending_call *last;
 };
 
 /**
- * struct pending - the table; embedded
+ * struct host_pending - the table; embedded
  * @conn:	where requests go, borrowed
  * @bucket:	chains of entries by id
  * @mortal, @surviving: lists of entries in the order in which they were made,
@@ -39,12 +39,12 @@ struct pending_list {
  * @conn_answered: highest of them that was answered, plus 1
  * @arena:	memory of the answer that is being handled
  */
-struct pending {
+struct host_pending {
 	struct loop *loop;
-	struct conn *conn;
-	struct pending_call *bucket[PENDING_BUCKETS];
-	struct pending_list mortal;
-	struct pending_list surviving;
+	struct host_conn *conn;
+	struct host_pending_call *bucket[PENDING_BUCKETS];
+	struct host_pending_list mortal;
+	struct host_pending_list surviving;
 	size_t n;
 	uint64_t next_id;
 	uint64_t conn_first_id;
@@ -52,35 +52,36 @@ struct pending {
 	struct arena arena;
 };
 
-void pending_init(struct pending *p, struct loop *loop, struct conn *conn);
+void host_pending_init(struct host_pending *p, struct loop *loop,
+		       struct host_conn *conn);
 
-/** pending_done() - release an empty table; see pending_end() */
-void pending_done(struct pending *p);
+/** host_pending_done() - release an empty table; see host_pending_end() */
+void host_pending_done(struct host_pending *p);
 
-/** pending_new_conn() - requests go to a new connection from now on */
-void pending_new_conn(struct pending *p);
+/** host_pending_new_conn() - requests go to a new connection from now on */
+void host_pending_new_conn(struct host_pending *p);
 
-/** pending_start() - as host_client_call(), in any state of the client */
-int pending_start(struct pending *p, const struct host_call *call,
-		  uint64_t *ret_id, struct err *e);
+/** host_pending_start() - as host_client_call(), in any state of the client */
+int host_pending_start(struct host_pending *p, const struct host_call *call,
+		       uint64_t *ret_id, struct err *e);
 
-/** pending_cancel() - forget a call without its callback */
-void pending_cancel(struct pending *p, uint64_t id);
+/** host_pending_cancel() - forget a call without its callback */
+void host_pending_cancel(struct host_pending *p, uint64_t id);
 
-/** pending_delivered() - as host_client_delivered() */
-bool pending_delivered(const struct pending *p, uint64_t id);
+/** host_pending_delivered() - as host_client_delivered() */
+bool host_pending_delivered(const struct host_pending *p, uint64_t id);
 
-/** pending_answer() - a response frame; an id of no call is logged only */
-void pending_answer(struct pending *p, const struct frame *frame);
+/** host_pending_answer() - a response frame; an id of no call is logged only */
+void host_pending_answer(struct host_pending *p, const struct frame *frame);
 
 /**
- * pending_end() - end the calls that a loss ends
+ * host_pending_end() - end the calls that a loss ends
  * @kind:	HOST_FAIL_LOST or HOST_FAIL_CANCELLED
  * @all:	those that survive a loss too
- * @unsent:	ids from here on never left (conn_unsent())
+ * @unsent:	ids from here on never left (host_conn_unsent())
  * @why:	reason, or NULL
  */
-void pending_end(struct pending *p, enum host_fail kind, bool all,
-		 uint64_t unsent, const struct err *why);
+void host_pending_end(struct host_pending *p, enum host_fail kind, bool all,
+		      uint64_t unsent, const struct err *why);
 
 #endif

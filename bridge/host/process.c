@@ -312,8 +312,8 @@ static void on_started(void *ctx, const void *result,
 		return;
 	}
 	if (r->process_id == 0) {
-		no = failure_make(HOST_FAIL_GARBLED, WIRE_EXECUTE_PROCESS, true,
-				  NULL);
+		no = host_failure_make(HOST_FAIL_GARBLED, WIRE_EXECUTE_PROCESS,
+				       true, NULL);
 		finish_failed(p, &no);
 		return;
 	}

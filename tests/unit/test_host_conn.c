@@ -5,7 +5,7 @@
 
 struct fixture {
 	struct fake fake;
-	struct conn conn;
+	struct host_conn conn;
 	int frames;
 	int lost;
 	uint64_t last_id;
@@ -20,7 +20,7 @@ static void on_frame(void *ctx, const struct frame *f)
 	x->frames++;
 	x->last_id = f->header.id;
 	if (x->close_in_frame)
-		conn_close(&x->conn);
+		host_conn_close(&x->conn);
 }
 
 static void on_lost(void *ctx, const struct err *why)
@@ -29,7 +29,7 @@ static void on_lost(void *ctx, const struct err *why)
 
 	x->lost++;
 	x->why = *why;
-	conn_close(&x->conn);
+	host_conn_close(&x->conn);
 }
 
 static int setup(void **state)
@@ -40,12 +40,12 @@ static int setup(void **state)
 	if (!x)
 		return -1;
 	fake_init(&x->fake);
-	conn_init(&x->conn, x->fake.loop, on_frame, on_lost, x);
+	host_conn_init(&x->conn, x->fake.loop, on_frame, on_lost, x);
 	assert_int_equal(socketpair(AF_UNIX,
 				    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 				    0, fd),
 			 0);
-	assert_int_equal(conn_open(&x->conn, fd[0], NULL), 0);
+	assert_int_equal(host_conn_open(&x->conn, fd[0], NULL), 0);
 	x->fake.fd = fd[1];
 	*state = x;
 	return 0;
@@ -55,7 +55,7 @@ static int teardown(void **state)
 {
 	struct fixture *x = *state;
 
-	conn_close(&x->conn);
+	host_conn_close(&x->conn);
 	fake_done(&x->fake);
 	free(x);
 	return 0;
@@ -68,8 +68,9 @@ static void test_frames_arrive_and_leave(void **state)
 
 	for (uint64_t id = 0; id < 1000; id++) {
 		fake_send(&x->fake, 0x20100101, id, "{}");
-		assert_int_equal(
-			conn_send(&x->conn, 0x10100101, id, "[1]", 3, NULL), 0);
+		assert_int_equal(host_conn_send(&x->conn, 0x10100101, id, "[1]",
+						3, NULL),
+				 0);
 		r = fake_read(&x->fake);
 		assert_int_equal(r.id, id);
 		assert_string_equal(r.body, "[1]");
@@ -109,7 +110,8 @@ static void test_answers_are_read_after_a_failed_send(void **state)
 	fake_send(&x->fake, 0x20100101, 2, "{}");
 	fake_hang_up(&x->fake);
 	/* The guest is gone: this finds it out, but reports nothing yet. */
-	assert_int_equal(conn_send(&x->conn, 0x10100101, 3, "{}", 2, NULL), 0);
+	assert_int_equal(host_conn_send(&x->conn, 0x10100101, 3, "{}", 2, NULL),
+			 0);
 	assert_int_equal(x->lost, 0);
 	FAKE_UNTIL(&x->fake, x->lost == 1);
 	assert_int_equal(x->frames, 2);
@@ -137,12 +139,12 @@ static void test_queue_for_a_guest_that_does_not_read_is_bounded(void **state)
 	uint64_t id = 0;
 
 	assert_non_null(body);
-	while (conn_send(&x->conn, 0x10100101, id, body, BODY, &e) == 0)
+	while (host_conn_send(&x->conn, 0x10100101, id, body, BODY, &e) == 0)
 		assert_true(++id < 20);
 	assert_int_equal(e.code, ENOBUFS);
 	assert_true(id >= 7);
 	/* The first is half out, the others can still be called unsent. */
-	assert_int_equal(conn_unsent(&x->conn), 1);
+	assert_int_equal(host_conn_unsent(&x->conn), 1);
 	free(body);
 }
 
@@ -165,8 +167,8 @@ static void test_a_guest_that_does_not_read_is_a_loss(void **state)
 	char *body = calloc(1, BODY);
 
 	x->conn.stall_ms = 50;
-	assert_int_equal(conn_send(&x->conn, 0x10100101, 0, body, BODY, NULL),
-			 0);
+	assert_int_equal(
+		host_conn_send(&x->conn, 0x10100101, 0, body, BODY, NULL), 0);
 	free(body);
 	FAKE_UNTIL(&x->fake, x->lost == 1);
 	assert_int_equal(x->why.code, ETIMEDOUT);
@@ -181,7 +183,8 @@ static void test_an_idle_connection_is_no_loss(void **state)
 	fake_send_raw(&x->fake, "\x01\x01\x10", 3);
 	assert_true(loop_turn(x->fake.loop, 10, NULL) >= 0);
 	fake_send_raw(&x->fake, "\x20\x10\0\0\0\0\0\0\0\0\0\0\0", 13);
-	assert_int_equal(conn_send(&x->conn, 0x10100101, 0, "{}", 2, NULL), 0);
+	assert_int_equal(host_conn_send(&x->conn, 0x10100101, 0, "{}", 2, NULL),
+			 0);
 	FAKE_UNTIL(&x->fake, loop_now_ms(x->fake.loop) > end);
 	assert_int_equal(x->frames, 1);
 	assert_int_equal(x->lost, 0);
