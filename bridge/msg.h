@@ -10,7 +10,8 @@
  * type or a number out of range is an error that names the path. Strings and
  * arrays are copied into the caller's arena; an absent string is "" and
  * never NULL. JSON inside a JSON string is decoded in place (ProcessParameters)
- * or, where it is not ours to read (OCI documents), kept as text.
+ * or, where it is not ours to read (OCI documents), kept as text: such a text
+ * is NULL when absent.
  * Encoding: members in table order, zero values of optional members left out.
  * Source: shared specification bridge.md 2 and 3.
  */
@@ -21,28 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bridge/schema.h"
 #include "config/arena.h"
 #include "config/err.h"
 #include "config/text.h"
-
-struct schema;
-
-/* One "name": "value" of a JSON object of strings. */
-struct msg_pair {
-	const char *name;
-	const char *value;
-};
-
-/* A JSON object of strings, in the order received, sorted when encoded. */
-struct msg_pairs {
-	struct msg_pair *item;
-	size_t n;
-};
-
-struct msg_strings {
-	const char **item;
-	size_t n;
-};
 
 /* Base of every request, and the whole body of Start, Shutdown*, DumpStacks
  * and DeleteContainerState. */
@@ -173,6 +156,7 @@ extern const struct schema msg_base_schema;
 extern const struct schema msg_result_schema;
 extern const struct schema msg_negotiate_schema;
 extern const struct schema msg_negotiate_result_schema;
+extern const struct schema msg_process_parameters_schema;
 extern const struct schema msg_execute_process_schema;
 extern const struct schema msg_execute_process_result_schema;
 extern const struct schema msg_wait_for_process_schema;
@@ -181,6 +165,14 @@ extern const struct schema msg_signal_process_schema;
 extern const struct schema msg_resize_console_schema;
 extern const struct schema msg_dump_stacks_result_schema;
 extern const struct schema msg_notification_schema;
+
+/**
+ * msg_schema() - what the payload of a frame looks like
+ * @type:	type word of a request, a response or the notification
+ *
+ * Return: the schema, NULL for a word that has no payload known to ferry
+ */
+const struct schema *msg_schema(uint32_t type);
 
 /**
  * msg_decode() - JSON text into the struct that @schema describes
@@ -207,7 +199,7 @@ int msg_decode(const struct schema *schema, const char *body, size_t len,
  * @out:	receives the text; out->full tells that it did not fit
  *
  * Output is valid UTF-8 whatever the input was, with '<', '>', '&', U+2028
- * and U+2029 escaped.
+ * and U+2029 escaped. An activity id that is not a GUID is left out.
  */
 void msg_encode(const struct schema *schema, const void *msg, struct text *out);
 
@@ -219,11 +211,13 @@ void msg_encode(const struct schema *schema, const void *msg, struct text *out);
  *		for a guest
  *
  * When the text does not fit, the longest strings (error texts, stacks) are
- * cut at a character border until it does. A failed result (result != 0) is
- * encoded as its base only. What bridge.md 2.6 forbids is never produced: an
- * activity id that is not a plain lower-case GUID is left out.
+ * cut at a character border until it does. An answer that is too long without
+ * them becomes a failure (HR_FAIL) that says so. A failed result (result != 0)
+ * is encoded as its base only. What bridge.md 2.6 forbids is never produced:
+ * an activity id is written in lower case, and left out unless it is a GUID.
  *
- * Return: 0, or -ENOMEM when not even the bare result code could be written
+ * Return: 0, or -ENOMEM when not even the bare result code could be written:
+ *         @out is as it was then
  */
 int msg_encode_result(const struct schema *schema, const void *msg,
 		      struct text *out);
