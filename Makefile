@@ -264,7 +264,7 @@ build/tests/libvsock.a: $(vsock_lib_src:%.c=build/host/%.o)
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
 
-build/tests/unit/%: build/host/tests/unit/%.o build/host/libferry.a build/tests/libvsock.a
+build/tests/unit/%: build/host/tests/unit/%.o build/tests/libvsock.a build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
