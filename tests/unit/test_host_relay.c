@@ -1,4 +1,4 @@
-/* bridge/host/relay and local: streams arrive whole, bounded, and end well */
+/* bridge/host/relay: streams arrive whole, bounded, and end well */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <termios.h>
 
 #include "bridge/host/local.h"
 #include "bridge/host/relay.h"
@@ -490,80 +489,6 @@ static void test_finish_reads_no_more(void **state)
 	fd_close(&p[1]);
 }
 
-static void test_the_callers_descriptors_keep_their_flags(void **state)
-{
-	struct fixture *f = *state;
-	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct termios raw;
-	char buf[8] = { 0 };
-	int guest[2];
-	int slave;
-
-	assert_true(master >= 0);
-	assert_int_equal(grantpt(master), 0);
-	assert_int_equal(unlockpt(master), 0);
-	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	assert_true(slave >= 0);
-	assert_int_equal(tcgetattr(slave, &raw), 0);
-	cfmakeraw(&raw);
-	assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
-
-	socket_pair(guest);
-	start(f, open_local(slave, false), local_socket(guest[0]));
-	assert_int_equal(fcntl(slave, F_GETFL) & O_NONBLOCK, 0);
-	assert_int_equal(write(master, "key", 3), 3);
-	for (int i = 0; i < 500 && host_relay_bytes(f->relay) < 3; i++)
-		turn(f, 10);
-	assert_int_equal(read(guest[1], buf, sizeof(buf)), 3);
-	assert_string_equal(buf, "key");
-	fd_close(&guest[1]);
-	fd_close(&slave);
-	fd_close(&master);
-}
-
-/* A descriptor that cannot be opened again: the master of a terminal. */
-static void test_careful_end_moves_all(void **state)
-{
-	struct fixture *f = *state;
-	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct termios raw;
-	struct local to;
-	size_t got = 0;
-	char buf[4096];
-	int guest[2];
-	int slave;
-
-	assert_true(master >= 0);
-	assert_int_equal(grantpt(master), 0);
-	assert_int_equal(unlockpt(master), 0);
-	slave = open(ptsname(master),
-		     O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	assert_int_equal(tcgetattr(slave, &raw), 0);
-	cfmakeraw(&raw);
-	assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
-
-	to = open_local(master, true);
-	assert_true(to.careful);
-	socket_pair(guest);
-	start(f, local_socket(guest[0]), to);
-	memset(buf, 'x', sizeof(buf));
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(write(guest[1], buf, sizeof(buf)),
-				 sizeof(buf));
-	fd_close(&guest[1]);
-	for (int i = 0; i < 2000 && got < 4 * sizeof(buf); i++) {
-		ssize_t n;
-
-		turn(f, 1);
-		n = read(slave, buf, sizeof(buf));
-		got += n > 0 ? (size_t)n : 0;
-	}
-	assert_int_equal(got, 4 * sizeof(buf));
-	until_over(f);
-	fd_close(&slave);
-	fd_close(&master);
-}
-
 static void free_in_callback(void *ctx, enum host_relay_end how,
 			     const struct err *e)
 {
@@ -613,8 +538,6 @@ int main(void)
 		T(test_end_of_input_is_a_half_close),
 		T(test_source_is_closed_before_a_slow_reader_is_done),
 		T(test_finish_reads_no_more),
-		T(test_the_callers_descriptors_keep_their_flags),
-		T(test_careful_end_moves_all),
 		T(test_relay_may_be_freed_in_its_callback),
 	};
 
