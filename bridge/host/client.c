@@ -17,7 +17,7 @@
 #define NOTICE_MAX ((size_t)1024 * 1024)
 /* Pause before listening again after a connection that came to nothing. */
 #define RETRY_FIRST_MS 10
-#define RETRY_MAX_MS 1000
+#define RETRY_MAX_MS 200
 
 struct host_client {
 	struct host_client_config config;
