@@ -3,14 +3,12 @@
 #include <string.h>
 
 #include "config/annotations.h"
+#include "config/numa.h"
 
 #define KEY "io.microsoft.migration.support-enabled"
 #define OLD_KEY "io.microsoft.migration.allowed"
 #define MAPPED_KEY                                                             \
 	"io.microsoft.virtualmachine.computetopology.numa.mapped-physical-nodes"
-
-/* A mapped node that stands for any node of the host. */
-#define NODE_ANY 255u
 
 int migratable_choose(struct sandbox_options *o, const struct annotation_map *a,
 		      const struct runtime_options *r, struct err *e)
@@ -75,7 +73,7 @@ static bool is_set(const struct sandbox_options *o,
 static bool any_node(const struct u32_list *mapped)
 {
 	for (size_t i = 0; i < mapped->n; i++)
-		if (mapped->item[i] != NODE_ANY)
+		if (mapped->item[i] != NUMA_ANY_NODE)
 			return false;
 	return true;
 }

@@ -14,7 +14,10 @@
 
 #include "config/annotations.h"
 #include "config/boot.h"
+#include "config/confidential.h"
+#include "config/devices.h"
 #include "config/migratable.h"
+#include "config/numa.h"
 #include "config/text.h"
 #include "config/topology.h"
 #include "config/util.h"
@@ -220,7 +223,7 @@ static int look_for_strangers(struct sandbox_options *o,
 			return err_class(e, ERR_ANNOTATION_UNKNOWN,
 					 "there is no annotation %s",
 					 shown(buf, key));
-		notes_add(&o->notes, &o->arena, NOTE_IGNORED,
+		notes_add(&o->notes, &o->arena, NOTE_WARNING,
 			  ERR_ANNOTATION_UNKNOWN, key,
 			  "there is no such annotation");
 	}
@@ -276,15 +279,6 @@ static int check_console(struct sandbox_options *o, struct err *e)
 	return 0;
 }
 
-static int check_vpmem(const struct sandbox_options *o, struct err *e)
-{
-	if (o->vpmem_count == 0 || !o->overcommit || o->hardware_confidential ||
-	    strcmp(o->architecture, "arm64") == 0)
-		return 0;
-	return err_class(e, ERR_VPMEM_UNSUPPORTED,
-			 "vPMem devices are not supported");
-}
-
 /* Steps 4 to 12 of the specification, on the finished map. */
 static int build_from(struct sandbox_options *o, const struct annotation_map *a,
 		      const struct runtime_options *r, struct err *e)
@@ -306,11 +300,17 @@ static int build_from(struct sandbox_options *o, const struct annotation_map *a,
 	if (rc == 0)
 		rc = topology_memory(o, e);
 	if (rc == 0 && !o->hardware_confidential)
+		rc = numa_check(o, e);
+	if (rc == 0 && !o->hardware_confidential)
 		rc = boot_choose(o, r, e);
 	if (rc == 0)
-		rc = check_vpmem(o, e);
+		rc = devices_check(o, r, e);
+	if (rc == 0)
+		rc = devices_services(o, a, r, e);
 	if (rc == 0)
 		rc = check_console(o, e);
+	if (rc == 0)
+		rc = confidential_check(o, r, e);
 	if (rc == 0)
 		rc = migratable_choose(o, a, r, e);
 	return rc < 0 ? rc : migratable_check(o, a, r, e);

@@ -49,6 +49,12 @@ enum log_forwarder {
 	FORWARDERS,	       /* number of modes; as a request: not asked */
 };
 
+enum numa_kind {
+	NUMA_NONE = 0,
+	NUMA_IMPLICIT, /* limits of a node, the platform divides */
+	NUMA_EXPLICIT, /* node i: numa_mapped, numa_processors, ... item i */
+};
+
 /* One assigned device of the host. */
 struct sandbox_device {
 	const char *id; /* "<instance path>" or "<path>/<function>" */
@@ -60,6 +66,12 @@ struct sandbox_device {
  * directory itself; an empty @root is the built-in directory.
  */
 typedef bool boot_file_fn(void *ctx, const char *root, const char *name);
+
+/*
+ * Are these good settings of a socket service (a JSON object)? A caller that
+ * reads JSON provides it; this room does not.
+ */
+typedef bool service_json_fn(const char *text);
 
 /**
  * struct runtime_options - what the caller knows besides the annotations
@@ -81,6 +93,7 @@ typedef bool boot_file_fn(void *ctx, const char *root, const char *name);
  * @boot_file:	tells whether a boot file exists; NULL: not known, then
  *		nothing is checked for existence
  * @boot_ctx:	passed to @boot_file
+ * @service_json: judges the settings of a socket service, NULL: nobody does
  * @devices:	assigned devices
  * @n_devices:	entries of @devices
  */
@@ -101,6 +114,7 @@ struct runtime_options {
 	const char *rootfs;
 	boot_file_fn *boot_file;
 	void *boot_ctx;
+	service_json_fn *service_json;
 	const struct sandbox_device *devices;
 	size_t n_devices;
 };
@@ -125,11 +139,14 @@ struct sandbox_options {
 	enum log_forwarder forwarder;
 	bool migratable;
 
-	uint32_t processor_count;   /* -smp and nr_cpus= */
-	uint64_t memory_mib;	    /* aligned to 2 MiB */
-	bool overcommit;	    /* memory is not physically backed */
-	const char *architecture;   /* "amd64" or "arm64" */
-	bool hardware_confidential; /* the line is inside the measured image */
+	uint32_t processor_count; /* -smp and nr_cpus= */
+	uint64_t memory_mib;	  /* aligned to 2 MiB */
+	bool overcommit;	  /* memory is not physically backed */
+	const char *architecture; /* "amd64" or "arm64" */
+	enum numa_kind numa;
+	struct string_list assigned; /* "path#function", sorted */
+	struct string_list services; /* GUIDs of socket services, sorted */
+	bool hardware_confidential;  /* the line is inside the measured image */
 
 	bool kernel_direct;    /* false: UEFI */
 	const char *kernel;    /* file name in the boot directory, "" none */
