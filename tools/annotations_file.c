@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
-#include <limits.h>
+#include <json-c/json_visit.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,13 +47,54 @@ static int add_document(struct json_object *o, struct annotation_map *m,
 
 	if (!json_object_is_type(o, json_type_object))
 		return err_set(e, EINVAL, "not a JSON object");
+	(void)json_object_object_get_ex(o, "annotations", &inner);
+	if (json_object_is_type(inner, json_type_object))
+		return add_pairs(inner, m, e);
 	if (!json_object_object_get_ex(o, "ociVersion", NULL))
 		return add_pairs(o, m, e);
-	if (!json_object_object_get_ex(o, "annotations", &inner))
-		return 0;
-	if (!json_object_is_type(inner, json_type_object))
+	if (inner)
 		return err_set(e, EINVAL, "\"annotations\" is not an object");
-	return add_pairs(inner, m, e);
+	return 0;
+}
+
+/* Members of all objects in a text that has been checked: its colons. */
+static size_t count_written(const char *text, size_t len)
+{
+	bool inside = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (inside && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			inside = !inside;
+		else if (!inside && text[i] == ':')
+			n++;
+	}
+	return n;
+}
+
+static int count_one(json_object *o, int flags, json_object *parent UNUSED,
+		     const char *key UNUSED, size_t *index UNUSED, void *n)
+{
+	if (!(flags & JSON_C_VISIT_SECOND) &&
+	    json_object_is_type(o, json_type_object))
+		*(size_t *)n += (size_t)json_object_object_length(o);
+	return JSON_C_VISIT_RETURN_CONTINUE;
+}
+
+/* The reader keeps the last of equal names, so that fewer are left. */
+static int check_names(json_object *o, const char *text, size_t len,
+		       struct err *e)
+{
+	size_t kept = 0;
+
+	(void)json_c_visit(o, 0, count_one,
+			   &kept); /* the callback never fails */
+	if (kept != count_written(text, len))
+		return err_set(e, EINVAL,
+			       "a name occurs twice in one JSON object");
+	return 0;
 }
 
 int annotations_parse(const char *text, size_t len, struct annotation_map *m,
@@ -62,27 +103,23 @@ int annotations_parse(const char *text, size_t len, struct annotation_map *m,
 	struct json_tokener *t;
 	struct json_object *o;
 	enum json_tokener_error why;
-	size_t used;
 	int r;
 
-	if (len >= INT_MAX)
-		return err_set(e, E2BIG, "too long");
+	r = json_check(text, len, e);
+	if (r < 0)
+		return r;
 	t = json_tokener_new_ex(ANNOTATIONS_JSON_DEPTH);
 	if (!t)
 		return err_set(e, ENOMEM, "JSON reader");
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT |
-					  JSON_TOKENER_VALIDATE_UTF8 |
-					  JSON_TOKENER_ALLOW_TRAILING_CHARS);
+	/* json_check() was the stricter reader; this one builds the tree. */
 	o = json_tokener_parse_ex(t, text, (int)len);
 	why = json_tokener_get_error(t);
-	used = json_tokener_get_parse_end(t);
 	json_tokener_free(t);
 	if (why != json_tokener_success)
-		r = err_set(e, EINVAL, "not JSON: %s at byte %zu",
-			    json_tokener_error_desc(why), used);
-	else if (used + strspn(text + used, " \t\r\n") < len)
-		r = err_set(e, EINVAL, "more than one JSON value");
+		r = err_set(e, EINVAL, "not a JSON object");
 	else
+		r = check_names(o, text, len, e);
+	if (r == 0)
 		r = add_document(o, m, e);
 	json_object_put(o);
 	return r;

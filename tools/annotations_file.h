@@ -2,18 +2,21 @@
  * tools/annotations_file.h - annotations from a file of JSON
  *
  * Two shapes: an object of strings, or a whole OCI config.json, whose member
- * "annotations" is such an object (known by "ociVersion").
+ * "annotations" is such an object (a member "annotations" that is
+ * an object, or "ociVersion"). A name that occurs twice in one object of the
+ * document is an error: readers differ in which of the two they take.
  */
 #ifndef FERRY_TOOLS_ANNOTATIONS_FILE_H
 #define FERRY_TOOLS_ANNOTATIONS_FILE_H
 
 #include <stddef.h>
 
+#include "bridge/json_check.h"
 #include "config/annotation_map.h"
 #include "config/err.h"
 
 /* Depth of JSON that is followed; an OCI document has about 10. */
-#define ANNOTATIONS_JSON_DEPTH 64
+#define ANNOTATIONS_JSON_DEPTH JSON_DEPTH_MAX
 
 /**
  * annotations_parse() - add the pairs of a JSON text to a map

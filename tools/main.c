@@ -5,6 +5,7 @@
 
 #include "config/util.h"
 #include "tools/config.h"
+#include "tools/cmdline.h"
 #include "tools/image.h"
 #include "tools/tool.h"
 
@@ -20,6 +21,7 @@ static const struct {
 	const char *summary;
 } tools[] = {
 	{ "config", tool_config, "check and show the configuration files" },
+	{ "cmdline", tool_cmdline, "build, parse and compare kernel lines" },
 	{ "image", tool_image, "build, list and check initramfs images" },
 	{ "version", tool_version, "print the version" },
 };
