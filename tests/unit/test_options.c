@@ -153,8 +153,6 @@ static const struct row strict_rows[] = {
 	  "e30=", ERR_MIGRATION_INCOMPATIBLE },
 	{ MIGRATION, "true", VM "computetopology.numa.preferred-physical-nodes",
 	  "0", ERR_MIGRATION_INCOMPATIBLE },
-	{ MIGRATION, "true", VM "computetopology.numa.mapped-physical-nodes",
-	  "255,0", ERR_MIGRATION_INCOMPATIBLE },
 };
 
 static void test_strict(void **state UNUSED)
