@@ -1,7 +1,8 @@
 /*
  * Theory of operation: json_check() decides what is JSON and how large it may
- * be, json-c makes a tree of it, and the functions here walk the schema and
- * the tree together. What they keep goes into the caller's arena; the tree is
+ * be. A small plain message is then read by json_flat(). For all others json-c
+ * makes a tree of the text, and the functions here walk the schema and the
+ * tree together. What they keep goes into the caller's arena; the tree is
  * gone when json_decode() returns. A path is a chain of frames on the stack,
  * and is put into words only when an error needs it.
  */
@@ -14,6 +15,7 @@
 #include <json-c/json.h>
 
 #include "bridge/json_check.h"
+#include "bridge/json_flat.h"
 #include "bridge/schema.h"
 #include "config/text.h"
 
@@ -421,36 +423,6 @@ static int decode_member(const struct decoder *d, const struct schema_member *m,
 	return refuse(d, at, "no such kind");
 }
 
-static unsigned char lower(char c)
-{
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-}
-
-static bool same_name(const char *a, const char *b)
-{
-	while (*a != '\0' && lower(*a) == lower(*b))
-		a++, b++;
-	return *a == *b;
-}
-
-/*
- * Members mostly come in the order of the table: the search goes on where the
- * last one ended.
- */
-static const struct schema_member *find(const struct schema *schema,
-					const char *name, size_t *next)
-{
-	for (size_t i = 0; i < schema->n; i++) {
-		const size_t at = (*next + i) % schema->n;
-
-		if (same_name(schema->member[at].name, name)) {
-			*next = at + 1;
-			return &schema->member[at];
-		}
-	}
-	return NULL;
-}
-
 static int decode_members(const struct decoder *d, const struct schema *schema,
 			  json_object *v, void *ret, const struct place *at,
 			  uint64_t *ret_seen)
@@ -460,8 +432,9 @@ static int decode_members(const struct decoder *d, const struct schema *schema,
 
 	lh_foreach(json_object_get_object(v), entry)
 	{
+		const char *name = lh_entry_k(entry);
 		const struct schema_member *m =
-			find(schema, lh_entry_k(entry), &next);
+			json_find(schema, name, strlen(name), &next);
 		const struct place here = { .up = at,
 					    .name = m ? m->name : NULL };
 		int r;
@@ -532,24 +505,35 @@ void json_decode_done(void)
 	tokener = NULL;
 }
 
+static int decode_tree(const struct decoder *d, const struct schema *schema,
+		       const char *text, size_t len, void *ret)
+{
+	json_object *tree = parse(text, len, d->e);
+	int r;
+
+	if (!tree)
+		return -d->e->code;
+	memset(ret, 0, schema->size);
+	r = decode_object(d, schema, tree, ret, NULL);
+	json_object_put(tree);
+	return r;
+}
+
 int json_decode(const struct schema *schema, const char *text, size_t len,
 		struct arena *a, void *ret, struct err *e)
 {
 	struct err own; /* the path is wrapped around a text: have one */
 	const struct decoder d = { .arena = a, .e = e ? e : &own };
-	json_object *tree;
 	int r;
 
 	memset(ret, 0, schema->size);
+	blank(schema, ret);
 	r = json_check(text, len, d.e);
 	if (r < 0)
 		return r;
-	if (*(text + strspn(text, " \t\r\n")) != '{')
+	if (text[strspn(text, " \t\r\n")] != '{')
 		return err_set(e, EINVAL, "$: want object");
-	tree = parse(text, len, d.e);
-	if (!tree)
-		return -d.e->code;
-	r = decode_object(&d, schema, tree, ret, NULL);
-	json_object_put(tree);
-	return r;
+	if (json_flat(schema, text, len, a, ret))
+		return 0;
+	return decode_tree(&d, schema, text, len, ret);
 }

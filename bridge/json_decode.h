@@ -20,7 +20,8 @@ struct schema;
  * @e:		path of the member and reason, or byte offset and reason
  *
  * Names match without regard to ASCII case, unknown members are skipped, null
- * is the zero value, of equal names the last wins. Strings are NUL-terminated
+ * is the zero value, of equal names the last wins (json-c keeps the place of
+ * the first: with "a", "A", "a" that is the one in the middle). Strings are NUL-terminated
  * and therefore must not hold a NUL; an absent one is "". Not for use by two
  * threads at once: the tokener of json-c is kept between calls.
  *

@@ -10,6 +10,8 @@
 #include "config/util.h"
 
 #define GUID_LEN 36
+/* Longer pieces are worth a memcpy(). */
+#define PUT_MAX 64u
 
 struct encoder {
 	struct text *out;
@@ -24,10 +26,40 @@ struct escape {
 	size_t len;
 };
 
-static bool is_plain(unsigned char c)
+/* Bytes that stand for themselves; 0x7f and all above it take the long way. */
+static const bool plain_bytes[256] = {
+	[' '] = true,	       ['!'] = true, ['#' ... '%'] = true,
+	['\'' ... ';'] = true, ['='] = true, ['?' ... '['] = true,
+	[']' ... '~'] = true,
+};
+
+/*
+ * As text_addn(), without a call when there is room: names and values are
+ * short, and what musl's memcpy() needs to begin is longer than the copy.
+ */
+static void put(struct text *out, const char *s, size_t n)
 {
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' &&
-	       c != '>' && c != '&';
+	char *to;
+
+	if (out->full || n >= out->size - out->len || n > PUT_MAX) {
+		text_addn(out, s, n);
+		return;
+	}
+	to = out->buf + out->len;
+	out->len += n;
+	for (; n >= sizeof(uint64_t); n -= sizeof(uint64_t)) {
+		memcpy(to, s, sizeof(uint64_t));
+		to += sizeof(uint64_t);
+		s += sizeof(uint64_t);
+	}
+	while (n-- > 0)
+		*to++ = *s++;
+	*to = '\0';
+}
+
+static void put_byte(struct text *out, char c)
+{
+	put(out, &c, 1);
 }
 
 static struct escape escape_code(unsigned int code)
@@ -77,26 +109,26 @@ void json_string(struct text *out, const char *s, size_t n, size_t cut)
 {
 	const unsigned char *p = (const unsigned char *)s, *end = p + n;
 
-	text_addc(out, '"');
+	put_byte(out, '"');
 	while (p < end && !out->full) {
 		const unsigned char *plain = p;
 		struct escape x;
 		size_t used;
 
-		while (p < end && is_plain(*p) && (size_t)(p - plain) < cut)
+		while (p < end && plain_bytes[*p] && (size_t)(p - plain) < cut)
 			p++;
-		text_addn(out, plain, (size_t)(p - plain));
+		put(out, (const char *)plain, (size_t)(p - plain));
 		cut -= (size_t)(p - plain);
 		if (p == end)
 			break;
 		x = escape(p, (size_t)(end - p), &used);
 		if (x.len > cut)
 			break;
-		text_addn(out, x.text, x.len);
+		put(out, x.text, x.len);
 		cut -= x.len;
 		p += used;
 	}
-	text_addc(out, '"');
+	put_byte(out, '"');
 }
 
 static void add_string(struct text *out, const char *s, size_t cut)
@@ -117,7 +149,7 @@ static void add_number(struct text *out, uint64_t n, bool minus)
 	} while (n > 0);
 	if (minus)
 		*--p = '-';
-	text_addn(out, p, (size_t)(buf + sizeof(buf) - p));
+	put(out, p, (size_t)(buf + sizeof(buf) - p));
 }
 
 static uint64_t unsigned_at(enum schema_kind kind, const void *p)
@@ -183,35 +215,35 @@ static void add_raw(struct text *out, const char *s)
 
 		while (*p != '\0' && *p < 0x80 && !strchr("<>&", *p))
 			p++;
-		text_addn(out, plain, (size_t)(p - plain));
+		put(out, (const char *)plain, (size_t)(p - plain));
 		if (*p == '\0')
 			break;
 		x = escape(p, strnlen((const char *)p, 4), &used);
-		text_addn(out, x.text, x.len);
+		put(out, x.text, x.len);
 		p += used;
 	}
 }
 
 static void add_strings(struct text *out, const struct msg_strings *list)
 {
-	text_addc(out, '[');
+	put_byte(out, '[');
 	for (size_t i = 0; i < list->n; i++) {
 		if (i > 0)
-			text_addc(out, ',');
+			put_byte(out, ',');
 		add_string(out, list->item[i], JSON_UNCUT);
 	}
-	text_addc(out, ']');
+	put_byte(out, ']');
 }
 
 static void add_numbers(struct text *out, const struct msg_numbers *list)
 {
-	text_addc(out, '[');
+	put_byte(out, '[');
 	for (size_t i = 0; i < list->n; i++) {
 		if (i > 0)
-			text_addc(out, ',');
+			put_byte(out, ',');
 		add_number(out, list->item[i], false);
 	}
-	text_addc(out, ']');
+	put_byte(out, ']');
 }
 
 static int by_name(const void *a, const void *b)
@@ -233,15 +265,15 @@ static void add_pairs(struct text *out, const struct msg_pairs *list)
 	for (size_t i = 0; i < list->n; i++)
 		sorted[i] = &list->item[i];
 	qsort(sorted, list->n, sizeof(void *), by_name);
-	text_addc(out, '{');
+	put_byte(out, '{');
 	for (size_t i = 0; i < list->n; i++) {
 		if (i > 0)
-			text_addc(out, ',');
+			put_byte(out, ',');
 		add_string(out, sorted[i]->name, JSON_UNCUT);
-		text_addc(out, ':');
+		put_byte(out, ':');
 		add_string(out, sorted[i]->value, JSON_UNCUT);
 	}
-	text_addc(out, '}');
+	put_byte(out, '}');
 }
 
 /* --- objects --------------------------------------------------------------- */
@@ -264,13 +296,13 @@ static void add_array(const struct encoder *x, const struct schema_member *m,
 	const char *item = pointer_get((const char *)object + m->offset);
 	const size_t n = *(const size_t *)((const char *)object + m->count);
 
-	text_addc(x->out, '[');
+	put_byte(x->out, '[');
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
-			text_addc(x->out, ',');
+			put_byte(x->out, ',');
 		add_object(x, m->schema, item + i * m->schema->size);
 	}
-	text_addc(x->out, ']');
+	put_byte(x->out, ']');
 }
 
 /* The inner text is made apart and then escaped as any other string. */
@@ -320,11 +352,11 @@ static void add_value(const struct encoder *x, const struct schema_member *m,
 			   false);
 		break;
 	case SCHEMA_KIND_U16_PAIR:
-		text_addc(x->out, '[');
+		put_byte(x->out, '[');
 		add_number(x->out, pair[0], false);
-		text_addc(x->out, ',');
+		put_byte(x->out, ',');
 		add_number(x->out, pair[1], false);
-		text_addc(x->out, ']');
+		put_byte(x->out, ']');
 		break;
 	case SCHEMA_KIND_STRING:
 	case SCHEMA_KIND_JSON:
@@ -422,9 +454,9 @@ static void add_object(const struct encoder *x, const struct schema *schema,
 
 		if (!(m->flags & SCHEMA_ALWAYS) && is_zero(m, msg))
 			continue;
-		text_addc(x->out, before);
+		put_byte(x->out, before);
 		before = ',';
-		text_addn(x->out, m->quoted, (size_t)m->len + 3);
+		put(x->out, m->quoted, (size_t)m->len + 3);
 		add_value(x, m, msg);
 	}
 	text_add(x->out, before == '{' ? "{}" : "}");

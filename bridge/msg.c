@@ -342,6 +342,9 @@ int msg_encode_result(const struct schema *schema, const void *msg,
 		bare.result = hresult_to_wire(HR_FAIL);
 	if (encode_cut(&msg_result_schema, &bare, out))
 		return 0;
+	bare.error_message = NULL;
+	if (try_encode(&msg_result_schema, &bare, 0, out))
+		return 0;
 	bare.activity_id = NULL;
-	return encode_cut(&msg_result_schema, &bare, out) ? 0 : -ENOMEM;
+	return try_encode(&msg_result_schema, &bare, 0, out) ? 0 : -ENOMEM;
 }
