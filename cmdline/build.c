@@ -30,6 +30,7 @@ _Static_assert(CMDLINE_MAX == RAWTEXT_MAX, "a raw text is part of a line");
  * @in:		strict mode: what is meant; NULL: compat
  * @agent:	the agent command alone, for the console form
  * @behind:	the separator has been written
+ * @leak:	a boot option would reach init, see words_leak()
  */
 struct line {
 	const struct sandbox_options *o;
@@ -37,6 +38,7 @@ struct line {
 	struct intent *in;
 	struct text agent;
 	bool behind;
+	bool leak;
 };
 
 static bool strict(const struct line *l)
@@ -182,19 +184,25 @@ static int put_boot_option(void *ctx, const struct raw_word *w, struct err *e)
 
 	if (r == 0)
 		put(l, w->raw, w->joined);
+	l->leak |= words_leak(w->name);
 	return r;
 }
 
 static int put_boot_options(struct line *l, struct err *e)
 {
 	const char *text = l->o->kernel_boot_options;
+	int r;
 
-	if (strict(l))
-		return rawtext_words(BOOT_OPTIONS_KEY, text, put_boot_option, l,
-				     e);
-	if (*text != '\0')
-		word(l, text);
-	return 0;
+	if (!strict(l)) {
+		if (*text != '\0')
+			word(l, text);
+		return 0;
+	}
+
+	r = rawtext_words(BOOT_OPTIONS_KEY, text, put_boot_option, l, e);
+	if (r == 0 && l->leak)
+		word(l, "init=/init"); /* the program it would be anyway */
+	return r;
 }
 
 static void put_devices(struct line *l)

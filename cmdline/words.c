@@ -17,6 +17,8 @@ enum taken {
 	ASSIGN, /* set-up function "name=": only with a value */
 	FLAG,	/* set-up function "name": only without a value */
 	PARAM,	/* typed parameter: a bad value is the trap */
+	LEAK,	/* read before the kernel proper, which does not know it and
+		 * hands it on to init */
 };
 
 enum grammar {
@@ -66,7 +68,7 @@ static const struct word words[] = {
 	{ "ro", FLAG, ANYONE, BARE, NOTHING, 0, NULL },
 	{ "rw", FLAG, ANYONE, BARE, NOTHING, 0, NULL },
 	{ "rootwait", FLAG, ANYONE, BARE, NOTHING, 0, NULL },
-	{ "nokaslr", EARLY, ANYONE, BARE, NOTHING, 0, NULL },
+	{ "nokaslr", LEAK, ANYONE, BARE, NOTHING, 0, NULL },
 	{ "nosmp", EARLY, ANYONE, BARE, NOTHING, 0, NULL },
 	{ "noapic", EARLY, ANYONE, BARE, NOTHING, 0, NULL },
 	{ "nolapic", EARLY, ANYONE, BARE, NOTHING, 0, NULL },
@@ -98,7 +100,6 @@ static const struct word words[] = {
 	{ "tsc", ASSIGN, ANYONE, NO, CHOICE, 0,
 	  "reliable|unstable|noirqtime|nowatchdog" },
 	{ "idle", EARLY, ANYONE, NO, CHOICE, 0, "poll|halt|nomwait" },
-	{ "isolcpus", ASSIGN, ANYONE, NO, CPU_LIST, 0, NULL },
 	{ "rcu_nocbs", ASSIGN, ANYONE, NO, CPU_LIST, 0, NULL },
 
 	/* Memory. */
@@ -114,7 +115,6 @@ static const struct word words[] = {
 	/* Security, faults, networks. */
 	{ "audit", ASSIGN, ANYONE, NO, CHOICE, 0, "0|1|on|off" },
 	{ "apparmor", ASSIGN, ANYONE, NO, CHOICE, 0, "0|1" },
-	{ "selinux", ASSIGN, ANYONE, NO, CHOICE, 0, "0|1" },
 	{ "oops", EARLY, ANYONE, NO, CHOICE, 0, "panic" },
 	{ "panic_on_warn", PARAM, ANYONE, NO, NUMBER, 1, NULL },
 	{ "nmi_watchdog", ASSIGN, ANYONE, NO, CHOICE, 0, "0|1|panic|nopanic" },
@@ -285,7 +285,8 @@ enum word_fate words_fate(const char *name, const char *value)
 			return WORD_POISON;
 		return WORD_CONSUMED;
 	}
-	if (w && (w->taken == EARLY || (w->taken == ASSIGN) == !!value))
+	if (w && w->taken != LEAK &&
+	    (w->taken == EARLY || (w->taken == ASSIGN) == !!value))
 		return WORD_CONSUMED;
 	return strchr(name, '.') ? WORD_DROPPED : WORD_UNKNOWN;
 }
@@ -293,6 +294,13 @@ enum word_fate words_fate(const char *name, const char *value)
 static bool begins(const char *name, const char *with)
 {
 	return strncmp(name, with, strlen(with)) == 0;
+}
+
+bool words_leak(const char *name)
+{
+	const struct word *w = find(name);
+
+	return w && w->taken == LEAK;
 }
 
 int words_check(const char *name, const char *value, bool console,

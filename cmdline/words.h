@@ -34,6 +34,15 @@ enum word_fate {
 enum word_fate words_fate(const char *name, const char *value);
 
 /**
+ * words_leak() - does the kernel hand this word of its own on to init?
+ *
+ * "nokaslr" is read by the code that unpacks an x86 kernel and is unknown to
+ * the kernel itself (observed with 6.1). A line that has it needs an init=
+ * behind it, which erases the arguments so far.
+ */
+bool words_leak(const char *name);
+
+/**
  * words_check() - may an annotation put this word before the separator?
  * @name:	the word or the part before '='
  * @value:	the part behind '=', NULL: none

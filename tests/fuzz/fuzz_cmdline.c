@@ -78,6 +78,7 @@ static void describe_kernel(struct words *w, const struct sandbox_options *o)
 {
 	const bool qemu = o->profile == PROFILE_QEMU;
 	char word[CMDLINE_SIZE + 32];
+	size_t first;
 
 	if (strcmp(o->rootfs, "rootfs.vhd") == 0 && o->dmverity) {
 		say(w, "root=/dev/dm-0");
@@ -103,7 +104,11 @@ static void describe_kernel(struct words *w, const struct sandbox_options *o)
 			qemu ? "8250.nr_uarts=0 panic=-1 quiet"
 			     : "8250_core.nr_uarts=0 panic=-1 quiet",
 			false, false);
+	first = w->n;
 	say_all(w, o->kernel_boot_options, true, o->console);
+	for (size_t i = first, last = w->n; i < last && w->n == last; i++)
+		if (strcmp(w->item[i], "nokaslr") == 0)
+			say(w, "init=/init");
 	if (!o->vpci && !qemu)
 		say(w, "pci=off");
 	(void)snprintf(word, sizeof(word), "nr_cpus=%u", o->processor_count);

@@ -115,10 +115,10 @@ static void test_boot_options(void **state UNUSED)
 		{ "mitigations=auto,nosmt", ERR_NONE },
 		{ "mitigations=auto,", ERR_TEXT_INVALID },
 		{ "mitigations=auto|off", ERR_TEXT_INVALID },
-		{ "isolcpus=0,2-5", ERR_NONE },
-		{ "isolcpus=0,2-5-6", ERR_TEXT_INVALID },
-		{ "isolcpus=0,,2", ERR_TEXT_INVALID },
-		{ "isolcpus=2-", ERR_TEXT_INVALID },
+		{ "rcu_nocbs=0,2-5", ERR_NONE },
+		{ "rcu_nocbs=0,2-5-6", ERR_TEXT_INVALID },
+		{ "rcu_nocbs=0,,2", ERR_TEXT_INVALID },
+		{ "rcu_nocbs=2-", ERR_TEXT_INVALID },
 		{ "\"loglevel=7\"", ERR_NONE },
 		{ "loglevel=\"7\"", ERR_NONE },
 		{ "loglevel", ERR_TEXT_INVALID },
@@ -154,6 +154,9 @@ static void test_boot_options(void **state UNUSED)
 		assert_string_equal(err_class_name(build(&o, line)),
 				    err_class_name(rows[i].class));
 	}
+	o.kernel_boot_options = "ro nokaslr debug";
+	assert_int_equal(build(&o, line), ERR_NONE);
+	assert_non_null(strstr(line, "nokaslr debug init=/init nr_cpus"));
 	o.kernel_boot_options = " debug   loglevel=7 ";
 	assert_int_equal(build(&o, line), ERR_NONE);
 	assert_non_null(strstr(line, "quiet debug loglevel=7 nr_cpus"));
