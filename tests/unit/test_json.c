@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,9 +162,39 @@ static void test_json_last_of_equal_names_wins(void **state)
 	check_through("{\"Array\":[{},{}],\"array\":null}", "{}");
 	check_through("{\"Pairs\":{\"a\":\"1\",\"a\":\"2\"}}",
 		      "{\"Pairs\":{\"a\":\"2\"}}");
+	check_through("{\"Pairs\":{\"a\":\"1\"},\"pairs\":null}", "{}");
 	check_through("{\"Pointer\":{},\"pointer\":null}", "{}");
 	check_through("{\"Raw\":{},\"raw\":null}", "{}");
 	check_through("{\"Pair\":[1,2],\"pair\":null}", "{}");
+}
+
+/* With or without a member that only the tree can skip. */
+static void test_json_short_and_long_way_agree(void **state)
+{
+	static const char *const members[] = {
+		"\"U32\":1,\"u32\":2,\"U32\":3",
+		"\"U32\":0,\"I32\":2147483647,\"U16\":65535,\"B\":false",
+		"\"S\":\"a\\u0062\",\"s\":\"\"",
+		" \"S\" : \"\" , \"B\" : true ",
+		"\"\\u0053\":\"x\",\"S\":\"y\"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		struct text in, want;
+		struct all m;
+
+		text_heap(&in, 1024);
+		text_heap(&want, 1024);
+		text_addf(&in, "{\"~\":[],%s}", members[i]);
+		assert_int_equal(decode(text_str(&in), &m, NULL), 0);
+		json_encode(&all_schema, &m, JSON_UNCUT, &want);
+		text_reset(&in);
+		text_addf(&in, "{%s}", members[i]);
+		check_through(text_str(&in), text_str(&want));
+		text_done(&in);
+		text_done(&want);
+	}
 }
 
 static void test_json_null_is_the_zero_value(void **state)
@@ -334,9 +365,14 @@ static void test_json_large_text_leaves_a_working_tokener(void **state)
 		text_addc(&t, 's');
 	text_add(&t, "\"}");
 	for (size_t i = 0; i < 3; i++) {
+		size_t before;
+
+		check_through("{\"Strings\":[\"x\"]}", NULL);
+		before = mallinfo2().uordblks; /* 0 under ASan */
 		assert_int_equal(decode(text_str(&t), &m, NULL), 0);
 		assert_int_equal(strlen(m.s), n);
-		check_through("{\"Strings\":[\"x\"]}", NULL);
+		arena_done(&arena);
+		assert_true(mallinfo2().uordblks < before + 65536);
 	}
 	text_done(&t);
 }
@@ -454,6 +490,22 @@ static void test_json_full_text_is_told(void **state)
 	}
 }
 
+/* A part of the inner text would fit, and be wrong. */
+static void test_json_full_inner_text_is_told(void **state)
+{
+	char s[101];
+	const struct all m = { .inner = { .s = s } };
+	struct text t;
+
+	(void)state;
+	memset(s, 's', 100);
+	s[100] = '\0';
+	text_heap(&t, 64);
+	json_encode(&all_schema, &m, JSON_UNCUT, &t);
+	assert_true(t.full);
+	text_done(&t);
+}
+
 int main(void)
 {
 #define UNIT(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -461,6 +513,7 @@ int main(void)
 		UNIT(test_json_every_kind_both_ways),
 		UNIT(test_json_names_match_without_case),
 		UNIT(test_json_last_of_equal_names_wins),
+		UNIT(test_json_short_and_long_way_agree),
 		UNIT(test_json_null_is_the_zero_value),
 		UNIT(test_json_absent_strings_are_empty),
 		UNIT(test_json_refuses_with_the_path),
@@ -474,6 +527,7 @@ int main(void)
 		UNIT(test_json_raw_text_is_escaped_and_checked),
 		UNIT(test_json_null_pointers_encode),
 		UNIT(test_json_full_text_is_told),
+		UNIT(test_json_full_inner_text_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
