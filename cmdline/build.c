@@ -23,12 +23,70 @@ _Static_assert(CMDLINE_MAX == RAWTEXT_MAX, "a raw text is part of a line");
 /* The vsock port of the log; re-armed on a destination, others are not. */
 #define LOG_PORT "109"
 
+#define VM "io.microsoft.virtualmachine."
+
+/* Why a word is there, see struct cmdline_origin. */
+enum from {
+	FROM_ROOT,
+	FROM_TABLE,
+	FROM_PLATFORM,
+	FROM_CONSOLE,
+	FROM_BOOT_OPTIONS,
+	FROM_LEAK,
+	FROM_PCI,
+	FROM_PROCESSORS,
+	FROM_KERNEL,
+	FROM_SEPARATOR,
+	FROM_ENTROPY,
+	FROM_OVERLAY,
+	FROM_FORWARDER,
+	FROM_AGENT,
+	FROM_LOG_LEVEL,
+	FROM_TIME_SYNC,
+	FROM_SCRUB,
+	FROM_DUMP,
+	FROM_AGENT_ARGS,
+};
+
+static const struct cmdline_origin origins[] = {
+	[FROM_ROOT] = { "root file system", VM "lcow.preferredrootfstype",
+			"--rootfs" },
+	[FROM_TABLE] = { "dm-verity table", VM "lcow.dmverity-create-args",
+			 NULL },
+	[FROM_PLATFORM] = { "hv_sock owns AF_VSOCK", NULL, "--profile" },
+	[FROM_CONSOLE] = { "serial ports", VM "console.pipe", "--console" },
+	[FROM_BOOT_OPTIONS] = { "boot options", BOOT_OPTIONS_KEY, NULL },
+	[FROM_LEAK] = { "forget nokaslr before init", BOOT_OPTIONS_KEY, NULL },
+	[FROM_PCI] = { "no PCI devices", VM "lcow.vpcienabled", "--profile" },
+	[FROM_PROCESSORS] = { "processors",
+			      VM "computetopology.processor.count",
+			      "--processors" },
+	[FROM_KERNEL] = { "no ram disks, no ACPI timer", NULL, NULL },
+	[FROM_SEPARATOR] = { "init's arguments follow", NULL, NULL },
+	[FROM_ENTROPY] = { "entropy from vsock port 1", NULL, NULL },
+	[FROM_OVERLAY] = { "writable /etc and /var",
+			   VM "lcow.writable-overlay-directories", NULL },
+	[FROM_FORWARDER] = { "log forwarder",
+			     "io.microsoft.migration.support-enabled",
+			     "--forwarder" },
+	[FROM_AGENT] = { "agent", NULL, NULL },
+	[FROM_LOG_LEVEL] = { "log level", NULL, "--log-level" },
+	[FROM_TIME_SYNC] = { "no time sync", VM "lcow.timesync.disable", NULL },
+	[FROM_SCRUB] = { "secrets in the log", NULL, "--scrub-logs" },
+	[FROM_DUMP] = { "core dumps",
+			"io.microsoft.container.processdumplocation", NULL },
+	[FROM_AGENT_ARGS] = { "further agent arguments", AGENT_ARGS_KEY, NULL },
+};
+
 /**
  * struct line - one line in the making
  * @o:		options
  * @out:	the line
  * @in:		strict mode: what is meant; NULL: compat
  * @agent:	the agent command alone, for the console form
+ * @from:	why the words that come now are there
+ * @fn:		told of each word, NULL: nobody
+ * @ctx:	for @fn
  * @behind:	the separator has been written
  * @leak:	a boot option would reach init, see words_leak()
  */
@@ -37,9 +95,17 @@ struct line {
 	struct text out;
 	struct intent *in;
 	struct text agent;
+	const struct cmdline_origin *from;
+	cmdline_word_fn *fn;
+	void *ctx;
 	bool behind;
 	bool leak;
 };
+
+static void from(struct line *l, enum from why)
+{
+	l->from = &origins[why];
+}
 
 static bool strict(const struct line *l)
 {
@@ -62,6 +128,8 @@ static void put(struct line *l, const char *raw, const char *meant)
 	if (l->out.len)
 		text_addc(&l->out, ' ');
 	text_add(&l->out, raw);
+	if (l->fn)
+		l->fn(l->ctx, raw, l->from);
 	if (!l->in)
 		return;
 	if (l->behind)
@@ -142,6 +210,7 @@ static int put_root(struct line *l, struct err *e)
 {
 	int r;
 
+	from(l, FROM_ROOT);
 	if (strcmp(l->o->rootfs, ROOTFS_INITRD) == 0 && !l->o->kernel_direct &&
 	    !qemu(l))
 		word(l, "initrd=/" ROOTFS_INITRD);
@@ -150,9 +219,11 @@ static int put_root(struct line *l, struct err *e)
 
 	if (l->o->dmverity) {
 		word(l, "root=/dev/dm-0");
+		from(l, FROM_TABLE);
 		r = put_table(l, e);
 		if (r < 0)
 			return r;
+		from(l, FROM_ROOT);
 	} else {
 		word2(l, "root=", qemu(l) ? l->o->root_device : "/dev/sda");
 		word(l, "ro");
@@ -164,6 +235,7 @@ static int put_root(struct line *l, struct err *e)
 
 static void put_console(struct line *l)
 {
+	from(l, FROM_CONSOLE);
 	if (qemu(l) && l->o->console) {
 		word2(l, "console=", l->o->console_device);
 	} else if (l->o->console) {
@@ -193,6 +265,7 @@ static int put_boot_options(struct line *l, struct err *e)
 	const char *text = l->o->kernel_boot_options;
 	int r;
 
+	from(l, FROM_BOOT_OPTIONS);
 	if (!strict(l)) {
 		if (*text != '\0')
 			word(l, text);
@@ -200,6 +273,7 @@ static int put_boot_options(struct line *l, struct err *e)
 	}
 
 	r = rawtext_words(BOOT_OPTIONS_KEY, text, put_boot_option, l, e);
+	from(l, FROM_LEAK);
 	if (r == 0 && l->leak)
 		word(l, "init=/init"); /* the program it would be anyway */
 	return r;
@@ -210,12 +284,15 @@ static void put_devices(struct line *l)
 	char count[16];
 	struct text t;
 
+	from(l, FROM_PCI);
 	/* On a PCI machine pci=off would remove every virtio device. */
 	if (!l->o->vpci && !(qemu(l) && l->o->pci_bus))
 		word(l, "pci=off");
+	from(l, FROM_PROCESSORS);
 	text_fixed(&t, count, sizeof(count));
 	text_addf(&t, "%u", l->o->processor_count);
 	word2(l, "nr_cpus=", count);
+	from(l, FROM_KERNEL);
 	word(l, "brd.rd_nr=0");
 	word(l, "pmtmr=0");
 }
@@ -226,6 +303,7 @@ static int put_kernel_words(struct line *l, struct err *e)
 
 	if (r < 0)
 		return r;
+	from(l, FROM_PLATFORM);
 	if (!qemu(l))
 		word(l, "initcall_blacklist=virtio_vsock_init");
 	put_console(l);
@@ -284,6 +362,7 @@ static int put_agent_args(struct line *l, struct err *e)
 {
 	const char *text = l->o->agent_args;
 
+	from(l, FROM_AGENT_ARGS);
 	if (strict(l))
 		return rawtext_words(AGENT_ARGS_KEY, text, put_agent_word, l,
 				     e);
@@ -294,6 +373,7 @@ static int put_dump_location(struct line *l, struct err *e)
 {
 	int r = 0;
 
+	from(l, FROM_DUMP);
 	if (*l->o->dump_location == '\0')
 		return 0;
 	if (strict(l))
@@ -310,6 +390,7 @@ static int put_agent_start(struct line *l, struct err *e)
 					     "json", "-loglevel" };
 	int r = 0;
 
+	from(l, FROM_FORWARDER);
 	if (l->o->forwarder != FORWARDER_MIGRATABLE)
 		r = put_agent(l, "/bin/vsockexec", e);
 	if (r == 0 && l->o->forwarder == FORWARDER_RELAY)
@@ -318,6 +399,7 @@ static int put_agent_start(struct line *l, struct err *e)
 		r = put_agent(l, "-e", e);
 	if (r == 0 && l->o->forwarder != FORWARDER_MIGRATABLE)
 		r = put_agent(l, LOG_PORT, e);
+	from(l, FROM_AGENT);
 	for (size_t i = 0; i < sizeof(start) / sizeof(start[0]) && r == 0; i++)
 		r = put_agent(l, start[i], e);
 	return r;
@@ -329,12 +411,15 @@ static int put_agent_command(struct line *l, struct err *e)
 	const char *level = *o->log_level == '\0' ? "info" : o->log_level;
 	int r = put_agent_start(l, e);
 
+	from(l, FROM_LOG_LEVEL);
 	if (r == 0 && strict(l))
 		r = rawtext_log_level(level, e);
 	if (r == 0)
 		r = put_agent(l, level, e);
+	from(l, FROM_TIME_SYNC);
 	if (r == 0 && o->no_time_sync)
 		r = put_agent(l, "-disable-time-sync", e);
+	from(l, FROM_SCRUB);
 	if (r == 0 && o->scrub_logs != TRI_UNSET)
 		r = put_agent(l,
 			      o->scrub_logs == TRI_TRUE ? "-scrub-logs=true"
@@ -353,6 +438,7 @@ static void put_shell(struct line *l)
 	text_heap(&raw, CMDLINE_COMPAT_SIZE);
 	text_heap(&meant, CMDLINE_COMPAT_SIZE);
 	text_addf(&meant, "%s& exec sh", text_str(&l->agent));
+	from(l, FROM_CONSOLE);
 	word(l, "sh");
 	if (strict(l)) {
 		word(l, "-c");
@@ -370,10 +456,15 @@ static int put_init_words(struct line *l, struct err *e)
 {
 	int r;
 
-	text_addn(&l->out, " --", 3);
+	from(l, FROM_SEPARATOR);
+	text_add(&l->out, " --");
+	if (l->fn)
+		l->fn(l->ctx, "--", l->from);
 	l->behind = true;
+	from(l, FROM_ENTROPY);
 	word(l, "-e");
 	word(l, "1");
+	from(l, FROM_OVERLAY);
 	if (l->o->writable_overlay && from_vhd(l))
 		word(l, "-w");
 	r = put_agent_command(l, e);
@@ -395,11 +486,11 @@ static int finish(struct line *l, struct err *e)
 	return strict(l) ? roundtrip_check(text_str(&l->out), l->in, e) : 0;
 }
 
-int cmdline_build(const struct sandbox_options *o, char *out, size_t size,
-		  struct err *e)
+int cmdline_explain(const struct sandbox_options *o, char *out, size_t size,
+		    cmdline_word_fn *fn, void *ctx, struct err *e)
 {
 	struct intent intent;
-	struct line l = { .o = o };
+	struct line l = { .o = o, .fn = fn, .ctx = ctx };
 	int r;
 
 	text_fixed(&l.out, out, size);
@@ -420,4 +511,10 @@ int cmdline_build(const struct sandbox_options *o, char *out, size_t size,
 	if (r < 0)
 		out[0] = '\0';
 	return r < 0 ? r : (int)l.out.len;
+}
+
+int cmdline_build(const struct sandbox_options *o, char *out, size_t size,
+		  struct err *e)
+{
+	return cmdline_explain(o, out, size, NULL, NULL, e);
 }

@@ -19,6 +19,22 @@
 #define CMDLINE_COMPAT_SIZE ((size_t)64 * 1024)
 
 /**
+ * struct cmdline_origin - why a word is in the line; all text is constant
+ * @rule:	what the word is for
+ * @key:	annotation that it depends on, NULL: none
+ * @option:	option of `ferry cmdline build` that it depends on, NULL: none
+ */
+struct cmdline_origin {
+	const char *rule;
+	const char *key;
+	const char *option;
+};
+
+/* Told of each word as it is written, quotes and all, in order. */
+typedef void cmdline_word_fn(void *ctx, const char *word,
+			     const struct cmdline_origin *from);
+
+/**
  * cmdline_build() - render the kernel command line of one utility VM
  * @o:		options, as sandbox_options_build() leaves them
  * @out:	receives the NUL-terminated line, "" on failure
@@ -34,5 +50,14 @@
  */
 int cmdline_build(const struct sandbox_options *o, char *out, size_t size,
 		  struct err *e);
+
+/**
+ * cmdline_explain() - as cmdline_build(), and tell of each word
+ * @fn:		called for each word; what it was told counts only when the
+ *		line is finished
+ * @ctx:	passed to @fn
+ */
+int cmdline_explain(const struct sandbox_options *o, char *out, size_t size,
+		    cmdline_word_fn *fn, void *ctx, struct err *e);
 
 #endif

@@ -9,6 +9,7 @@
 #include "config/util.h"
 #include "tools/cmdline_args.h"
 #include "tools/cmdline_diff.h"
+#include "tools/cmdline_explain.h"
 #include "tools/cmdline_json.h"
 #include "tools/cmdline_parse.h"
 #include "tools/tool.h"
@@ -60,12 +61,14 @@ static void warn_of_strict(const struct cmdline_args *a)
 	sandbox_options_done(&o);
 }
 
-static int print(const struct sandbox_options *o, const char *line, bool json,
-		 struct err *e)
+static int print(const struct sandbox_options *o, const struct cmdline_args *a,
+		 const char *line, struct err *e)
 {
 	int r = 0;
 
-	if (json)
+	if (a->explain && !a->json)
+		r = cmdline_explain_print(o, a, stdout, e);
+	else if (a->json)
 		r = cmdline_json_print(o, line, stdout, e);
 	else if (puts(line) < 0)
 		r = err_sys(e, "standard output");
@@ -84,10 +87,11 @@ static int build_with(const struct cmdline_args *a)
 	if (make_line(&o, a, line, sizeof(line), &e) < 0) {
 		code = tool_fail(&e);
 	} else {
-		show_notes(&o);
+		if (!a->explain || a->json)
+			show_notes(&o);
 		if (a->runtime.strictness == COMPAT)
 			warn_of_strict(a);
-		code = print(&o, line, a->json, &e);
+		code = print(&o, a, line, &e);
 	}
 	sandbox_options_done(&o);
 	return code;

@@ -36,6 +36,8 @@ static const char help[] =
 	"  --config FILE              settings that hold where nothing above\n"
 	"                             says otherwise, see 'ferry config'\n"
 	"  --json                     the whole result as JSON\n"
+	"  --explain                  where each word comes from, in place of the\n"
+	"                             line\n"
 	"\n"
 	"parse tells what a kernel keeps of LINE, what init gets, the mode and\n"
 	"what would go wrong. diff compares two lines word by word.\n"

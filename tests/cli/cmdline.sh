@@ -173,6 +173,21 @@ run build --json --annotation "$MIGRATION=true"
 	[ "$(wc -l <<<"$out")" -eq 1 ]
 verdict "json" $?
 
+# --- explain
+run build --explain --annotation "$MIGRATION=true" --console \
+	--annotation "$LCOW.kernelbootoptions=debug loglevel=7" \
+	--annotation com.example.x=y
+[ "$status" -eq 0 ] &&
+	grep -q "^ *11  loglevel=7 .*annotation $LCOW.kernelbootoptions=debug loglevel=7\$" <<<"$out" &&
+	grep -q 'console=ttyS0,115200 .*option --console$' <<<"$out" &&
+	grep -q "^read  *$MIGRATION=true: " <<<"$out" &&
+	grep -q '^passed  *com.example.x: ' <<<"$out"
+verdict "explain" $?
+line=$("$ferry" cmdline build)
+run build --explain
+[ "$status" -eq 0 ] && grep -q "^ *${#line}  of 2047 bytes" <<<"$out"
+verdict "explain counts the bytes of the line" $?
+
 # --- parse and diff
 run parse "$head $agent"
 [ "$status" -eq 0 ] && grep -q '^mode: migratable ' <<<"$out" &&
