@@ -85,6 +85,8 @@ golden_bin := $(foreach s,$(golden_src),build/tests/$(subst _,-,$(basename $(not
 golden_asan_bin := $(golden_bin:build/%=build/asan/%)
 fuzz_bin := $(fuzz_src:tests/fuzz/%.c=build/asan/tests/fuzz/%)
 cli_tests := $(wildcard tests/cli/*.sh)
+e2e_bin := $(patsubst tests/e2e/%.c,build/tests/%,$(wildcard tests/e2e/*.c)) \
+	$(patsubst tests/e2e/guest/%.c,build/tests/guest/%,$(wildcard tests/e2e/guest/*.c))
 e2e_tests := $(wildcard tests/e2e/*.sh)
 
 all_c := $(filter-out build/%,$(wildcard */*.c */*/*.c))
@@ -282,6 +284,14 @@ build/asan/tests/golden-%: build/asan/tests/golden/golden_%.o build/asan/libferr
 	$(call say,LD)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS)
 
+# Programs that the end-to-end scripts use, on the host and as a guest's PID 1.
+build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HOST_LIBS)
+build/tests/guest/%: build/guest/tests/e2e/guest/%.o
+	$(link_guest)
+
 # A fuzz entry is int fuzz_one(const uint8_t *, size_t); this driver replays
 # files and mutates them with a fixed seed. make soak builds it for libFuzzer.
 build/asan/tests/fuzz/%: build/asan/tests/fuzz/%.o build/asan/tests/fuzz/driver.o build/asan/libferry.a
@@ -298,7 +308,7 @@ check-plain: all $(unit_bin) $(golden_bin)
 check-asan: check-plain $(asan_bin) $(golden_asan_bin) $(fuzz_bin)
 	tests/run.sh asan $(sort $(asan_bin)) $(sort $(golden_asan_bin)) $(sort $(fuzz_bin))
 
-e2e: all image
+e2e: all image $(e2e_bin)
 	tests/run.sh e2e $(sort $(e2e_tests))
 
 # Both, whatever the first one says.
