@@ -28,11 +28,12 @@
 #include "config/text.h"
 #include "config/util.h"
 #include "tools/qemu/listener.h"
+#include "tools/vsock/worker.h"
 
 /* What is kept of QEMU's stderr: its last words. */
 #define STDERR_KEEP 2048
 /* Environment variable that the preloaded library reads. */
-#define VSOCK_BASE_ENV "FERRY_VSOCK_BASE"
+#define VSOCK_BASE_ENV WORKER_BASE_ENV
 #define ENV_MAX 8
 /* Time for "quit" to be answered; the budget of the stop counts, not this. */
 #define QUIT_MS 10000

@@ -1,0 +1,128 @@
+# tests/e2e/lib/e2e.bash - sourced by the end-to-end scripts
+#
+# Every script works in a folder of its own, with TMPDIR below it, so that what
+# ferry leaves behind can be seen; every QEMU has a deadline that belongs to
+# the script. Results are TAP, the last line is the sum.
+# shellcheck shell=bash
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.." || exit 1
+
+passed=0 failed=0 skipped=0
+WORK=$(mktemp -d /tmp/ferry-e2e-XXXXXX) || exit 1
+mkdir "$WORK/tmp"
+export TMPDIR=$WORK/tmp
+unset XDG_RUNTIME_DIR
+# Used by those that source this.
+# shellcheck disable=SC2034
+LIB=$PWD/build/lib/ferry
+# shellcheck disable=SC2034
+MIGRATABLE='io.microsoft.migration.support-enabled=true'
+# One run of ferry; a boot takes 2 s on a quiet machine.
+LIMIT_S=${LIMIT_S:-120}
+
+cleanup() {
+	local pid
+	for pid in $(qemus) $(jobs -p); do
+		kill -9 "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+	rm -rf "$WORK"
+}
+trap cleanup EXIT
+
+# Process ids of the QEMUs that work in our folder.
+qemus() {
+	pgrep -f "^qemu-system-x86_64 .*$WORK" || true
+}
+
+ok() { # NAME
+	passed=$((passed + 1))
+	echo "ok $((passed + failed + skipped)) - $1"
+}
+
+not_ok() { # NAME [FILE...]: the files are shown
+	failed=$((failed + 1))
+	echo "not ok $((passed + failed + skipped)) - $1"
+	shift
+	local file
+	for file in "$@"; do
+		echo "# ${file##*/}:"
+		head -c 4000 "$file" | sed 's/^/#   /'
+	done
+}
+
+skip() { # NAME REASON
+	skipped=$((skipped + 1))
+	echo "ok $((passed + failed + skipped)) - $1 # SKIP $2"
+}
+
+# check NAME COMMAND...: ok when the command succeeds
+check() {
+	local name=$1
+	shift
+	if "$@" >"$WORK/check" 2>&1; then
+		ok "$name"
+	else
+		not_ok "$name" "$WORK/check" "$WORK/out" "$WORK/err"
+	fi
+}
+
+# The last run's exit code, output and error output.
+status_is() { [ "$status" -eq "$1" ] || { echo "status $status"; false; }; }
+out_is() { [ "$(cat "$WORK/out")" = "$1" ]; }
+out_has() { grep -qF -- "$1" "$WORK/out"; }
+out_lacks() { ! grep -qF -- "$1" "$WORK/out"; }
+err_is() { [ "$(cat "$WORK/err")" = "$1" ]; }
+err_has() { grep -qF -- "$1" "$WORK/err"; }
+
+# ferry ARG...: build/ferry with a deadline; stdin is the caller's
+ferry() {
+	timeout --kill-after=10 "$LIMIT_S" build/ferry "$@" \
+		>"$WORK/out" 2>"$WORK/err"
+	status=$?
+	return 0
+}
+
+# No process and no folder of a sandbox is left.
+nothing_left() {
+	local left
+	left=$(qemus)
+	[ -z "$left" ] || { echo "QEMU is left: $left"; return 1; }
+	left=$(find "$TMPDIR" -mindepth 2)
+	[ -z "$left" ] || { echo "left: $left"; return 1; }
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}
+
+# An initramfs of one program; prints nothing.
+tiny_image() { # PROGRAM IMAGE
+	rm -rf "$WORK/tree"
+	mkdir -p "$WORK/tree/dev" || return
+	cp "$1" "$WORK/tree/init" || return
+	(cd "$WORK/tree" && find . | LC_ALL=C sort |
+		cpio --quiet -o -H newc --owner 0:0) >"$2"
+}
+
+finish() {
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ] && [ $((passed + skipped)) -gt 0 ]
+	exit
+}
+
+need() { # PROGRAM...: all tests are skipped without them
+	local program
+	for program in "$@"; do
+		if ! command -v "$program" >/dev/null; then
+			skip "all of $(basename "$0")" "no $program"
+			finish
+		fi
+	done
+}

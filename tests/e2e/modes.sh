@@ -1,0 +1,60 @@
+#!/bin/bash
+# tests/e2e/modes.sh - the three ways of the agent's log, from annotations
+# shellcheck source=tests/e2e/lib/e2e.bash
+. "$(dirname "$0")/lib/e2e.bash"
+need qemu-system-x86_64
+
+show='cat /proc/cmdline; echo ---; ps'
+
+# --- migratable: no wrapper, nothing dials the log port ---------------------
+
+run_dir() { find "$TMPDIR" -mindepth 2 -name 'uvm-*'; }
+has_run_dir() { [ -n "$(run_dir)" ]; }
+
+ferry run --annotation "$MIGRATABLE" -- /bin/sh -c "$show" </dev/null
+check "migratable: ends with 0" status_is 0
+check "migratable: the line starts the agent itself" \
+	out_has ' -- -e 1 /bin/gcs -v4 -log-format json -loglevel info'
+check "migratable: no wrapper is in the line or runs" out_lacks vsockexec
+check "migratable: the agent runs" grep -q '/bin/gcs' "$WORK/out"
+check "migratable: nothing is left" nothing_left
+
+# Somebody listens on the log port of this run all the time that it lives.
+ferry run --annotation "$MIGRATABLE" -- /bin/sh -c 'sleep 2; ps' </dev/null &
+running=$!
+wait_for 20 has_run_dir
+build/tests/hostdrive listen "$(run_dir)/v" 109 3 >"$WORK/listen" 2>&1
+wait "$running"
+check "migratable: nothing dials port 109" \
+	grep -qx '0 connections' "$WORK/listen"
+
+ferry run --annotation io.microsoft.migration.allowed=true \
+	-- /bin/cat /proc/cmdline </dev/null
+check "the older key means the same" out_lacks vsockexec
+
+# --- classic ------------------------------------------------------------------
+
+ferry run --verbose -- /bin/sh -c "$show" </dev/null
+check "classic: ends with 0" status_is 0
+check "classic: the line has the wrapper" \
+	out_has ' -- -e 1 /bin/vsockexec -e 109 /bin/gcs -v4'
+check "classic: the agent's log arrives" err_has 'uvm: info: '
+
+# --- relay -----------------------------------------------------------------------
+
+ferry run --verbose --annotation "$MIGRATABLE" --forwarder relay \
+	-- /bin/sh -c "$show" </dev/null
+check "relay: ends with 0" status_is 0
+check "relay: the line has the relay" \
+	out_has ' -- -e 1 /bin/vsockexec -r -e 109 /bin/gcs -v4'
+check "relay: it runs beside the agent" \
+	grep -q '[/]bin/vsockexec -r' "$WORK/out"
+check "relay: the agent's log arrives" err_has 'uvm: info: '
+
+# --- what must not be ---------------------------------------------------------------
+
+ferry run --annotation "$MIGRATABLE" --forwarder classic -- /bin/true </dev/null
+check "a migratable sandbox with classic is refused" status_is 2
+check "and says why" err_has 'error: migration-incompatible: '
+check "nothing is left" nothing_left
+finish

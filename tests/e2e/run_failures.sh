@@ -1,0 +1,131 @@
+#!/bin/bash
+# tests/e2e/run_failures.sh - what goes wrong gets a message, leaves nothing
+# shellcheck source=tests/e2e/lib/e2e.bash
+. "$(dirname "$0")/lib/e2e.bash"
+need qemu-system-x86_64 cpio
+run=(run --annotation "$MIGRATABLE")
+
+# --- before anything runs -----------------------------------------------------
+
+ferry "${run[@]}" --kernel /nowhere/vmlinux -- /bin/true </dev/null
+check "a missing kernel is 125" status_is 125
+check "and named" err_has 'kernel: /nowhere/vmlinux: No such file'
+
+ferry "${run[@]}" --image /nowhere/image -- /bin/true </dev/null
+check "a missing image is 125" status_is 125
+check "and named" err_has 'image: /nowhere/image: No such file'
+
+ferry "${run[@]}" --qemu /nowhere/qemu -- /bin/true </dev/null
+check "a missing QEMU is 125" status_is 125
+check "and named" err_has '/nowhere/qemu'
+
+printf '#!/bin/sh\necho "machine q35 is unknown" >&2\nexit 1\n' >"$WORK/qemu"
+chmod +x "$WORK/qemu"
+ferry "${run[@]}" --qemu "$WORK/qemu" -- /bin/true </dev/null
+check "a QEMU that refuses is 125" status_is 125
+check "with its own words" err_has \
+	'QEMU ended with status 1: machine q35 is unknown'
+
+ferry run --annotation io.microsoft.migration.support-enabled=perhaps \
+	-- /bin/true </dev/null
+check "a malformed annotation is 2" status_is 2
+check "with its class" err_has 'error: annotation-malformed: '
+ferry run --annotation nonsense -- /bin/true </dev/null
+check "an annotation without a value is 2" status_is 2
+ferry run </dev/null
+check "no command is 2" status_is 2
+printf '{"io.microsoft.virtualmachine.lcow.kernelbootoptions": "init=/bin/sh"}' |
+	ferry run --annotations - -- /bin/true
+check "a dangerous kernel option is 2" status_is 2
+
+# --- a guest that is not well ---------------------------------------------------
+
+sleeper=$WORK/sleeper.img
+tiny_image build/tests/guest/sleep_init "$sleeper"
+ferry "${run[@]}" --image "$sleeper" --boot-timeout 4 -- /bin/true </dev/null
+check "a guest that never calls is 125" status_is 125
+check "and told so" err_has 'did not call'
+check "nothing is left" nothing_left
+
+: >"$WORK/no.img"
+ferry "${run[@]}" --image "$WORK/no.img" -- /bin/true </dev/null
+check "a guest that panics is 125" status_is 125
+check "and told so" err_has 'kernel panicked'
+check "nothing is left" nothing_left
+
+# --- things that die in the middle ------------------------------------------------
+
+has_qemu() { [ -n "$(qemus)" ]; }
+# The command tells that it runs by a file of ours: its output.
+says_go() { grep -q go "$WORK/out"; }
+no_qemu() { [ -z "$(qemus)" ]; }
+
+begin() { # ARG...: ferry in the background, until the command runs
+	timeout --kill-after=10 "$LIMIT_S" build/ferry "$@" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null &
+	running=$!
+	wait_for 60 says_go
+}
+end() {
+	wait "$running"
+	status=$?
+}
+ferry_pid() { pgrep -P "$running"; }
+
+begin "${run[@]}" -- /bin/sh -c 'echo go; sleep 1000'
+kill -9 "$(qemus)"
+end
+check "QEMU killed in the middle is 125" status_is 125
+check "and told so" err_has 'QEMU was ended by signal 9'
+check "nothing is left" nothing_left
+
+begin "${run[@]}" -- /bin/sh -c 'echo go; sleep 1000'
+kill -9 "$(ferry_pid)"
+end
+check "ferry killed: QEMU goes too" wait_for 20 no_qemu
+ferry "${run[@]}" --kernel "$LIB/vmlinux" -- /bin/true </dev/null
+check "the next run cleans its folder up" nothing_left
+check "and works" status_is 0
+
+begin "${run[@]}" -- /bin/sh -c 'trap "exit 7" INT; echo go; while :; do sleep 1; done'
+kill -INT "$(ferry_pid)"
+end
+check "SIGINT is the command's" status_is 7
+check "nothing is left" nothing_left
+
+begin "${run[@]}" -- /bin/sh -c 'trap "" INT TERM; echo go; while :; do sleep 1; done'
+kill -INT "$(ferry_pid)"
+sleep 0.3
+kill -INT "$(ferry_pid)"
+end
+check "a second SIGINT ends it all" status_is 130
+check "nothing is left" nothing_left
+
+begin "${run[@]}" -- /bin/sh -c 'echo go; sleep 1000'
+kill -TERM "$(ferry_pid)"
+end
+check "SIGTERM ends the command" status_is 143
+
+ferry "${run[@]}" --timeout 3 -- /bin/sleep 1000 </dev/null
+check "a time limit that passes is 124" status_is 124
+check "nothing is left" nothing_left
+
+ferry "${run[@]}" -- /bin/sh -c 'echo o >/proc/sysrq-trigger; sleep 100' </dev/null
+check "a UVM that powers off under its command is 125" status_is 125
+ferry "${run[@]}" -- /bin/sh -c 'echo c >/proc/sysrq-trigger; sleep 100' </dev/null
+check "a kernel that panics under its command is 125" status_is 125
+check "and told so" err_has 'kernel panicked'
+check "nothing is left" nothing_left
+
+# --- no room ------------------------------------------------------------------------
+
+if [ "$(id -u)" -eq 0 ] && mkdir "$WORK/full" &&
+	mount -t tmpfs -o size=4k,nr_inodes=2 tmpfs "$WORK/full" 2>/dev/null; then
+	TMPDIR=$WORK/full/ ferry "${run[@]}" -- /bin/true </dev/null
+	umount "$WORK/full"
+	check "a full disk is 125" status_is 125
+	check "and told so" err_has 'No space left on device'
+else
+	skip "a full disk" "cannot mount a tmpfs here"
+fi
+finish
