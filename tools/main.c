@@ -7,6 +7,7 @@
 #include "tools/config.h"
 #include "tools/cmdline.h"
 #include "tools/image.h"
+#include "tools/run.h"
 #include "tools/tool.h"
 
 static int tool_version(int argc UNUSED, char **argv UNUSED)
@@ -23,6 +24,7 @@ static const struct {
 	{ "config", tool_config, "check and show the configuration files" },
 	{ "cmdline", tool_cmdline, "build, parse and compare kernel lines" },
 	{ "image", tool_image, "build, list and check initramfs images" },
+	{ "run", tool_run, "boot a UVM and run a command in it" },
 	{ "version", tool_version, "print the version" },
 };
 

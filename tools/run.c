@@ -26,6 +26,7 @@
 #include "bridge/host/process.h"
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
+#include "bridge/io/log.h"
 #include "cmdline/build.h"
 #include "config/util.h"
 #include "tools/home.h"
@@ -431,11 +432,20 @@ static void finish(struct run *run)
 	loop_free(run->loop);
 }
 
+/* What the bridge logs is not for the eyes of a command's user. */
+static void quiet_log(const struct run *run)
+{
+	log_setup(STDERR_FILENO, run->args.json ? LOG_FORM_JSON : LOG_FORM_TEXT,
+		  run->args.verbose || run->args.json ? LOG_LEVEL_INFO
+						      : LOG_LEVEL_ERR);
+}
+
 static int run_it(struct run *run)
 {
 	struct err e;
 	int r;
 
+	quiet_log(run);
 	if (build_line(run, &e) < 0) {
 		report_error(&run->report, &e);
 		return TOOL_USAGE;

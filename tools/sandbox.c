@@ -132,9 +132,9 @@ static void on_log(void *ctx, const struct host_log_line *line)
 /* --- callbacks of the VM ------------------------------------------------ */
 
 static void on_vm_event(void *ctx, const char *name,
-			const struct qmp_data *data UNUSED)
+			const struct qmp_data *data)
 {
-	if (strcmp(name, "SHUTDOWN") == 0)
+	if (strcmp(name, "SHUTDOWN") == 0 && qmp_data_bool(data, "guest"))
 		phase(ctx, SANDBOX_OFF);
 }
 

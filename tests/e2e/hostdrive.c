@@ -47,7 +47,7 @@
 #include "config/util.h"
 #include "tools/qemu/vm.h"
 
-#define LIMIT_MS 150000
+#define LIMIT_MS 120000
 #define COUNT_MAX 1000
 #define WRITERS 4
 /* Time for the load to get going between two cuts. */
@@ -510,7 +510,15 @@ static void on_failed(void *ctx, const struct err *why)
 
 static void on_limit(void *ctx)
 {
-	fail(ctx, "time", "not done in time");
+	struct drive *d = ctx;
+
+	for (uint32_t i = 0; i < d->n; i++)
+		if (d->child[i].used && !d->child[i].ended)
+			(void)fprintf(stderr, "process %u (pid %u) is open\n",
+				      i, host_process_pid(d->child[i].process));
+	(void)fprintf(stderr, "%u started, %u ended\n", d->n_running,
+		      d->n_ended);
+	fail(d, "time", "not done in time");
 }
 
 static int drive_client(struct drive *d)

@@ -68,7 +68,7 @@ timeout --kill-after=10 "$LIMIT_S" build/tests/ptydrive 33 101 raw \
 	'send=stty size; tty; echo READY\r' 'expect=33 101' 'expect=READY' \
 	'resize=20x70' \
 	'send=sleep 1; stty size; echo AGAIN\r' 'expect=20 70' expect=AGAIN \
-	'send=sleep 100\r' 'expect=sleep 100' 'send=\x03' 'expect=# ' \
+	'send=echo G""O; sleep 1000\r' expect=GO 'send=\x03' 'expect=# ' \
 	'send=exit 9\r' \
 	-- build/ferry "${run[@]}" -t -- /bin/sh -i >"$WORK/out" 2>"$WORK/err"
 status=$?

@@ -26,7 +26,8 @@ const char *accel_name(enum accel a);
  * @e:		the step that failed
  *
  * Opening the device proves little: in containers and nested machines a VM or
- * a processor often cannot be made. So both are made here and dropped.
+ * a processor often cannot be made, or runs far slower than without. So the
+ * processor must have the means, and a guest of three instructions is run.
  * Return: 0 or -errno
  */
 int accel_kvm_probe(const char *device, struct err *e);
