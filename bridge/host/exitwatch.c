@@ -144,6 +144,18 @@ static void on_bridge_ready(void *ctx, const struct host_guest *guest)
 		finish(w, 0, &f);
 }
 
+/* Ends a watch that had no call outstanding to end with the bridge. */
+static void on_bridge_failed(void *ctx, const struct err *why)
+{
+	const struct host_failure f = {
+		.kind = HOST_FAIL_LOST,
+		.sent = true,
+		.err = *why,
+	};
+
+	finish(ctx, 0, &f);
+}
+
 int exitwatch_start(struct exitwatch *w, struct host_client *c,
 		    const char *container_id, uint32_t pid, exitwatch_fn *done,
 		    void *ctx, struct err *e)
@@ -167,6 +179,7 @@ int exitwatch_start(struct exitwatch *w, struct host_client *c,
 		return r;
 	w->observer = (struct host_observer){
 		.ready = on_bridge_ready,
+		.failed = on_bridge_failed,
 		.ctx = w,
 	};
 	host_client_observe(c, &w->observer);

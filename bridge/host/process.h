@@ -80,7 +80,8 @@ struct host_process_config {
 
 /**
  * host_process_start() - start a process in the guest
- * @c:		client in HOST_READY; must outlive the process
+ * @c:		client in HOST_READY; free its processes before it, or wait for
+ *		their ends
  * @config:	what
  * @ret:	receives the process
  * @e:		reason
