@@ -6,18 +6,16 @@
 /* So many failures in a row are blamed on the state that was handed over. */
 #define POISON_LIMIT 2u
 
-struct life_next life_ended(struct life *l, bool stable, int status)
+void life_ended(struct life *l, bool stable, int status, struct life_next *ret)
 {
 	const bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	struct life_next n = { .end = well ? CONTROL_END_ORDERLY
-					   : CONTROL_END_FAILED };
 
 	l->proven |= stable;
 	l->failures = stable ? 0 : l->failures + 1;
-	n.restart = !well && l->restartable && l->proven &&
-		    l->failures < CONTROL_TRIES_MAX;
-	n.pause_ms = (int)l->failures * LIFE_PAUSE_MS;
-	return n;
+	ret->restart = !well && l->restartable && l->proven &&
+		       l->failures < CONTROL_TRIES_MAX;
+	ret->pause_ms = (int)l->failures * LIFE_PAUSE_MS;
+	ret->end = well ? CONTROL_END_ORDERLY : CONTROL_END_FAILED;
 }
 
 bool life_poisoned(const struct life *l)

@@ -47,8 +47,9 @@ struct life_next {
  * @l:		updated
  * @stable:	this incarnation has said STABLE
  * @status:	wait status
+ * @ret:	receives what follows
  */
-struct life_next life_ended(struct life *l, bool stable, int status);
+void life_ended(struct life *l, bool stable, int status, struct life_next *ret);
 
 /** life_poisoned() - is the state suspected, so that it is set aside? */
 bool life_poisoned(const struct life *l);

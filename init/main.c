@@ -75,7 +75,7 @@ static int do_arguments(struct err *e)
 	const int r = initargs_parse(main_argc, main_argv, &args, e);
 
 	if (r < 0)
-		return err_wrap(e, "arguments");
+		return r;
 	if (args.defaulted)
 		klog(KLOG_WARN, "no command given, running %s",
 		     args.command[0]);

@@ -135,7 +135,7 @@ static void after_end(int status)
 	link_finish(&self.link);
 	if (self.serve.power_off)
 		end_power_off(self.serve.end, "asked by the agent");
-	next = life_ended(&self.life, self.serve.stable, status);
+	life_ended(&self.life, self.serve.stable, status, &next);
 	life_words(status, words, sizeof(words));
 	if (!next.restart)
 		end_power_off(next.end, "%.128s %s", name, words);
