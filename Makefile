@@ -187,8 +187,11 @@ define link_guest
 	$(Q)! readelf -lW $@ | grep -q INTERP
 endef
 
+# PID 1 allocates nothing: no allocator may be linked into it.
+build/guest/bin/init: LDFLAGS += -Wl,-Map=build/guest/init.map
 build/guest/bin/init: build/guest/init/main.o build/guest/libferry.a
 	$(link_guest)
+	$(Q)! grep -E '\((lite_)?(m|c|re)alloc\.l?o\)' build/guest/init.map
 build/guest/bin/vsockexec: build/guest/init/vsockexec.o build/guest/libferry.a
 	$(link_guest)
 build/guest/bin/gcs: build/guest/bridge/guest/main.o build/guest/libferry.a build/guest/libdeps.a
