@@ -162,12 +162,28 @@ static void on_link_up(void *ctx, int fd)
 	(void)conn_open(&a->conn, fd, fd, &e);
 }
 
-/* The connection is gone; what it had not sent is kept for the next. */
+/* What was not sent is kept for the next connection; an answer about the
+ * version is about this one only. */
+static void keep_unsent(struct agent *a, struct list *unsent)
+{
+	struct list *node;
+
+	while ((node = list_pop(unsent)) != NULL) {
+		struct answer *answer = LIST_ITEM(node, struct answer, node);
+
+		if (wire_header_get(answer->frame).type ==
+		    wire_response_type(WIRE_NEGOTIATE_PROTOCOL))
+			answer_free(answer);
+		else
+			(void)reply_route(a, answer);
+	}
+}
+
+/* The connection is gone: the next one. */
 static void replace_connection(struct agent *a)
 {
 	const bool useful = a->conn.negotiated;
 	struct list unsent;
-	struct list *node;
 
 	if (useful)
 		log_info("bridge is lost connection=%u: %s", a->conn.number,
@@ -178,8 +194,8 @@ static void replace_connection(struct agent *a)
 	list_init(&unsent);
 	conn_close(&a->conn, &unsent);
 	streams_host(&a->streams, false, 0);
-	while (useful && (node = list_pop(&unsent)) != NULL)
-		(void)reply_route(a, LIST_ITEM(node, struct answer, node));
+	if (useful)
+		keep_unsent(a, &unsent);
 	answer_free_all(&unsent);
 
 	if (a->end != AGENT_RUNS)

@@ -135,8 +135,10 @@ void stream_close(struct stream *s)
 	s->state = STREAM_CLOSED;
 	s->owner->n--;
 	list_remove(&s->node);
-	list_push(&s->owner->dead, &s->node);
-	changed(s);
+	if (s->forgotten)
+		list_push(&s->owner->dead, &s->node);
+	else
+		changed(s);
 }
 
 /* The socket of an output stream broke. */
@@ -513,6 +515,7 @@ int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 	s->sock = sock;
 	s->end = end;
 	s->tty = tty;
+	s->forgotten = true; /* nobody has it yet */
 	list_init(&s->node);
 	list_push(&all->all, &s->node);
 	all->n++;
@@ -521,6 +524,7 @@ int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 		stream_close(s);
 		return r;
 	}
+	s->forgotten = false;
 	s->on_change = fn;
 	s->ctx = ctx;
 	*ret = s;
@@ -555,9 +559,12 @@ bool stream_drained(const struct stream *s)
 
 void stream_forget(struct stream *s)
 {
+	s->forgotten = true;
 	s->on_change = NULL;
 	s->ctx = NULL;
-	if (s->kind == STREAM_IDLE || s->state == STREAM_LOST ||
-	    s->state == STREAM_JUDGE)
+	if (s->state == STREAM_CLOSED)
+		list_push(&s->owner->dead, &s->node);
+	else if (s->kind == STREAM_IDLE || s->state == STREAM_LOST ||
+		 s->state == STREAM_JUDGE)
 		stream_close(s);
 }

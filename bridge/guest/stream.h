@@ -19,7 +19,8 @@
  *		dropped, so that the process lives on undisturbed
  *	LINGER	all was sent and the socket half-closed; it is kept until the
  *		host has closed its side, at most STREAM_LINGER_MS
- *	CLOSED	over; the object goes at the end of the turn
+ *	CLOSED	over; the object goes at the end of the turn, once whoever has
+ *		it has let go of it
  *
  * An input stream is OPEN, then CLOSED: by the host's half-close or loss (the
  * process reads an end of file from its pipe; a terminal just gets no more) or
@@ -71,7 +72,7 @@ enum stream_state {
  * struct streams - all streams of the agent
  * @loop:	borrowed
  * @all:	every stream that is not CLOSED
- * @dead:	CLOSED ones, released by streams_sweep()
+ * @dead:	CLOSED and forgotten ones, released by streams_sweep()
  * @host_up:	a negotiated connection exists
  * @host_number: its number
  * @n:		streams in @all
@@ -106,6 +107,7 @@ struct stream {
 	bool large;
 	bool marked;
 	bool quiet;
+	bool forgotten;
 	uint32_t broke_on; /* connection that was up when the socket broke */
 	struct loop_id sock_watch;
 	struct loop_id end_watch;
@@ -139,8 +141,8 @@ void streams_host(struct streams *all, bool up, uint32_t number);
  *		STREAM_IDLE
  * @tty:	@end is a terminal
  * @fn:		called when the stream changes, may be NULL
- * @ret:	receives the stream; it releases itself when it is CLOSED and
- *		swept, so whoever keeps it must let go by stream_forget()
+ * @ret:	receives the stream; it is there until stream_forget(), and from
+ *		then on releases itself when it is CLOSED
  *
  * Return: 0, -ENOMEM, or -errno of the event loop
  */
