@@ -13,7 +13,7 @@
 #include "bridge/io/log.h"
 #include "config/num.h"
 
-/* An agent that does not know its number numbers its tickets from here. */
+/* Tickets of different agents differ above this bit. */
 #define TICKET_SHIFT 32
 
 void pid1_init(struct pid1 *p)
@@ -86,6 +86,25 @@ static void on_exit_of_orphan(struct pid1 *p, const struct control_msg *m)
 	pid1_send(p, &ack);
 }
 
+/* What PID 1 says on its own, and what it says to us. */
+static void on_packet(struct pid1 *p, const struct control_msg *m)
+{
+	if (m->op == CONTROL_OP_EXIT) {
+		on_exit_of_orphan(p, m);
+		return;
+	}
+	if (m->result == 0)
+		return;
+	/* A process that was reaped here before PID 1 came to look for it. */
+	if (m->op == CONTROL_OP_REGISTER && m->result == -ESRCH)
+		pid1_ticket_close(p, m->tag);
+	else if (m->op != CONTROL_OP_REAPED || m->result != -ENOENT) {
+		p->refused++;
+		log_warn("PID 1 refused op=%u: %s", m->op,
+			 strerror(-m->result));
+	}
+}
+
 static void on_readable(void *ctx, uint32_t events)
 {
 	struct pid1 *p = ctx;
@@ -100,13 +119,7 @@ static void on_readable(void *ctx, uint32_t events)
 		if (r <= 0)
 			break;
 		close_all(fds); /* the agent has its own pidfd */
-		if (m.op == CONTROL_OP_EXIT) {
-			on_exit_of_orphan(p, &m);
-		} else if (m.result < 0) {
-			p->refused++;
-			log_warn("PID 1 refused op=%u: %s", m.op,
-				 strerror(-m.result));
-		}
+		on_packet(p, &m);
 	}
 	if (r == 0)
 		pid1_lose(p, "it hung up");
@@ -147,32 +160,86 @@ static void map_ring(struct pid1 *p, int fd)
 	p->ring_bytes = (uint64_t)st.st_size;
 }
 
+/*
+ * Asks and waits for the answer; only while the agent starts. @fds are the
+ * caller's.
+ */
+static int ask(struct pid1 *p, struct control_msg *m, int fds[CONTROL_FDS_MAX],
+	       struct err *e)
+{
+	const uint32_t op = m->op;
+	int r = control_send(p->fd, m, NULL, 0, e);
+
+	if (r < 0)
+		return r;
+	for (;;) {
+		if (!wait_for(p->fd, POLLIN, PID1_HELLO_MS))
+			return err_set(e, ETIMEDOUT, "PID 1 does not answer");
+		r = control_recv(p->fd, m, fds, e);
+		if (r <= 0)
+			return r < 0 ? r : err_set(e, EPIPE, "PID 1 hung up");
+		if (m->op == op)
+			return 0;
+		close_all(fds);
+		on_packet(p, m);
+	}
+}
+
 static int hello(struct pid1 *p, struct err *e)
 {
 	struct control_msg m = { .op = CONTROL_OP_HELLO,
 				 .arg = CONTROL_VERSION };
 	int fds[CONTROL_FDS_MAX];
-	int r = control_send(p->fd, &m, NULL, 0, e);
+	const int r = ask(p, &m, fds, e);
 
 	if (r < 0)
 		return r;
-	/* PID 1 may tell of exits first; they are told again. */
-	do {
-		if (!wait_for(p->fd, POLLIN, PID1_HELLO_MS))
-			return err_set(e, ETIMEDOUT, "PID 1 does not answer");
-		r = control_recv(p->fd, &m, fds, e);
-		if (r <= 0)
-			return r < 0 ? r : err_set(e, EPIPE, "PID 1 hung up");
-		if (m.op == CONTROL_OP_HELLO)
-			map_ring(p, fds[0]);
-		close_all(fds);
-	} while (m.op != CONTROL_OP_HELLO);
+	map_ring(p, fds[0]);
+	close_all(fds);
 	if (m.result < 0)
 		return err_set(e, -m.result, "PID 1 refused the hello: %s",
 			       strerror(-m.result));
 	p->incarnation = m.arg;
 	p->poisoned = (m.flags & CONTROL_FLAG_POISONED) != 0;
 	return 0;
+}
+
+/* One entry of a list of PID 1's. Return: 1, 0 at its end, or -errno */
+static int list_one(struct pid1 *p, enum control_op op, uint64_t cursor,
+		    struct control_msg *m, struct err *e)
+{
+	int fds[CONTROL_FDS_MAX];
+	int r;
+
+	*m = (struct control_msg){ .op = op, .arg = cursor };
+	r = ask(p, m, fds, e);
+	if (r < 0)
+		return r;
+	close_all(fds);
+	return m->result == 0 ? 1 : 0;
+}
+
+/*
+ * An earlier agent may have ended between any two of its packets. Its tickets
+ * are closed, so that PID 1 does not go on keeping exits of orphans, and rows
+ * of processes whose exit nobody knows are given up. A process that lives
+ * stays registered: its exit will be told.
+ */
+static int clear_up(struct pid1 *p, struct err *e)
+{
+	struct control_msg m = { 0 };
+	int r;
+
+	while ((r = list_one(p, CONTROL_OP_TICKETS, m.arg, &m, e)) > 0)
+		pid1_ticket_close(p, m.ticket);
+	m.arg = 0;
+	while (r == 0 &&
+	       (r = list_one(p, CONTROL_OP_PROCESSES, m.arg, &m, e)) > 0) {
+		if ((m.flags & CONTROL_FLAG_GONE) != 0)
+			pid1_reaped(p, m.ticket);
+		r = 0;
+	}
+	return r;
 }
 
 int pid1_attach(struct pid1 *p, struct loop *l, struct err *e)
@@ -195,6 +262,8 @@ int pid1_attach(struct pid1 *p, struct loop *l, struct err *e)
 	r = fd_cloexec(p->fd, true);
 	if (r == 0)
 		r = hello(p, e);
+	if (r == 0)
+		r = clear_up(p, e);
 	if (r == 0)
 		r = loop_watch(l, p->fd, EPOLLIN, on_readable, p, &p->watch, e);
 	if (r < 0)
@@ -219,6 +288,7 @@ uint64_t pid1_ticket(struct pid1 *p)
 	if (p->fd < 0)
 		return 0;
 	m.ticket = p->incarnation << TICKET_SHIFT | ++p->tickets;
+	m.tag = m.ticket;
 	pid1_send(p, &m);
 	return m.ticket;
 }
@@ -227,7 +297,11 @@ static void send_ticket(struct pid1 *p, enum control_op op, uint64_t ticket,
 			pid_t pid)
 {
 	const struct control_msg m = {
-		.op = op, .ticket = ticket, .pid = pid, .object = ticket
+		.op = op,
+		.tag = ticket,
+		.ticket = ticket,
+		.pid = pid,
+		.object = ticket,
 	};
 
 	if (ticket != 0)
