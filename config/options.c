@@ -296,6 +296,10 @@ static int build_from(struct sandbox_options *o, const struct annotation_map *a,
 
 	o->hardware_confidential =
 		*o->security_policy != '\0' && !o->no_security_hardware;
+	if (o->hardware_confidential)
+		notes_add(&o->notes, &o->arena, NOTE_WARNING, ERR_NONE, "",
+			  "the line of a confidential sandbox is inside its "
+			  "measured image: none is built");
 	rc = topology_processors(o, r, e);
 	if (rc == 0)
 		rc = topology_memory(o, e);

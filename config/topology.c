@@ -68,11 +68,11 @@ int topology_memory(struct sandbox_options *o, struct err *e)
 	o->memory_mib = mib + (mib & 1);
 
 	o->overcommit = o->allow_overcommit && !o->fully_physically_backed;
-	if (o->hardware_confidential)
-		o->overcommit = false;
-	else if (o->deferred_commit && !o->overcommit)
+	if (o->deferred_commit && !o->overcommit)
 		return err_class(e, ERR_DEFERRED_COMMIT_PHYSICAL,
 				 "memory cannot be both physically backed and "
 				 "committed later");
+	if (o->hardware_confidential)
+		o->overcommit = false; /* whatever the annotations say */
 	return 0;
 }

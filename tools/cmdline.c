@@ -37,9 +37,10 @@ static void show_notes(const struct sandbox_options *o)
 
 		if (n->kind == NOTE_EXPANDED)
 			continue; /* told by --explain */
-		(void)fprintf(stderr, "warning: %s%s%s: %s\n",
+		(void)fprintf(stderr, "warning: %s%s%s%s%s\n",
 			      n->class ? err_class_name(n->class) : "",
-			      n->class ? ": " : "", n->key, n->text);
+			      n->class ? ": " : "", n->key, *n->key ? ": " : "",
+			      n->text);
 	}
 	if (o->notes.dropped)
 		(void)fprintf(stderr, "warning: and %zu more\n",

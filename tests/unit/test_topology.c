@@ -286,6 +286,43 @@ static void test_confidential(void **state UNUSED)
 	sandbox_options_done(&o);
 }
 
+static void test_vpmem(void **state UNUSED)
+{
+	static const struct {
+		const char *platform;
+		enum strictness strictness;
+		struct pair second;
+		enum err_class class;
+	} rows[] = {
+		{ "linux/amd64",
+		  STRICT,
+		  { NULL, NULL },
+		  ERR_VPMEM_UNSUPPORTED },
+		{ "linux/arm64", STRICT, { NULL, NULL }, ERR_NONE },
+		{ "linux/arm64",
+		  COMPAT,
+		  { NULL, NULL },
+		  ERR_VPMEM_UNSUPPORTED },
+		{ "linux/amd64", COMPAT, { BACKED, "1" }, ERR_NONE },
+		{ "linux/amd64", COMPAT, { POLICY, "e30=" }, ERR_NONE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct pair pairs[PAIRS_MAX] = {
+			{ VM "devices.virtualpmem.maximumcount", "1" },
+			rows[i].second
+		};
+		struct runtime_options r = RUNTIME_OPTIONS_DEFAULT;
+		struct sandbox_options o;
+
+		r.platform = rows[i].platform;
+		r.strictness = rows[i].strictness;
+		assert_string_equal(err_class_name(build(&o, &r, pairs)),
+				    err_class_name(rows[i].class));
+		sandbox_options_done(&o);
+	}
+}
+
 static void test_base64(void **state UNUSED)
 {
 	static const struct {
@@ -372,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_confidential),
+		cmocka_unit_test(test_vpmem),
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_boot_files),
 	};
