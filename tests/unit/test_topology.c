@@ -290,21 +290,21 @@ static void test_vpmem(void **state UNUSED)
 {
 	static const struct {
 		const char *platform;
-		enum strictness strictness;
 		struct pair second;
+		enum strictness strictness;
 		enum err_class class;
 	} rows[] = {
 		{ "linux/amd64",
+		  { NULL, NULL },
 		  STRICT,
-		  { NULL, NULL },
 		  ERR_VPMEM_UNSUPPORTED },
-		{ "linux/arm64", STRICT, { NULL, NULL }, ERR_NONE },
+		{ "linux/arm64", { NULL, NULL }, STRICT, ERR_NONE },
 		{ "linux/arm64",
-		  COMPAT,
 		  { NULL, NULL },
+		  COMPAT,
 		  ERR_VPMEM_UNSUPPORTED },
-		{ "linux/amd64", COMPAT, { BACKED, "1" }, ERR_NONE },
-		{ "linux/amd64", COMPAT, { POLICY, "e30=" }, ERR_NONE },
+		{ "linux/amd64", { BACKED, "1" }, COMPAT, ERR_NONE },
+		{ "linux/amd64", { POLICY, "e30=" }, COMPAT, ERR_NONE },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -333,7 +333,7 @@ static void test_base64(void **state UNUSED)
 		{ "YWJj", true },    { "YW\nJj", true }, { "Y", false },
 		{ "YQ=", false },    { "YQ", false },	 { "Y===", false },
 		{ "YQ==YQ", false }, { "Y-_j", false },	 { "YWJj ", false },
-		{ "====", false },
+		{ "====", false },   { "YQ=a", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
