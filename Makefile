@@ -292,7 +292,7 @@ build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HOST_LIBS)
-build/tests/guest/%: build/guest/tests/e2e/guest/%.o
+build/tests/guest/%: build/guest/tests/e2e/guest/%.o build/guest/libferry.a
 	$(link_guest)
 
 # A fuzz entry is int fuzz_one(const uint8_t *, size_t); this driver replays
