@@ -16,7 +16,7 @@ static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 static struct {
 	struct termios saved;
 	volatile sig_atomic_t fd; /* -1: nothing to restore */
-	bool prepared;
+	bool registered;	  /* with atexit() */
 } terminal = { .fd = -1 };
 
 void tty_restore(void)
@@ -45,15 +45,13 @@ static int prepare(struct err *e)
 		.sa_flags = (int)SA_RESETHAND,
 	};
 
-	if (terminal.prepared)
-		return 0;
 	(void)sigemptyset(&act.sa_mask);
 	for (size_t i = 0; i < ARRAY_LEN(fatal); i++)
 		if (sigaction(fatal[i], &act, NULL) < 0)
 			return err_sys(e, "signal handler");
-	if (atexit(tty_restore) != 0)
+	if (!terminal.registered && atexit(tty_restore) != 0)
 		return err_set(e, ENOMEM, "exit handler");
-	terminal.prepared = true;
+	terminal.registered = true;
 	return 0;
 }
 
