@@ -104,6 +104,8 @@ programs := $(call have,tools/main.c,build/ferry) \
 guest_bin := init vsockexec gcs
 lib := build/lib/ferry
 lib_files := $(lib)/vmlinuz $(lib)/vmlinux $(lib)/modules \
+	$(lib)/guest/busybox $(call have,init/main.c,$(lib)/guest/init) \
+	$(call have,init/vsockexec.c,$(lib)/guest/vsockexec) \
 	$(call have,bridge/guest/main.c,$(lib)/initramfs.img)
 
 .PHONY: all image check check-plain check-asan e2e test soak lint bench \
@@ -269,7 +271,7 @@ build/tests/libvsock.a: $(vsock_lib_src:%.c=build/host/%.o)
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
 
-build/tests/unit/%: build/host/tests/unit/%.o build/host/libferry.a build/tests/libvsock.a
+build/tests/unit/%: build/host/tests/unit/%.o build/tests/libvsock.a build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
@@ -302,7 +304,7 @@ build/asan/tests/fuzz/%: build/asan/tests/fuzz/%.o build/asan/tests/fuzz/driver.
 	$(call say,LD)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
 
-.PRECIOUS: build/host/%.o build/asan/%.o build/guest/%.o
+.PRECIOUS: build/host/%.o build/asan/%.o build/guest/%.o build/soak/obj/%.o
 
 # tests/run.sh NAME PROGRAM... runs them, prints a line each and the sum.
 check: check-plain check-asan
@@ -313,6 +315,30 @@ check-asan: check-plain $(asan_bin) $(golden_asan_bin) $(fuzz_bin)
 
 e2e: all image $(e2e_bin)
 	tests/run.sh e2e $(sort $(e2e_tests))
+
+# The long forms: libFuzzer over the same targets, SOAK_S seconds each, and
+# the tests in QEMU with FERRY_SOAK=1, which those heed that can be longer.
+SOAK_S = 600
+SOAK_FLAGS = $(ASAN_FLAGS) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
+soak_bin := $(fuzz_src:tests/fuzz/%.c=build/soak/%)
+
+build/soak/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CLANG) $(SOAK_FLAGS) $(CFLAGS) -c -o $@ $<
+
+build/soak/libferry.a: $(host_lib_src:%.c=build/soak/obj/%.o) $(vsock_src:%.c=build/soak/obj/%.o)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcsD $@ $^
+
+$(soak_bin): build/soak/%: build/soak/obj/tests/fuzz/%.o build/soak/obj/tests/fuzz/libfuzzer.o build/soak/libferry.a
+	$(call say,LD)
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
+
+soak: all image $(soak_bin)
+	@r=0; tests/soak/fuzz.sh $(SOAK_S) $(sort $(soak_bin)) || r=1; \
+		FERRY_SOAK=1 tests/run.sh soak $(sort $(e2e_tests)) || r=1; exit $$r
 
 # Both, whatever the first one says.
 test:
@@ -375,7 +401,7 @@ install: all
 	install -m 644 $(wildcard docs/*.1) $(DESTDIR)$(mandir)/man1/
 
 clean:
-	rm -rf build/guest build/host build/asan build/tests build/lint \
-		build/lib build/uapi build/ferry
+	rm -rf build/guest build/host build/asan build/soak build/bench \
+		build/tests build/lint build/lib build/uapi build/ferry
 
--include $(shell find build/guest build/host build/asan build/lint -name '*.d' 2>/dev/null)
+-include $(shell find build/guest build/host build/asan build/soak build/lint -name '*.d' 2>/dev/null)

@@ -392,12 +392,12 @@ static int entry_read(struct cpio_reader *r, struct cpio_entry *entry,
 	size_t name_len;
 	size_t data_at;
 
-	if (left < HEADER_LEN)
-		return bad(r, e, "the image ends inside a header");
-	if (memcmp(p, "070701", MAGIC_LEN) != 0 &&
-	    memcmp(p, "070702", MAGIC_LEN) != 0)
+	if (left < MAGIC_LEN || (memcmp(p, "070701", MAGIC_LEN) != 0 &&
+				 memcmp(p, "070702", MAGIC_LEN) != 0))
 		return bad(r, e,
 			   "no newc header (compressed, or another format)");
+	if (left < HEADER_LEN)
+		return bad(r, e, "the image ends inside a header");
 	if (header_parse(p, fields) < 0)
 		return bad(r, e, "a header field is not hexadecimal");
 

@@ -1,0 +1,176 @@
+#!/bin/bash
+# ferry image: builds, lists and checks images; every bad input is refused with
+# its name; a disk that is full leaves no file.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+ferry=$PWD/build/ferry
+passed=0 failed=0
+unset SOURCE_DATE_EPOCH
+
+result() { # NAME STATUS [DETAIL]
+	if [ "$2" -eq 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "not ok - $1: ${3-}"
+	fi
+}
+
+# expect NAME STATUS TEXT COMMAND...: its status, and TEXT in what it prints
+expect() {
+	local name=$1 want=$2 text=$3 out status
+	shift 3
+	out=$("$@" 2>&1)
+	status=$?
+	[ "$status" -eq "$want" ] && grep -qF -e "$text" <<<"$out"
+	result "$name" $? "status $status, said: $out"
+}
+
+same() { # NAME EXPECTED ACTUAL
+	[ "$2" = "$3" ]
+	result "$1" $? "expected '$2', actual '$3'"
+}
+
+build() { "$ferry" image build --agent build/guest/bin/init "$@"; }
+cat_of() { cpio --quiet -i --to-stdout "$2" <"$1"; }
+listing() { "$ferry" image list "$1"; }
+boot_modules() {
+	cat_of "$1" lib/modules/ferry.list | sed 's|.*/||; s|\.ko$||' | tr - _ | tr '\n' ' '
+}
+
+# --- a whole image ---
+expect 'build' 0 '' build -o "$dir/a"
+expect 'check' 0 'problems: 0' "$ferry" image check "$dir/a"
+build -o "$dir/b" && cmp "$dir/a" "$dir/b"
+result 'the same input gives the same bytes' $?
+SOURCE_DATE_EPOCH=86400 build -o "$dir/b" && ! cmp -s "$dir/a" "$dir/b" &&
+	[ "$(cpio --quiet -itv <"$dir/b" | grep -c 'Jan  2  1970')" -gt 10 ]
+result 'SOURCE_DATE_EPOCH is the time of every entry' $?
+SOURCE_DATE_EPOCH=yes expect 'bad SOURCE_DATE_EPOCH' 2 'SOURCE_DATE_EPOCH' \
+	build -o "$dir/c"
+same 'GNU cpio reads the same names' \
+	"$(cpio --quiet -it <"$dir/a")" \
+	"$(listing "$dir/a" | sed -E 's/^.{10} +([0-9]+, *)?[0-9]+ //; s/ -> .*//')"
+expect 'sh is a link to busybox' 0 'bin/sh -> /bin/busybox' listing "$dir/a"
+same 'modules are in load order' \
+	'virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport ' \
+	"$(boot_modules "$dir/a")"
+"$ferry" image list "$dir/a" --json >"$dir/json" &&
+	grep -qF '{"name":"init","type":"file","mode":"0755","size":' "$dir/json" &&
+	grep -qF '"target":"/bin/busybox"}' "$dir/json" &&
+	grep -qF '"major":5,"minor":1}' "$dir/json" &&
+	[ "$(head -c 1 "$dir/json")$(tail -c 2 "$dir/json")" = '[]' ]
+result 'list --json' $?
+cat "$dir/a" "$dir/a" >"$dir/b"
+expect 'archives may follow each other' 0 'archives: 2' "$ferry" image check "$dir/b"
+
+# --- options ---
+build --module overlay --module virtio-blk -o "$dir/b"
+same 'further modules load after the others' 'overlay virtio_blk ' \
+	"$(boot_modules "$dir/b" | sed 's/.*vmw_vsock_virtio_transport //')"
+expect 'no such module' 1 'module hv_sockets: the kernel has none' \
+	build --module hv_sockets -o "$dir/c"
+expect 'no kernel modules' 1 "$dir/modules.dep: No such file" \
+	build --kernel-modules "$dir" -o "$dir/c"
+echo mine >"$dir/passwd"
+build --add "$dir/passwd:/etc/passwd" --add "$dir/passwd:/opt/x/y" -o "$dir/b"
+same 'an added file takes the place of another' mine "$(cat_of "$dir/b" etc/passwd)"
+same 'an added file gets its folders' mine "$(cat_of "$dir/b" opt/x/y)"
+expect 'add without a place' 2 'want SOURCE:PATH' build --add "$dir/passwd" -o "$dir/c"
+expect 'add what is not there' 1 "$dir/gone" build --add "$dir/gone:/x" -o "$dir/c"
+expect 'add to a place outside' 2 'not a name for an image' \
+	build --add "$dir/passwd:/../x" -o "$dir/c"
+build --no-busybox -o "$dir/b"
+! listing "$dir/b" | grep -q busybox
+result 'no busybox' $?
+expect 'busybox that lists nothing' 2 '/bin/true: lists no applets' build --busybox /bin/true -o "$dir/c"
+expect 'no such program' 1 "$dir/gone: No such file" build --init "$dir/gone" -o "$dir/c"
+printf 'dir /x 0755\nfile /y 0755\n' >"$dir/manifest"
+expect 'bad manifest' 2 "$dir/manifest line 2: want" build --manifest "$dir/manifest" -o "$dir/c"
+printf 'dir /x 0755\nfile /y 0755 @nothing\n' >"$dir/manifest"
+expect 'unknown program' 2 "$dir/manifest line 2: no program is called @nothing" \
+	build --manifest "$dir/manifest" -o "$dir/c"
+printf 'text /x 0644 1\ntext /x 0644 2\n' >"$dir/manifest"
+expect 'one name twice' 1 '/x: twice in the image' \
+	build --manifest "$dir/manifest" -o "$dir/c"
+"$ferry" image manifest >"$dir/manifest" && build --manifest "$dir/manifest" -o "$dir/b" &&
+	cmp "$dir/a" "$dir/b"
+result 'the printed manifest is the default' $?
+[ ! -e "$dir/c" ]
+result 'a failed build leaves no file' $?
+
+# --- check finds what is missing ---
+printf 'dir /dev 0755\nfile /init 0644 @init\nfile /bin/gcs 0755 /bin/sh\n' >"$dir/manifest"
+build --manifest "$dir/manifest" -o "$dir/b"
+expect 'not executable' 1 '/init: not executable' "$ferry" image check "$dir/b"
+expect 'not static' 1 '/bin/gcs: wants a loader: not static' "$ferry" image check "$dir/b"
+expect 'no folder' 1 '/proc: missing' "$ferry" image check "$dir/b"
+printf 'text /lib/modules/ferry.list 0644 /x.ko\\nrel\\n\nslink /init init\n' >"$dir/manifest"
+printf 'text /lib/modules/r/x 0644 y\n' >>"$dir/manifest"
+sed -i 's|/lib/modules/ferry.list|/lib/modules/other|' "$dir/manifest"
+build --manifest "$dir/manifest" -o "$dir/b"
+expect 'a link to itself' 1 '/init: missing' "$ferry" image check "$dir/b"
+printf '/gone.ko\n' >"$dir/list"
+build --add "$dir/list:/lib/modules/ferry.list" -o "$dir/b"
+expect 'a listed module is not there' 1 '/gone.ko: in ferry.list, but not a file' \
+	"$ferry" image check "$dir/b"
+
+# --- hostile images ---
+head -c 100000 "$dir/a" >"$dir/b"
+expect 'cut image' 2 'the image ends inside an entry' "$ferry" image check "$dir/b"
+expect 'no image' 2 'no newc header' "$ferry" image list build/ferry
+gzip -c "$dir/list" >"$dir/b"
+expect 'compressed image' 2 'no newc header (compressed' "$ferry" image check "$dir/b"
+: >"$dir/b"
+expect 'empty image' 2 'no archive' "$ferry" image check "$dir/b"
+expect 'no such image' 1 'No such file' "$ferry" image list "$dir/gone"
+expect 'a folder as image' 2 'not a regular file' "$ferry" image list "$dir"
+expect 'listing to a full disk' 1 'No space left on device' \
+	sh -c "'$ferry' image list '$dir/a' >/dev/full"
+
+# --- output ---
+expect 'full device' 1 '/dev/full: No space left on device' build -o /dev/full
+expect 'no such folder' 1 "$dir/gone/x: No such file" build -o "$dir/gone/x"
+expect 'output is a folder' 1 "$dir: is a folder" build -o "$dir"
+expect 'output without a name' 2 'no name' build -o ''
+mkdir "$dir/small"
+cat >"$dir/full" <<-SCRIPT
+	mount -t tmpfs -o size=1m tmpfs '$dir/small' || exit 77
+	echo old >'$dir/small/image'
+	'$ferry' image build --agent build/guest/bin/init -o '$dir/small/image'
+	echo "status \$?, \$(ls -A '$dir/small'), \$(cat '$dir/small/image')"
+SCRIPT
+alone=(unshare -m)
+[ "$(id -u)" -eq 0 ] || alone=(unshare -rm)
+expect 'a full disk keeps the old image and leaves no other file' 0 \
+	'status 1, image, old' "${alone[@]}" sh "$dir/full"
+expect 'and says so' 0 'image: No space left on device' "${alone[@]}" sh "$dir/full"
+
+# --- kernel ---
+"$ferry" image vmlinux build/deps/kernel/vmlinuz -o "$dir/vmlinux" &&
+	cmp "$dir/vmlinux" build/lib/ferry/vmlinux &&
+	[ "$(head -c 4 "$dir/vmlinux" | tail -c 3)" = ELF ]
+result 'the kernel of the bzImage' $?
+head -c 1000000 build/deps/kernel/vmlinuz >"$dir/b"
+expect 'cut bzImage' 2 'payload outside of the bzImage' \
+	"$ferry" image vmlinux "$dir/b" -o "$dir/c"
+expect 'no bzImage' 2 'not a Linux bzImage' "$ferry" image vmlinux build/ferry -o "$dir/c"
+[ ! -e "$dir/c" ]
+result 'a failed unpacking leaves no file' $?
+
+# --- usage ---
+expect 'help' 0 'usage: ferry image build' "$ferry" image --help
+expect 'help of a verb' 0 'usage: ferry image build' "$ferry" image build --help
+expect 'no verb' 2 "Try 'ferry image --help'" "$ferry" image
+expect 'no such verb' 2 "'burn'" "$ferry" image burn
+expect 'no such option' 2 'no option --burn' build --burn -o "$dir/c"
+expect 'no value' 2 'wants a value' build -o
+expect 'no output' 2 'wants -o' build
+expect 'option of another verb' 2 'only build' "$ferry" image list --module x "$dir/a"
+expect 'no file' 2 'wants a file' "$ferry" image check
+expect 'two files' 2 'too many files' "$ferry" image check "$dir/a" "$dir/a"
+
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
