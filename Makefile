@@ -340,6 +340,10 @@ soak: all image $(soak_bin)
 	@r=0; tests/soak/fuzz.sh $(SOAK_S) $(sort $(soak_bin)) || r=1; \
 		FERRY_SOAK=1 tests/run.sh soak $(sort $(e2e_tests)) || r=1; exit $$r
 
+# The rows of the table of figures that can be measured here.
+bench: all image
+	tests/bench/run.sh
+
 # Both, whatever the first one says.
 test:
 	@r=0; $(MAKE) check || r=1; $(MAKE) e2e || r=1; exit $$r
