@@ -89,7 +89,6 @@ static void open_stream(struct backend *b, struct vconn *c, uint32_t tell)
 {
 	c->state = VCONN_OPEN;
 	c->due_ms = 0;
-	c->readable = true; /* perhaps; the first read will tell */
 	c->tell |= tell;
 	hostend_settle(b, c);
 }

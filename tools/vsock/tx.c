@@ -162,7 +162,7 @@ void tx_pump(struct backend *b)
 	struct vqueue *q = &b->queue[BACKEND_FROM_GUEST].ring;
 	struct vqueue_chain c;
 	int budget = BACKEND_TX_BUDGET;
-	int ret = 0;
+	int ret = 1;
 
 	while (budget > 0 && b->resets < BACKEND_RESETS_MAX) {
 		b->pieces.n = 0;
@@ -175,6 +175,7 @@ void tx_pump(struct backend *b)
 	}
 	if (vqueue_usable(q) && vqueue_publish(q))
 		backend_signal(b, BACKEND_FROM_GUEST);
+	/* With too many resets, rx_pump() says when it goes on. */
 	if (budget == 0 || (ret == 0 && vqueue_listen(q)))
 		b->more = true;
 	backend_check(b, BACKEND_FROM_GUEST);
