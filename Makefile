@@ -370,6 +370,7 @@ build/lint/%.tidy: % build/lint/%.gcc .clang-tidy
 	@clang-tidy --quiet --warnings-as-errors='*' $< -- $(LINT_FLAGS) \
 		>$@.out 2>&1 || { cat $@.out; exit 1; }
 	@touch $@
+$(filter build/lint/tests/%.tidy,$(lint_stamps)): tests/.clang-tidy
 build/lint/format: $(lint_c) $(all_h) .clang-format
 	@mkdir -p $(@D)
 	@clang-format --dry-run --Werror $(lint_c) $(all_h)
