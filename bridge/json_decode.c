@@ -524,6 +524,7 @@ int json_decode(const struct schema *schema, const char *text, size_t len,
 {
 	struct err own; /* the path is wrapped around a text: have one */
 	const struct decoder d = { .arena = a, .e = e ? e : &own };
+	const size_t used = a->used;
 	int r;
 
 	memset(ret, 0, schema->size);
@@ -533,7 +534,8 @@ int json_decode(const struct schema *schema, const char *text, size_t len,
 		return r;
 	if (text[strspn(text, " \t\r\n")] != '{')
 		return err_set(e, EINVAL, "$: want object");
-	if (json_flat(schema, text, len, a, ret))
+	if (json_flat(schema, text, a, ret))
 		return 0;
+	a->used = used; /* what was begun does not count against the limit */
 	return decode_tree(&d, schema, text, len, ret);
 }

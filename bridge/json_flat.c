@@ -3,7 +3,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bridge/json_check.h"
 #include "bridge/schema.h"
+
+/* Pairs of one map; a trace context has two or three. */
+#define PAIRS_MAX 8
 
 static unsigned char lower(char c)
 {
@@ -50,12 +54,18 @@ static const char *skip_space(const char *p)
 	return p;
 }
 
-/* The closing quote of the string whose inside begins at @p, NULL: escapes. */
-static const char *string_end(const char *p)
+/* The closing quote of the string whose inside begins at @p. */
+static const char *string_end(const char *p, bool *ret_escapes)
 {
-	while (*p != '"' && *p != '\\')
+	*ret_escapes = false;
+	while (*p != '"') {
+		if (*p == '\\') {
+			*ret_escapes = true;
+			p++;
+		}
 		p++;
-	return *p == '"' ? p : NULL;
+	}
+	return p;
 }
 
 /* Behind an unsigned integer that is at most @max; NULL: something else. */
@@ -93,15 +103,96 @@ static const char *flat_number(const char *p, enum schema_kind kind, void *ret)
 	return p;
 }
 
+static unsigned int hex_digit(char c)
+{
+	return (unsigned int)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+/* The ASCII character of the escape behind @p's backslash; '\0': another. */
+static char unescape(const char *p)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+
+	if (*p == 'u')
+		return p[1] == '0' && p[2] == '0' && p[3] <= '7'
+			       ? (char)(hex_digit(p[3]) << 4 | hex_digit(p[4]))
+			       : '\0';
+	for (size_t i = 0; i < sizeof(from) - 1; i++)
+		if (*p == from[i])
+			return to[i];
+	return '\0';
+}
+
+/* Takes the escapes out of the @n bytes at @s; false: some are not plain. */
+static bool unescape_all(char *s, size_t n)
+{
+	const char *from = s, *end = s + n;
+	char *to = s;
+
+	while (from < end) {
+		if (*from != '\\') {
+			*to++ = *from++;
+			continue;
+		}
+		from++;
+		*to = unescape(from);
+		if (*to++ == '\0')
+			return false;
+		from += *from == 'u' ? 5 : 1;
+	}
+	*to = '\0';
+	return true;
+}
+
+/* Behind a string. */
 static const char *flat_string(const char *p, struct arena *a, const char **ret)
 {
-	const char *end = *p == '"' ? string_end(p + 1) : NULL;
+	bool escapes;
+	const char *end;
+	char *s;
 
-	if (!end)
+	if (*p++ != '"')
 		return NULL;
-	p++;
-	*ret = end == p ? "" : arena_strn(a, p, (size_t)(end - p));
-	return *ret ? end + 1 : NULL;
+	end = string_end(p, &escapes);
+	*ret = "";
+	if (end == p)
+		return end + 1;
+	s = arena_strn(a, p, (size_t)(end - p));
+	if (!s || (escapes && !unescape_all(s, (size_t)(end - p))))
+		return NULL;
+	*ret = s;
+	return end + 1;
+}
+
+/* Strings of an array that begins at @p; 0 also when not all are strings. */
+static size_t count_strings(const char *p)
+{
+	size_t n = 0;
+	bool escapes;
+
+	for (p = skip_space(p + 1); *p == '"'; n++) {
+		p = skip_space(string_end(p + 1, &escapes) + 1);
+		if (*p == ',')
+			p = skip_space(p + 1);
+	}
+	return *p == ']' ? n : 0;
+}
+
+static const char *flat_strings(const char *p, struct arena *a,
+				struct msg_strings *ret)
+{
+	const size_t n = *p == '[' ? count_strings(p) : 0;
+
+	if (n == 0) /* an empty array is rare */
+		return NULL;
+	ret->item = arena_array(a, n, sizeof(void *));
+	if (!ret->item)
+		return NULL;
+	for (ret->n = 0; p && ret->n < n; ret->n++) {
+		p = flat_string(skip_space(p + 1), a, &ret->item[ret->n]);
+		p = p ? skip_space(p) : NULL; /* at ',' or ']' */
+	}
+	return p ? p + 1 : NULL;
 }
 
 static const char *flat_bool(const char *p, bool *ret)
@@ -110,6 +201,60 @@ static const char *flat_bool(const char *p, bool *ret)
 	if (*p == 't')
 		return p + strlen("true");
 	return *p == 'f' ? p + strlen("false") : NULL;
+}
+
+/*
+ * A few pairs, in one go: counted by walking over them, and left to the tree
+ * when a name occurs twice.
+ */
+static const char *flat_pairs(const char *p, struct arena *a,
+			      struct msg_pairs *ret)
+{
+	struct msg_pair pair[PAIRS_MAX];
+	size_t n = 0;
+
+	if (*p != '{')
+		return NULL;
+	p = skip_space(p + 1);
+	for (; *p != '}'; n++) {
+		if (n == PAIRS_MAX)
+			return NULL;
+		p = flat_string(p, a, &pair[n].name);
+		if (!p)
+			return NULL;
+		for (size_t i = 0; i < n; i++)
+			if (strcmp(pair[i].name, pair[n].name) == 0)
+				return NULL;
+		p = skip_space(p); /* at ':' */
+		p = flat_string(skip_space(p + 1), a, &pair[n].value);
+		if (!p)
+			return NULL;
+		p = skip_space(p);
+		if (*p == ',')
+			p = skip_space(p + 1);
+	}
+	ret->item = arena_array(a, n, sizeof(pair[0]));
+	if (!ret->item)
+		return NULL;
+	memcpy(ret->item, pair, n * sizeof(pair[0]));
+	ret->n = n;
+	return p + 1;
+}
+
+static const char *flat_object(const struct schema *schema, const char *p,
+			       struct arena *a, void *ret);
+
+/* JSON text inside a string: checked as any text is, then read as one. */
+static const char *flat_inner(const struct schema_member *m, const char *p,
+			      struct arena *a, void *ret)
+{
+	const char *text;
+
+	p = flat_string(p, a, &text);
+	if (!p || json_check(text, strlen(text), NULL) < 0 ||
+	    !json_flat(m->schema, text, a, ret))
+		return NULL;
+	return p;
 }
 
 static const char *flat_value(const struct schema_member *m, const char *p,
@@ -125,16 +270,20 @@ static const char *flat_value(const struct schema_member *m, const char *p,
 		return flat_number(p, (enum schema_kind)m->kind, ret);
 	case SCHEMA_KIND_BOOL:
 		return flat_bool(p, ret);
+	case SCHEMA_KIND_STRINGS:
+		return flat_strings(p, a, ret);
+	case SCHEMA_KIND_PAIRS:
+		return flat_pairs(p, a, ret);
+	case SCHEMA_KIND_INNER:
+		return flat_inner(m, p, a, ret);
+	case SCHEMA_KIND_OBJECT:
+		return flat_object(m->schema, p, a, ret);
 	case SCHEMA_KIND_U8:
 	case SCHEMA_KIND_U64:
 	case SCHEMA_KIND_U16_PAIR:
 	case SCHEMA_KIND_JSON:
 	case SCHEMA_KIND_RAW:
-	case SCHEMA_KIND_STRINGS:
 	case SCHEMA_KIND_NUMBERS:
-	case SCHEMA_KIND_PAIRS:
-	case SCHEMA_KIND_OBJECT:
-	case SCHEMA_KIND_INNER:
 	case SCHEMA_KIND_POINTER:
 	case SCHEMA_KIND_ARRAY:
 		break;
@@ -148,11 +297,11 @@ static const char *flat_member(const struct schema *schema, const char *p,
 			       size_t *next)
 {
 	const struct schema_member *m;
-	const char *name = p + 1, *end = string_end(name);
+	bool escapes;
+	const char *name = p + 1, *end = string_end(name, &escapes);
 	uint64_t bit;
 
-	if (!end)
-		return NULL;
+	/* A name with an escape is not found as it stands. */
 	m = json_find(schema, name, (size_t)(end - name), next);
 	if (!m) /* an unknown member may be anything */
 		return NULL;
@@ -174,22 +323,28 @@ static bool has_required(const struct schema *schema, uint64_t seen)
 	return true;
 }
 
-bool json_flat(const struct schema *schema, const char *text, size_t len,
-	       struct arena *a, void *ret)
+/* Behind the closing brace; NULL: not plain. As deep as the schema is. */
+static const char *flat_object(const struct schema *schema, const char *p,
+			       struct arena *a, void *ret)
 {
-	const char *p = skip_space(text);
 	uint64_t seen = 0;
 	size_t next = 0;
 
-	if (len == 0 || *p != '{')
-		return false;
+	if (*p != '{')
+		return NULL;
 	p = skip_space(p + 1);
 	while (*p != '}') {
 		p = flat_member(schema, p, a, ret, &seen, &next);
 		if (!p)
-			return false;
+			return NULL;
 		if (*p == ',')
 			p = skip_space(p + 1);
 	}
-	return has_required(schema, seen);
+	return has_required(schema, seen) ? p + 1 : NULL;
+}
+
+bool json_flat(const struct schema *schema, const char *text, struct arena *a,
+	       void *ret)
+{
+	return flat_object(schema, skip_space(text), a, ret) != NULL;
 }

@@ -1,8 +1,8 @@
 /*
  * bridge/json_flat.h - the short way for small messages; pure.
  *
- * Most requests are one object of strings and numbers. Building a tree of
- * those with json-c costs more than all the rest of a request under musl (2.1
+ * Most requests are strings and numbers in an object or two. Building a tree
+ * of those with json-c costs more than all the rest of a request under musl (2.1
  * of 2.6 microseconds for WaitForProcess), so they are read straight from the
  * text. Whatever is not as plain as that, and every error, is left to
  * json_decode(): the two never disagree, they only differ in how much they
@@ -22,19 +22,20 @@ struct schema_member;
 /**
  * json_flat() - decode an object of plain members
  * @schema:	its members
- * @text:	bytes that json_check() has accepted
- * @len:	bytes of @text
+ * @text:	an object that json_check() has accepted, so that its end need
+ *		not be told
  * @a:		receives strings
  * @ret:	the struct of @schema, blank (json_decode() says what that is)
  *
- * Plain are strings without escapes, numbers that fit their member, true and
- * false.
+ * Plain are strings without escapes of non-ASCII characters, numbers that fit
+ * their member, true and false, arrays of strings, objects of these, and such
+ * objects as text inside a string.
  *
  * Return: true: done; false: something is not plain, or wrong, or @a is
  *         exhausted, and @ret is half written
  */
-bool json_flat(const struct schema *schema, const char *text, size_t len,
-	       struct arena *a, void *ret);
+bool json_flat(const struct schema *schema, const char *text, struct arena *a,
+	       void *ret);
 
 /**
  * json_find() - the row of a member
