@@ -1,0 +1,273 @@
+/*
+ * tests/unit/test_guest_pid1.c - the agent under a PID 1 that the test plays;
+ * the control socket of bridge/io/control.h
+ */
+#include "tests/unit/guest_peer.h"
+
+#include <sys/mman.h>
+
+#include "bridge/guest/pid1.h"
+#include "bridge/io/control.h"
+
+/* The test's end of the control socket. */
+static int control = -1;
+
+static void recv_packet(struct control_msg *m)
+{
+	int fds[CONTROL_FDS_MAX];
+	struct err e = { 0 };
+	int r;
+
+	assert_true(peer_ready(control, POLLIN, PEER_WAIT_MS));
+	r = control_recv(control, m, fds, &e);
+	if (r != 1)
+		fail_msg("control: %d %s", r, e.text);
+}
+
+static void answer(struct control_msg *m, int result)
+{
+	m->result = result;
+	assert_int_equal(control_send(control, m, NULL, 0, NULL), 0);
+}
+
+/* The next packet is an @op, and gets @result. */
+static struct control_msg expect(enum control_op op, int result)
+{
+	struct control_msg m;
+	struct control_msg got;
+
+	recv_packet(&m);
+	got = m;
+	if (m.op != op)
+		fail_msg("op %u, not %u", m.op, op);
+	answer(&m, result);
+	return got;
+}
+
+static int ring_new(const char *text)
+{
+	const struct control_ring ring = {
+		.magic = CONTROL_RING_MAGIC,
+		.size = CONTROL_RING_SIZE,
+		.head = strlen(text),
+	};
+	const int fd = memfd_create("ring", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(
+		ftruncate(fd, CONTROL_RING_DATA + (off_t)CONTROL_RING_SIZE), 0);
+	assert_int_equal(pwrite(fd, &ring, sizeof(ring), 0), sizeof(ring));
+	assert_int_equal(pwrite(fd, text, strlen(text), CONTROL_RING_DATA),
+			 (ssize_t)strlen(text));
+	return fd;
+}
+
+/* Says hello to the agent: it is number 3, and has this log. */
+static void say_hello(void)
+{
+	const int ring = ring_new("init: a line of the log\n");
+	struct control_msg m;
+
+	recv_packet(&m);
+	assert_int_equal(m.op, CONTROL_OP_HELLO);
+	assert_int_equal(m.arg, CONTROL_VERSION);
+	m.arg = 3;
+	m.status = CONTROL_VERSION;
+	assert_int_equal(control_send(control, &m, &ring, 1, NULL), 0);
+	close(ring);
+}
+
+static void start_under_pid1(struct peer *p)
+{
+	char number[16];
+	int pair[2];
+
+	peer_init(p);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	control = pair[0];
+	(void)snprintf(number, sizeof(number), "%d", pair[1]);
+	setenv(CONTROL_ENV, number, 1);
+	peer_start_agent(p);
+	unsetenv(CONTROL_ENV);
+	close(pair[1]);
+}
+
+static int set_up(void **state)
+{
+	static struct peer p;
+
+	start_under_pid1(&p);
+	say_hello();
+	expect(CONTROL_OP_TICKETS, -ENOENT);
+	expect(CONTROL_OP_PROCESSES, -ENOENT);
+	peer_accept(&p);
+	peer_negotiate(&p);
+	expect(CONTROL_OP_STABLE, 0);
+	*state = &p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct peer *p = *state;
+
+	assert_true(peer_agent_lives(p));
+	peer_done(p);
+	fd_close(&control);
+	return 0;
+}
+
+static void test_a_ticket_before_and_a_register_behind_a_start(void **state)
+{
+	struct peer *p = *state;
+	const uint32_t pid = peer_run(p, "exit 4");
+	const struct control_msg ticket = expect(CONTROL_OP_TICKET_OPEN, 0);
+	const struct control_msg reg = expect(CONTROL_OP_REGISTER, 0);
+	struct control_msg reaped;
+
+	assert_true(ticket.ticket >> 32 == 3);
+	assert_int_equal(reg.ticket, ticket.ticket);
+	assert_int_equal(reg.pid, pid);
+	assert_int_equal(peer_wait(p, pid), 4);
+	reaped = expect(CONTROL_OP_REAPED, 0);
+	assert_int_equal(reaped.ticket, ticket.ticket);
+}
+
+static void test_a_start_that_fails_closes_its_ticket(void **state)
+{
+	struct peer *p = *state;
+	struct peer_exec x = {
+		.parameters = ",\"CommandArgs\":[\"/nonexistent\"]",
+	};
+	struct peer_frame f;
+	struct control_msg ticket;
+
+	assert_int_equal(
+		peer_call(p, WIRE_EXECUTE_PROCESS, peer_exec_body(p, &x), &f),
+		HR_FAIL);
+	ticket = expect(CONTROL_OP_TICKET_OPEN, 0);
+	assert_int_equal(expect(CONTROL_OP_TICKET_CLOSE, 0).ticket,
+			 ticket.ticket);
+}
+
+/* PID 1 may look for a process that the agent has reaped already. */
+static void test_a_register_that_comes_late_closes_its_ticket(void **state)
+{
+	struct peer *p = *state;
+	struct control_msg ticket;
+
+	assert_int_equal(peer_wait(p, peer_run(p, "exit 4")), 4);
+	ticket = expect(CONTROL_OP_TICKET_OPEN, 0);
+	expect(CONTROL_OP_REGISTER, -ESRCH);
+	expect(CONTROL_OP_REAPED, -ENOENT);
+	assert_int_equal(expect(CONTROL_OP_TICKET_CLOSE, 0).ticket,
+			 ticket.ticket);
+}
+
+static void test_exits_of_an_earlier_agent_are_acknowledged(void **state)
+{
+	const struct control_msg m = { .op = CONTROL_OP_EXIT,
+				       .flags = CONTROL_FLAG_EXITED,
+				       .ticket = 77,
+				       .pid = 4242 };
+
+	(void)state;
+	assert_int_equal(control_send(control, &m, NULL, 0, NULL), 0);
+	assert_int_equal(expect(CONTROL_OP_EXIT_ACK, 0).ticket, 77);
+}
+
+static void test_what_an_earlier_agent_left_is_cleared(void **state)
+{
+	struct peer p;
+	struct control_msg m;
+
+	(void)state;
+	start_under_pid1(&p);
+	say_hello();
+	recv_packet(&m);
+	assert_int_equal(m.op, CONTROL_OP_TICKETS);
+	m.ticket = 11;
+	m.arg = 1;
+	answer(&m, 0);
+	assert_int_equal(expect(CONTROL_OP_TICKET_CLOSE, 0).ticket, 11);
+	assert_int_equal(expect(CONTROL_OP_TICKETS, -ENOENT).arg, 1);
+	recv_packet(&m);
+	assert_int_equal(m.op, CONTROL_OP_PROCESSES);
+	m.ticket = 12;
+	m.flags = CONTROL_FLAG_GONE;
+	m.arg = 5;
+	answer(&m, 0);
+	assert_int_equal(expect(CONTROL_OP_REAPED, 0).ticket, 12);
+	assert_int_equal(expect(CONTROL_OP_PROCESSES, -ENOENT).arg, 5);
+	peer_accept(&p);
+	peer_negotiate(&p);
+	expect(CONTROL_OP_STABLE, 0);
+	peer_done(&p);
+	fd_close(&control);
+}
+
+static void test_the_dump_ends_with_the_log_of_pid_1(void **state)
+{
+	struct peer *p = *state;
+	struct peer_frame f;
+
+	assert_int_equal(peer_call(p, WIRE_DUMP_STACKS, "{}", &f), HR_OK);
+	assert_non_null(strstr(f.body, "incarnation=3"));
+	assert_non_null(strstr(f.body, "init: a line of the log"));
+}
+
+static void test_a_shutdown_asks_pid_1_for_the_power(void **state)
+{
+	struct peer *p = *state;
+	struct peer_frame f;
+	struct control_msg m;
+
+	assert_int_equal(peer_call(p, WIRE_SHUTDOWN_GRACEFUL,
+				   peer_base(WIRE_NULL_ID), &f),
+			 HR_OK);
+	recv_packet(&m);
+	assert_int_equal(m.op, CONTROL_OP_POWEROFF);
+	assert_int_equal(m.arg, CONTROL_END_ORDERLY);
+}
+
+static void test_a_pid_1_that_hangs_up_is_not_missed(void **state)
+{
+	struct peer *p = *state;
+
+	fd_close(&control);
+	assert_int_equal(peer_wait(p, peer_run(p, "exit 4")), 4);
+}
+
+static void test_processes_get_no_control_socket(void **state)
+{
+	struct peer *p = *state;
+	struct peer_exec x = {
+		.line = "for n in 3 4 5 6 7 8 9; do "
+			"[ -e /proc/$$/fd/$n ] && echo $n; done; "
+			"echo \"[$" CONTROL_ENV "]\"",
+		.want = { false, true, false },
+	};
+
+	peer_exec(p, &x);
+	assert_string_equal(peer_output(x.fd[1]), "[]\n");
+	peer_exec_done(&x);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_ticket_before_and_a_register_behind_a_start),
+		TEST(test_a_start_that_fails_closes_its_ticket),
+		TEST(test_a_register_that_comes_late_closes_its_ticket),
+		TEST(test_exits_of_an_earlier_agent_are_acknowledged),
+		cmocka_unit_test(test_what_an_earlier_agent_left_is_cleared),
+		TEST(test_the_dump_ends_with_the_log_of_pid_1),
+		TEST(test_a_shutdown_asks_pid_1_for_the_power),
+		TEST(test_a_pid_1_that_hangs_up_is_not_missed),
+		TEST(test_processes_get_no_control_socket),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
