@@ -403,7 +403,7 @@ install: all
 	install $(wildcard $(lib)/guest/*) $(libferry)/guest/
 	rm -rf $(libferry)/modules
 	cp -rL --no-preserve=ownership $(lib)/modules $(libferry)/modules
-	install -m 644 $(wildcard docs/*.1) $(DESTDIR)$(mandir)/man1/
+	$(if $(wildcard docs/*.1),install -m 644 $(wildcard docs/*.1) $(DESTDIR)$(mandir)/man1/)
 
 clean:
 	rm -rf build/guest build/host build/asan build/soak build/bench \

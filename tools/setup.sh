@@ -42,8 +42,9 @@ packages=(
 	# run: the machine
 	"$qemu"
 	# tests and bench
-	libcmocka-dev valgrind cpio e2fsprogs procps python3-minimal zstd
-	# lint
+	libcmocka-dev valgrind cpio e2fsprogs procps zstd
+	# soak (the library of Debian 12's clang), lint
+	libclang-rt-14-dev
 	clang clang-tidy clang-format cppcheck shellcheck
 )
 
