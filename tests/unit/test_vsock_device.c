@@ -12,23 +12,6 @@ static const struct guest_options usual = { .num = 64,
 					    .event_idx = true };
 static const struct guest_options plain = { .num = 16 };
 
-static uint16_t get_base(struct guest *g, unsigned int i)
-{
-	struct vhost_vring_state s = { .index = i };
-
-	assert_int_equal(guest_ioctl(g, VHOST_GET_VRING_BASE, &s), 0);
-	return (uint16_t)s.num;
-}
-
-/* No access at all to guest memory while this lasts. */
-static void protect(struct guest *g, int prot)
-{
-	for (unsigned int i = 0; i < GUEST_REGIONS; i++)
-		assert_int_equal(mprotect(guest_region(g, i),
-					  guest_regions[i].size, prot),
-				 0);
-}
-
 static void test_stopped_device_touches_no_memory_and_keeps_streams(void **st)
 {
 	struct guest *g = guest_new(&usual);
@@ -41,13 +24,13 @@ static void test_stopped_device_touches_no_memory_and_keeps_streams(void **st)
 	(void)st;
 	guest_data(g, &s, "one", 3); /* still in the ring at the stop */
 	assert_int_equal(guest_running(g, 0), 0);
-	protect(g, PROT_NONE);
+	guest_protect(g, PROT_NONE);
 	assert_int_equal(write(fd, "two", 3), 3);
 	guest_kick(g, BACKEND_FROM_GUEST);
 	guest_pass(g, 100000);
 	for (unsigned int i = 0; i < BACKEND_QUEUES; i++)
-		base[i] = get_base(g, i);
-	protect(g, PROT_READ | PROT_WRITE);
+		base[i] = guest_base(g, i);
+	guest_protect(g, PROT_READ | PROT_WRITE);
 	assert_int_equal(base[BACKEND_FROM_GUEST],
 			 g->q[BACKEND_FROM_GUEST].next_avail - 1);
 
@@ -82,6 +65,25 @@ static void test_new_driver_in_the_guest_closes_all_streams(void **st)
 	assert_int_equal(guest_streams(g), 0);
 	guest_expect_nothing(g); /* it knows nothing of the old stream */
 	(void)guest_connect(g, &s, 5);
+	guest_free(g);
+}
+
+/* QEMU holds the eventfd too: a closed copy of it stays in an epoll. */
+static void test_kick_may_be_set_again_and_again(void **st)
+{
+	struct guest *g = guest_new(&usual);
+	struct guest_stream s;
+	const int fd = guest_connect(g, &s, 5);
+	char c;
+
+	(void)st;
+	for (int i = 0; i < 10; i++) {
+		guest_set_file(g, VHOST_SET_VRING_KICK, 1, -1);
+		guest_set_file(g, VHOST_SET_VRING_KICK, 1, g->q[1].kick);
+		guest_data(g, &s, "x", 1);
+		guest_turn(g);
+		assert_int_equal(read(fd, &c, 1), 1);
+	}
 	guest_free(g);
 }
 
@@ -571,6 +573,7 @@ int main(void)
 			test_stopped_device_touches_no_memory_and_keeps_streams),
 		cmocka_unit_test(
 			test_new_driver_in_the_guest_closes_all_streams),
+		cmocka_unit_test(test_kick_may_be_set_again_and_again),
 		cmocka_unit_test(test_running_queue_keeps_its_place),
 		cmocka_unit_test(test_bad_ioctls_are_refused),
 		cmocka_unit_test(test_dirty_log_has_exactly_the_written_pages),

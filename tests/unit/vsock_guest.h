@@ -22,6 +22,7 @@
 
 #include "tools/vsock/backend.h"
 #include "tools/vsock/ioctls.h"
+#include "tools/vsock/worker.h"
 
 #define GUEST_CID 42u
 #define GUEST_PAGE 4096u
@@ -136,6 +137,8 @@ static inline int guest_dial(void *ctx, uint32_t port, int *ret_fd)
 
 static inline int guest_ioctl(struct guest *g, unsigned long request, void *arg)
 {
+	if (g->b == NULL) /* the device has a thread of its own */
+		return worker_ioctl(request, arg);
 	return ioctls_answer(g->b, request, arg);
 }
 
@@ -467,11 +470,10 @@ static inline int guest_connect(struct guest *g, struct guest_stream *s,
 	return g->host_fd[g->host_fds - 1];
 }
 
-static inline struct guest *guest_new(const struct guest_options *o)
+/* Memory, rings and eventfds, without a device. */
+static inline struct guest *guest_prepare(const struct guest_options *o)
 {
 	struct guest *g = calloc(1, sizeof(*g));
-	const uint16_t base[2] = { o->base, o->base };
-	uint64_t cid = GUEST_CID;
 
 	assert_non_null(g);
 	g->now_ms = 1000;
@@ -484,28 +486,62 @@ static inline struct guest *guest_new(const struct guest_options *o)
 	for (unsigned int i = 0; i < GUEST_REGIONS; i++) {
 		const size_t size = guest_regions[i].size;
 
-		g->map[i] = mmap(NULL, size + 2 * GUEST_PAGE, PROT_NONE,
+		g->map[i] = mmap(NULL, size + 2ul * GUEST_PAGE, PROT_NONE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		assert_ptr_not_equal(g->map[i], MAP_FAILED);
 		assert_int_equal(mprotect(guest_region(g, i), size,
 					  PROT_READ | PROT_WRITE),
 				 0);
 	}
-	assert_int_equal(backend_new(guest_dial, g,
-				     o->streams ? o->streams : VCONNS_MAX,
-				     &g->b),
-			 0);
 	for (unsigned int i = 0; i < BACKEND_QUEUES; i++) {
 		guest_init_queue(g, i, o->num ? o->num : 64, o->base);
 		g->q[i].kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		g->q[i].call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		g->q[i].err = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	}
+	return g;
+}
+
+/* The guest's driver comes up. */
+static inline void guest_boot(struct guest *g)
+{
+	const uint16_t base[2] = { g->q[0].next_avail, g->q[1].next_avail };
+	uint64_t cid = GUEST_CID;
+
 	assert_int_equal(guest_ioctl(g, VHOST_VSOCK_SET_GUEST_CID, &cid), 0);
 	guest_configure(g, base);
 	guest_post_rx(g, g->q[BACKEND_TO_GUEST].num);
 	assert_int_equal(guest_running(g, 1), 0);
+}
+
+static inline struct guest *guest_new(const struct guest_options *o)
+{
+	struct guest *g = guest_prepare(o);
+
+	assert_int_equal(backend_new(guest_dial, g,
+				     o->streams ? o->streams : VCONNS_MAX,
+				     &g->b),
+			 0);
+	guest_boot(g);
 	return g;
+}
+
+/* No access at all to guest memory, or all of it again. */
+static inline void guest_protect(const struct guest *g, int prot)
+{
+	for (unsigned int i = 0; i < GUEST_REGIONS; i++)
+		assert_int_equal(mprotect(guest_region(g, i),
+					  guest_regions[i].size, prot),
+				 0);
+}
+
+/* Where the device goes on in a stopped queue. */
+static inline uint16_t guest_base(struct guest *g, unsigned int i)
+{
+	struct vhost_vring_state s = { .index = i };
+
+	assert_int_equal(guest_ioctl(g, VHOST_GET_VRING_BASE, &s), 0);
+	return (uint16_t)s.num;
 }
 
 static inline void guest_free(struct guest *g)

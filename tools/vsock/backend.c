@@ -191,6 +191,9 @@ int backend_set_kick(struct backend *b, unsigned int queue, int fd)
 {
 	int *kick = &b->queue[queue].kick;
 
+	/* QEMU has it open too, so closing it alone leaves it in the epoll. */
+	if (*kick >= 0)
+		(void)epoll_ctl(b->epoll, EPOLL_CTL_DEL, *kick, NULL);
 	fd_close(kick);
 	*kick = fd;
 	if (fd < 0)
