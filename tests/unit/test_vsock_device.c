@@ -304,16 +304,19 @@ static void test_head_out_of_range_breaks_the_ring(void **st)
 	expect_broken(g);
 }
 
+/* Empty ones too, which no limit of bytes or pieces would end. */
 static void test_loop_of_descriptors_breaks_the_ring(void **st)
 {
-	struct guest *g = guest_new(&plain);
-	const uint64_t desc = g->q[1].desc;
-
 	(void)st;
-	guest_desc(g, desc, 0, 0x1000, 8, VRING_DESC_F_NEXT, 1);
-	guest_desc(g, desc, 1, 0x1000, 8, VRING_DESC_F_NEXT, 0);
-	guest_offer(g, BACKEND_FROM_GUEST, 0);
-	expect_broken(g);
+	for (uint32_t len = 0; len <= 8; len += 8) {
+		struct guest *g = guest_new(&plain);
+		const uint64_t desc = g->q[1].desc;
+
+		guest_desc(g, desc, 0, 0x1000, len, VRING_DESC_F_NEXT, 1);
+		guest_desc(g, desc, 1, 0x1000, len, VRING_DESC_F_NEXT, 0);
+		guest_offer(g, BACKEND_FROM_GUEST, 0);
+		expect_broken(g);
+	}
 }
 
 static void test_address_outside_of_memory_breaks_the_ring(void **st)
@@ -372,7 +375,7 @@ static void test_bad_indirect_tables_break_the_ring(void **st)
 			   0);
 		guest_desc(g, 0x120000, 0, 0x101000, 32, VRING_DESC_F_NEXT, 1);
 		guest_desc(g, 0x130000, 0, 0x101000, 32, VRING_DESC_F_NEXT, 1);
-		guest_desc(g, 0x130000, 1, 0x101000, 32, VRING_DESC_F_NEXT, 0);
+		guest_desc(g, 0x130000, 1, 0x101000, 0, VRING_DESC_F_NEXT, 1);
 		guest_desc(g, g->q[1].desc, 0, bad[i].table, bad[i].len,
 			   bad[i].flags, 0);
 		guest_offer(g, BACKEND_FROM_GUEST, 0);
