@@ -103,13 +103,16 @@ static void map_memory(void)
 /* Write wherever the guest can; what is outside is left out. */
 static void poke(uint64_t gpa, const void *data, size_t len)
 {
-	const uint8_t *from = data;
+	for (unsigned int i = 0; i < REGIONS; i++) {
+		const uint64_t low = regions[i].guest;
+		const uint64_t high = low + regions[i].size;
+		const uint64_t from = gpa > low ? gpa : low;
+		const uint64_t to = gpa + len < high ? gpa + len : high;
 
-	for (size_t n = 0; n < len; n++, gpa++)
-		for (unsigned int i = 0; i < REGIONS; i++)
-			if (gpa >= regions[i].guest &&
-			    gpa - regions[i].guest < regions[i].size)
-				memory[i][gpa - regions[i].guest] = from[n];
+		if (from < to)
+			memcpy(memory[i] + (from - low),
+			       (const uint8_t *)data + (from - gpa), to - from);
+	}
 }
 
 static void poke16(uint64_t gpa, uint16_t v)

@@ -1,6 +1,9 @@
 /* tests/unit/test_vsock_stream.c - streams through the rings, both ways */
 #include "tests/unit/unit.h"
 
+#include <sys/resource.h>
+#include <sys/un.h>
+
 #include "config/util.h"
 #include "tests/unit/vsock_guest.h"
 
@@ -547,6 +550,42 @@ static void test_streams_take_turns(void **state)
 	guest_free(g);
 }
 
+/* With no descriptor left the device waits instead of asking all the time. */
+static void test_host_programs_wait_for_a_free_descriptor(void **state)
+{
+	const struct sockaddr_un any = { .sun_family = AF_UNIX };
+	struct guest *g = guest_new(&usual);
+	const int listener =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct rlimit all, none;
+	struct sockaddr_un at;
+	socklen_t len = sizeof(at);
+
+	(void)state;
+	assert_int_equal(bind(listener, (const struct sockaddr *)&any,
+			      sizeof(any.sun_family)),
+			 0);
+	assert_int_equal(listen(listener, 4), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len),
+			 0);
+	assert_int_equal(backend_set_listener(g->b, listener), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&at, len), 0);
+	assert_int_equal(send(fd, "CONNECT 5\n", 10, 0), 10);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = all;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	guest_turn(g); /* comes to rest */
+	assert_int_equal(guest_streams(g), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	guest_pass(g, BACKEND_ACCEPT_RETRY_MS);
+	(void)guest_expect(g, PACKET_REQUEST, 5);
+	(void)close(fd);
+	guest_free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -575,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_streams_beyond_the_limit_are_reset),
 		cmocka_unit_test(test_ports_used_again_begin_a_new_stream),
 		cmocka_unit_test(test_streams_take_turns),
+		cmocka_unit_test(test_host_programs_wait_for_a_free_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

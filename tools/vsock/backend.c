@@ -82,8 +82,15 @@ void backend_rewatch(struct backend *b, struct vconn *c, bool want_out)
 void backend_due(struct backend *b, struct vconn *c, int64_t after_ms)
 {
 	c->due_ms = b->now_ms + after_ms;
-	if (b->due_ms == 0 || c->due_ms < b->due_ms)
-		b->due_ms = c->due_ms;
+	backend_again(b, after_ms);
+}
+
+void backend_again(struct backend *b, int64_t after_ms)
+{
+	const int64_t due_ms = b->now_ms + after_ms;
+
+	if (b->due_ms == 0 || due_ms < b->due_ms)
+		b->due_ms = due_ms;
 }
 
 static void signal_fd(int fd)
@@ -184,7 +191,7 @@ int backend_set_listener(struct backend *b, int fd)
 {
 	fd_close(&b->listener);
 	b->listener = fd;
-	return watch(b, fd, EPOLLIN, event_data(KIND_LISTENER, 0, 0));
+	return watch(b, fd, EPOLLIN | EPOLLET, event_data(KIND_LISTENER, 0, 0));
 }
 
 int backend_set_kick(struct backend *b, unsigned int queue, int fd)
@@ -319,7 +326,7 @@ static void event(struct backend *b, const struct epoll_event *ev)
 		b->closed = true;
 		break;
 	case KIND_LISTENER:
-		hostend_accept(b);
+		b->accepting = true;
 		break;
 	case KIND_STREAM:
 		stream_event(b, ev);
@@ -356,6 +363,8 @@ void backend_serve(struct backend *b, const struct epoll_event *ev, int n,
 	for (int i = 0; i < n; i++)
 		event(b, &ev[i]);
 	timers(b);
+	if (b->accepting)
+		hostend_accept(b);
 	if (!b->running)
 		return;
 	tx_pump(b);

@@ -48,6 +48,8 @@
 #define BACKEND_CLOSE_LIMIT_MS 8000
 /* Bytes of a guest program that has ended may wait this long for a reader. */
 #define BACKEND_DRAIN_LIMIT_MS 120000
+/* Without a free descriptor, host programs are looked at again after this. */
+#define BACKEND_ACCEPT_RETRY_MS 100
 /* A host program says CONNECT, and the guest answers it, within these. */
 #define BACKEND_GREETING_LIMIT_MS 5000
 #define BACKEND_ASKING_LIMIT_MS 2000
@@ -86,6 +88,7 @@ struct backend_mark {
  * @running:	the rings are served
  * @more:	the last turn left work behind
  * @closed:	QEMU closed the device
+ * @accepting:	host programs may be waiting at the listener
  * @control:	socket whose other end QEMU holds, -1: none
  * @due_ms:	when the next stream has to be looked at, 0: none has
  * @pieces:	memory of the chains that are being worked on
@@ -102,6 +105,7 @@ struct backend {
 	bool running;
 	bool more;
 	bool closed;
+	bool accepting;
 	int epoll;
 	int wake;
 	int control;
@@ -196,6 +200,9 @@ void backend_rewatch(struct backend *b, struct vconn *c, bool want_out);
 
 /** backend_due() - look at a stream at @after_ms from now */
 void backend_due(struct backend *b, struct vconn *c, int64_t after_ms);
+
+/** backend_again() - take another turn after @after_ms, whatever happens */
+void backend_again(struct backend *b, int64_t after_ms);
 
 /** backend_signal() - interrupt the guest for a queue */
 void backend_signal(struct backend *b, unsigned int queue);

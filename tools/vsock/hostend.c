@@ -128,9 +128,18 @@ static int accept_one(struct backend *b)
 
 void hostend_accept(struct backend *b)
 {
-	for (int i = 0; i < ACCEPTS_MAX; i++)
-		if (accept_one(b) < 0)
-			return;
+	int ret = 0;
+
+	for (int i = 0; i < ACCEPTS_MAX && ret == 0; i++)
+		ret = accept_one(b);
+	if (ret == 0) {
+		backend_again(b, 0);
+	} else if (ret == -EAGAIN) {
+		b->accepting = false;
+	} else {
+		/* They wait in the backlog; asking at once would not help. */
+		backend_again(b, BACKEND_ACCEPT_RETRY_MS);
+	}
 }
 
 static void greet(struct backend *b, struct vconn *c)

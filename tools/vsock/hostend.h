@@ -17,7 +17,7 @@
 /** hostend_dial() - a stream in DIALING tries to connect, or gives up */
 void hostend_dial(struct backend *b, struct vconn *c);
 
-/** hostend_accept() - take new host programs from the listener */
+/** hostend_accept() - take new host programs, a few, from the listener */
 void hostend_accept(struct backend *b);
 
 /** hostend_answered() - the guest accepted a stream in ASKING */
