@@ -85,7 +85,7 @@ grep -a '^# ' "$WORK/serial0"
 
 peer 1
 vm 1 traffic
-check "traffic begins" wait_for 30 traffic_over 1 1000000
+check "traffic begins" wait_for 60 traffic_over 1 1000000
 for ((n = 1; n <= MOVES; n++)); do
 	next=$((n + 1))
 	if [ "$n" -eq 2 ]; then
@@ -96,7 +96,7 @@ for ((n = 1; n <= MOVES; n++)); do
 		check "a move is called off" build/tests/qmp_move \
 			"$WORK/qmp$n" "$WORK/qmpc" "unix:$WORK/move$n" cancel
 		total=$(traffic "$n")
-		check "its traffic goes on" wait_for 30 \
+		check "its traffic goes on" wait_for 60 \
 			traffic_over "$n" $((total + 500000))
 		check "on the same connection" \
 			test "$(connects "$n")" -eq "$before"
@@ -108,7 +108,7 @@ for ((n = 1; n <= MOVES; n++)); do
 	check "move $n" build/tests/qmp_move \
 		"$WORK/qmp$n" "$WORK/qmp$next" "unix:$WORK/move$n"
 	total=$(traffic "$n")
-	check "traffic after move $n" wait_for 30 \
+	check "traffic after move $n" wait_for 60 \
 		traffic_over "$next" $((total + 500000))
 	check "one new connection after move $n" \
 		test "$(connects "$next")" -eq 1

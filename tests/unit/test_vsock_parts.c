@@ -208,10 +208,14 @@ static void test_marks_are_exact_and_bounded(void **state)
 		uint64_t len;
 		uint8_t want;
 	} cases[] = {
-		{ 0, 1, 0x01 },	       { 4095, 1, 0x01 },
-		{ 4095, 2, 0x03 },     { 4096, 4096, 0x02 },
-		{ 0, 5 * 4096, 0x1f }, { 4 * 4096, UINT64_MAX, 0x10 },
-		{ 5 * 4096, 1, 0 },    { UINT64_MAX, 10, 0 },
+		{ 0, 1, 0x01 },
+		{ 4095, 1, 0x01 },
+		{ 4095, 2, 0x03 },
+		{ 4096, 4096, 0x02 },
+		{ 0, 5 * 4096ull, 0x1f },
+		{ 4 * 4096ull, UINT64_MAX, 0x10 },
+		{ 5 * 4096ull, 1, 0 },
+		{ UINT64_MAX, 10, 0 },
 		{ 0, 0, 0 },
 	};
 
