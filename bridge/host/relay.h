@@ -6,11 +6,13 @@
  * has no room for: a slow reader slows the writer down and costs no memory.
  *
  * The relay ends when the source has ended and all of it was written, when the
- * destination is closed (nobody reads any more), or on an error. The source is
- * closed as soon as it ended, even if the destination is slow: the guest
- * reports an exit only after the host has closed the streams. A socket that is
- * the destination is half-closed, then kept open until host_relay_free(),
- * because closing it would look like a hang-up to a process that still reads.
+ * destination is closed (nobody reads any more), or on an error. The end of the
+ * source is read, and the source closed, once all that came before it went out;
+ * what the local reader has not yet taken then lies in its pipe or socket. (The
+ * guest reports an exit only after the host has closed the streams.) A socket
+ * that is the destination is half-closed, then kept open until
+ * host_relay_free(), because closing it would look like a hang-up to a process
+ * that still reads.
  */
 #ifndef FERRY_BRIDGE_HOST_RELAY_H
 #define FERRY_BRIDGE_HOST_RELAY_H

@@ -434,7 +434,7 @@ static void test_end_of_input_is_a_half_close(void **state)
 	fd_close(&p[0]);
 }
 
-static void test_source_is_closed_before_a_slow_reader_is_done(void **state)
+static void test_source_is_closed_when_its_end_is_read(void **state)
 {
 	struct fixture *f = *state;
 	struct side in = { 0 };
@@ -536,7 +536,7 @@ int main(void)
 		T(test_reader_gone_ends_the_relay),
 		T(test_reader_gone_while_blocked_ends_the_relay),
 		T(test_end_of_input_is_a_half_close),
-		T(test_source_is_closed_before_a_slow_reader_is_done),
+		T(test_source_is_closed_when_its_end_is_read),
 		T(test_finish_reads_no_more),
 		T(test_relay_may_be_freed_in_its_callback),
 	};
