@@ -11,8 +11,6 @@
 #include "tools/conf_load.h"
 #include "tools/service_json.h"
 
-#define MIGRATION_KEY "io.microsoft.migration.support-enabled"
-
 static const char help[] =
 	"usage: ferry cmdline build [OPTION...]\n"
 	"       ferry cmdline parse [--json] LINE|-\n"
@@ -225,32 +223,6 @@ static int check_count(struct cmdline_args *a, struct err *e)
 			 (long long)a->count, INT32_MAX);
 }
 
-/* What the file says, before any other option is looked at. */
-static int take_conf(struct cmdline_args *a, struct err *e)
-{
-	const struct conf *c = &a->conf;
-	struct runtime_options *r = &a->runtime;
-	const char *migration = conf_text(c, CONF_MIGRATION_ENABLED);
-
-	r->platform = conf_text(c, CONF_SANDBOX_PLATFORM);
-	r->processor_count = (int32_t)conf_u32(c, CONF_SANDBOX_PROCESSORS);
-	r->memory_mib = (int32_t)conf_u32(c, CONF_SANDBOX_MEMORY_MIB);
-	r->log_level = conf_text(c, CONF_LOG_LEVEL);
-	r->scrub_logs = conf_bool(c, CONF_LOG_SCRUB);
-	r->forwarder = log_forwarder_find(conf_text(c, CONF_LOG_FORWARDER));
-	r->console = conf_bool(c, CONF_BOOT_CONSOLE) == TRI_TRUE;
-	r->defaults = &c->annotations;
-	if (strcmp(conf_text(c, CONF_BOOT_PROFILE), "hyperv") == 0)
-		r->profile = PROFILE_HYPERV;
-	if (conf_bool(c, CONF_BOOT_STRICT) == TRI_FALSE)
-		r->strictness = COMPAT;
-	if (*migration == '\0' ||
-	    annotation_map_get(&c->annotations, MIGRATION_KEY))
-		return 0;
-	return annotation_map_set(&a->conf.annotations, MIGRATION_KEY,
-				  migration, e);
-}
-
 /* Looks for --config alone; what else is wrong is told by the second walk. */
 static int find_conf(int argc, char **argv, struct cmdline_args *a,
 		     struct err *e)
@@ -266,7 +238,7 @@ static int find_conf(int argc, char **argv, struct cmdline_args *a,
 	if (!file)
 		return 0;
 	r = conf_load(&a->conf, file, e);
-	return r < 0 ? r : take_conf(a, e);
+	return r < 0 ? r : conf_runtime(&a->conf, &a->runtime, e);
 }
 
 int cmdline_args_parse(int argc, char **argv, struct cmdline_args *ret,

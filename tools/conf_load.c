@@ -13,6 +13,7 @@
 #include "config/util.h"
 
 #define SUFFIX ".conf"
+#define MIGRATION_KEY "io.microsoft.migration.support-enabled"
 
 static int load_one(struct conf *c, const char *path, struct err *e)
 {
@@ -99,4 +100,26 @@ int conf_load(struct conf *c, const char *file, struct err *e)
 {
 	return file ? load_one(c, file, e)
 		    : conf_load_under(c, CONF_SYSTEM_FILE, e);
+}
+
+int conf_runtime(struct conf *c, struct runtime_options *r, struct err *e)
+{
+	const char *migration = conf_text(c, CONF_MIGRATION_ENABLED);
+
+	r->platform = conf_text(c, CONF_SANDBOX_PLATFORM);
+	r->processor_count = (int32_t)conf_u32(c, CONF_SANDBOX_PROCESSORS);
+	r->memory_mib = (int32_t)conf_u32(c, CONF_SANDBOX_MEMORY_MIB);
+	r->log_level = conf_text(c, CONF_LOG_LEVEL);
+	r->scrub_logs = conf_bool(c, CONF_LOG_SCRUB);
+	r->forwarder = log_forwarder_find(conf_text(c, CONF_LOG_FORWARDER));
+	r->console = conf_bool(c, CONF_BOOT_CONSOLE) == TRI_TRUE;
+	r->defaults = &c->annotations;
+	if (strcmp(conf_text(c, CONF_BOOT_PROFILE), "hyperv") == 0)
+		r->profile = PROFILE_HYPERV;
+	if (conf_bool(c, CONF_BOOT_STRICT) == TRI_FALSE)
+		r->strictness = COMPAT;
+	if (*migration == '\0' ||
+	    annotation_map_get(&c->annotations, MIGRATION_KEY))
+		return 0;
+	return annotation_map_set(&c->annotations, MIGRATION_KEY, migration, e);
 }

@@ -11,6 +11,7 @@
 
 #include "config/conf.h"
 #include "config/err.h"
+#include "config/options.h"
 
 #define CONF_SYSTEM_FILE "/etc/ferry/ferry.conf"
 /* Files of a conf.d folder that are read; more is an error. */
@@ -31,5 +32,16 @@ int conf_load(struct conf *c, const char *file, struct err *e);
  * @system_file: in place of CONF_SYSTEM_FILE; its folder is "<@system_file>.d"
  */
 int conf_load_under(struct conf *c, const char *system_file, struct err *e);
+
+/**
+ * conf_runtime() - what the files say, before any other option is looked at
+ * @c:		settings; [migration] becomes one of its annotations
+ * @r:		members that the files can say are written; strings and
+ *		@r->defaults stay those of @c
+ * @e:		reason
+ *
+ * Return: 0, -E2BIG, -ENOMEM
+ */
+int conf_runtime(struct conf *c, struct runtime_options *r, struct err *e);
 
 #endif

@@ -29,10 +29,12 @@
 #include "bridge/io/log.h"
 #include "cmdline/build.h"
 #include "config/util.h"
+#include "tools/conf_load.h"
 #include "tools/home.h"
 #include "tools/report.h"
 #include "tools/run_args.h"
 #include "tools/sandbox.h"
+#include "tools/service_json.h"
 #include "tools/tool.h"
 #include "tools/tty.h"
 
@@ -48,6 +50,7 @@ static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH };
 
 struct run {
 	struct run_args args;
+	struct conf conf;
 	struct report report;
 	struct sandbox_options options;
 	char line[CMDLINE_SIZE];
@@ -319,19 +322,48 @@ static int watch_time(struct run *run, struct err *e)
 
 /* --- before anything runs ------------------------------------------------------ */
 
+/* Options of this run are stronger than what the configuration says. */
+static int merge(struct run *run, struct runtime_options *r, struct err *e)
+{
+	struct run_args *a = &run->args;
+	int n = conf_load(&run->conf, a->config, e);
+
+	if (n == 0)
+		n = conf_runtime(&run->conf, r, e);
+	if (n < 0)
+		return n;
+	r->profile = PROFILE_QEMU; /* whatever the file builds lines for */
+	if (a->memory_mib)
+		r->memory_mib = a->memory_mib;
+	if (a->processors)
+		r->processor_count = a->processors;
+	if (a->forwarder != FORWARDERS)
+		r->forwarder = a->forwarder;
+	r->console = r->console || a->console;
+	if (!a->kernel && *conf_text(&run->conf, CONF_BOOT_KERNEL))
+		a->kernel = conf_text(&run->conf, CONF_BOOT_KERNEL);
+	if (!a->image && *conf_text(&run->conf, CONF_BOOT_IMAGE))
+		a->image = conf_text(&run->conf, CONF_BOOT_IMAGE);
+	if (!a->boot_timeout_s)
+		a->boot_timeout_s = conf_u32(&run->conf, CONF_BOOT_TIMEOUT_S);
+	return a->accel == ACCEL_AUTO
+		       ? accel_parse(conf_text(&run->conf, CONF_BOOT_ACCEL),
+				     &a->accel, e)
+		       : 0;
+}
+
 static int build_line(struct run *run, struct err *e)
 {
 	const long online = sysconf(_SC_NPROCESSORS_ONLN);
 	struct runtime_options r = RUNTIME_OPTIONS_DEFAULT;
-	int n;
+	int n = merge(run, &r, e);
 
 	r.host_processors = online > 0 ? (uint32_t)online : 0;
-	r.memory_mib = run->args.memory_mib;
-	r.processor_count = run->args.processors;
-	r.forwarder = run->args.forwarder;
-	r.console = run->args.console;
 	r.rootfs = ROOTFS_INITRD;
-	n = sandbox_options_build(&run->options, &run->args.annotations, &r, e);
+	r.service_json = service_json;
+	if (n == 0)
+		n = sandbox_options_build(&run->options, &run->args.annotations,
+					  &r, e);
 	if (n == 0)
 		n = cmdline_build(&run->options, run->line, sizeof(run->line),
 				  e);
@@ -409,7 +441,7 @@ static int start(struct run *run, struct err *e)
 		.accel = run->args.accel,
 		.vsock = run->args.vsock,
 		.boot_timeout_ms = (int)run->args.boot_timeout_s * 1000,
-		.console_fd = run->args.console ? STDERR_FILENO : -1,
+		.console_fd = STDERR_FILENO,
 		.phase = on_phase,
 		.ready = on_ready,
 		.log = on_log,
@@ -481,6 +513,7 @@ int tool_run(int argc, char **argv)
 	report_init(&run->report);
 	run->signal_fd = -1;
 	sandbox_options_init(&run->options);
+	conf_init(&run->conf);
 	args = run_args_parse(argc, argv, &run->args);
 	run->report.verbose = run->args.verbose;
 	run->report.json = run->args.json;
@@ -490,6 +523,7 @@ int tool_run(int argc, char **argv)
 		code = args == RUN_ARGS_HELP ? TOOL_OK : TOOL_USAGE;
 	run_args_done(&run->args);
 	sandbox_options_done(&run->options);
+	conf_done(&run->conf);
 	free(run);
 	return code;
 }

@@ -24,6 +24,7 @@ static const char help[] =
 	"\n"
 	"  --annotation KEY=VALUE   an annotation of the sandbox; repeatable\n"
 	"  --annotations FILE|-     annotations as a JSON map or in a config.json\n"
+	"  --config FILE            in place of /etc/ferry/ferry.conf and its folder\n"
 	"  --kernel FILE            kernel, vmlinux or bzImage\n"
 	"  --image FILE             initramfs, see 'ferry image'\n"
 	"  --memory MIB             memory, unless an annotation says\n"
@@ -48,6 +49,7 @@ static const char help[] =
 enum option_id {
 	OPT_ANNOTATION = 256,
 	OPT_ANNOTATIONS,
+	OPT_CONFIG,
 	OPT_KERNEL,
 	OPT_IMAGE,
 	OPT_MEMORY,
@@ -68,6 +70,7 @@ enum option_id {
 static const struct option options[] = {
 	{ "annotation", required_argument, NULL, OPT_ANNOTATION },
 	{ "annotations", required_argument, NULL, OPT_ANNOTATIONS },
+	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
 	{ "image", required_argument, NULL, OPT_IMAGE },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
@@ -156,6 +159,9 @@ static int take(struct run_args *a, int id, char *value, struct err *e)
 static bool set(struct run_args *a, int id, const char *value)
 {
 	switch (id) {
+	case OPT_CONFIG:
+		a->config = value;
+		return true;
 	case OPT_KERNEL:
 		a->kernel = value;
 		return true;

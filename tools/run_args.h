@@ -18,6 +18,7 @@
 /**
  * struct run_args - what the user wrote
  * @annotations: of the sandbox, from all sources in their order
+ * @config:	configuration file, NULL: those of the system
  * @kernel:	path, NULL: ferry's own
  * @image:	path, NULL: ferry's own
  * @qemu:	program, NULL: the usual name
@@ -39,6 +40,7 @@
  */
 struct run_args {
 	struct annotation_map annotations;
+	const char *config;
 	const char *kernel;
 	const char *image;
 	const char *qemu;

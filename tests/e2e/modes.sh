@@ -32,6 +32,11 @@ ferry run --annotation io.microsoft.migration.allowed=true \
 	-- /bin/cat /proc/cmdline </dev/null
 check "the older key means the same" out_lacks vsockexec
 
+printf '[migration]\nenabled = true\n' >"$WORK/ferry.conf"
+ferry run --config "$WORK/ferry.conf" -- /bin/cat /proc/cmdline </dev/null
+check "the configuration can say it" status_is 0
+check "and is heard" out_lacks vsockexec
+
 # --- classic ------------------------------------------------------------------
 
 ferry run --verbose -- /bin/sh -c "$show" </dev/null

@@ -62,8 +62,8 @@ static void all_options(void **state UNUSED)
 	struct run_args a;
 	struct line l;
 
-	assert_int_equal(PARSE(&l, &a, "--annotation", "k=v", "--kernel=K",
-			       "--image", "I", "--memory", "256",
+	assert_int_equal(PARSE(&l, &a, "--annotation", "k=v", "--config", "C",
+			       "--kernel=K", "--image", "I", "--memory", "256",
 			       "--processors", "3", "--forwarder", "relay",
 			       "-t", "--env", "A=1", "--env", "B=x=y", "--env",
 			       "A=2", "--workdir", "/w", "--accel", "tcg",
@@ -71,6 +71,7 @@ static void all_options(void **state UNUSED)
 			       "cmd", "--verbose", "--"),
 			 RUN_ARGS_GO);
 	assert_string_equal(annotation_map_get(&a.annotations, "k"), "v");
+	assert_string_equal(a.config, "C");
 	assert_string_equal(a.kernel, "K");
 	assert_string_equal(a.image, "I");
 	assert_int_equal(a.memory_mib, 256);
