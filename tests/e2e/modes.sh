@@ -56,6 +56,22 @@ check "relay: it runs beside the agent" \
 	grep -q '[/]bin/vsockexec -r' "$WORK/out"
 check "relay: the agent's log arrives" err_has 'uvm: info: '
 
+# Nobody listens for the log: the agent is there all the same, and the relay
+# goes on dialling until somebody does.
+base=$WORK/v
+line=$(build/ferry cmdline build --forwarder relay --processors 2 \
+	--annotation "$MIGRATABLE")
+timeout 100 build/tests/hostdrive boot "$base" "$LIB/vmlinux" \
+	"$LIB/initramfs.img" "$LIB/vhost-vsock.so" "$line" >"$WORK/boot" 2>&1 &
+boot=$!
+check "relay: a missing log listener holds nothing up" \
+	timeout 60 build/tests/hostdrive many "$base" 5
+build/tests/hostdrive listen "$base" 109 2 >"$WORK/listen" 2>&1
+check "relay: the log port is dialled" grep -qx '[1-9][0-9]* connections' \
+	"$WORK/listen"
+timeout 20 build/tests/hostdrive off "$base" 2>"$WORK/err"
+wait "$boot"
+
 # --- what must not be ---------------------------------------------------------------
 
 ferry run --annotation "$MIGRATABLE" --forwarder classic -- /bin/true </dev/null

@@ -197,6 +197,8 @@ static void run_to_end(struct fixture *f, const char *role)
 	while (!f->ended && loop_now_ms(f->loop) < limit)
 		assert_true(loop_turn(f->loop, 100, &e) >= 0);
 	assert_int_equal(f->ended, 1);
+	/* Not only given up, but dead and reaped. */
+	assert_int_equal(vm_pid(f->vm), -1);
 }
 
 static void vm_power_off_is_orderly(void **state)
