@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "config/migratable.h"
 #include "config/text.h"
 #include "cmdline/rawtext.h"
 #include "cmdline/roundtrip.h"
@@ -352,9 +353,9 @@ static int put_agent_word(void *ctx, const struct raw_word *w, struct err *e)
 	if (l->o->migratable && is_port_option(w->joined))
 		return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
 				 "a migratable sandbox cannot have the word "
-				 "'%.32s' in " AGENT_ARGS_KEY
-				 ": no other port is opened again",
-				 w->joined);
+				 "'%.32s' in " AGENT_ARGS_KEY ": %s",
+				 w->joined,
+				 migratable_rules[MIGRATABLE_LOG_PORT].why);
 	return put_agent_raw(l, w->raw, w->joined, e);
 }
 

@@ -10,7 +10,10 @@
 #define TOPOLOGY VM "computetopology."
 #define CRI "io.kubernetes.cri."
 
-#define IS(m) .use = USE_MEMBER, .member = offsetof(struct sandbox_options, m)
+#define SETS(m) .use = USE_MEMBER, .member = offsetof(struct sandbox_options, m)
+/* Shapes the UVM, as against what a host has its own of, or may change. */
+#define IS(m) SETS(m), .locked = true
+#define LATER(m) SETS(m)
 #define GUEST .use = USE_GUEST, .member = ANNOTATION_NO_MEMBER
 #define BY(u) .use = (u), .member = ANNOTATION_NO_MEMBER
 
@@ -22,13 +25,13 @@ const struct annotation_row annotation_rows[] = {
 	  .deflt_note = "runtime option vm_processor_count, else 2",
 	  .min = 1, .max = INT32_MAX,
 	  .summary = "number of virtual processors, lowered to those of the host" },
-	{ TOPOLOGY "processor.limit", VALUE_INT32, IS(processor_limit),
+	{ TOPOLOGY "processor.limit", VALUE_INT32, LATER(processor_limit),
 	  .max = 100000,
 	  .summary = "processor time limit, 100000 is all of it, 0 none" },
-	{ TOPOLOGY "processor.weight", VALUE_INT32, IS(processor_weight),
+	{ TOPOLOGY "processor.weight", VALUE_INT32, LATER(processor_weight),
 	  .max = 10000,
 	  .summary = "processor scheduling weight, 100 is usual, 0 the default" },
-	{ VM "cpugroup.id", VALUE_STRING, IS(cpu_group), .deflt = "",
+	{ VM "cpugroup.id", VALUE_STRING, LATER(cpu_group), .deflt = "",
 	  .not_migratable = "it is an id of the source host",
 	  .summary = "processor group of the host that the sandbox runs in" },
 	{ VM "resource-partition-id", VALUE_STRING, IS(resource_partition),
@@ -84,15 +87,15 @@ const struct annotation_row annotation_rows[] = {
 	  .summary = "explicit NUMA: memory of each virtual node, MiB" },
 
 	/* Storage. */
-	{ VM "storageqos.iopsmaximum", VALUE_INT32, IS(iops_maximum),
+	{ VM "storageqos.iopsmaximum", VALUE_INT32, LATER(iops_maximum),
 	  .max = INT32_MAX,
 	  .summary = "most input and output operations a second, 0 no limit" },
-	{ VM "storageqos.bandwidthmaximum", VALUE_INT32, IS(bandwidth_maximum),
+	{ VM "storageqos.bandwidthmaximum", VALUE_INT32, LATER(bandwidth_maximum),
 	  .max = INT32_MAX,
 	  .summary = "most bytes a second to and from disks, 0 no limit" },
 
 	/* Boot. */
-	{ VM "bootfilesrootpath", VALUE_STRING, IS(boot_files_root),
+	{ VM "bootfilesrootpath", VALUE_STRING, LATER(boot_files_root),
 	  .deflt = "", .deflt_note = "runtime option boot_files_root_path",
 	  .summary = "directory of kernel and root file systems" },
 	{ LCOW "kerneldirectboot", VALUE_BOOL, IS(kernel_direct_text),
@@ -175,6 +178,7 @@ const struct annotation_row annotation_rows[] = {
 	{ VM "devices.virtualpmem.maximumsizebytes", VALUE_UINT64,
 	  BY(USE_UNREAD), .summary = "size of vPMem devices; not read" },
 	{ VM "hv-socket.service-table.", VALUE_STRING, BY(USE_PREFIX),
+	  .locked = true,
 	  .not_migratable = "the destination does not know the service",
 	  .summary = "followed by a GUID: JSON settings of one socket service" },
 	{ VM "console.pipe", VALUE_STRING, IS(console_pipe), .deflt = "",
@@ -238,7 +242,9 @@ const struct annotation_row annotation_rows[] = {
 	  .scope = SCOPE_CONTAINER,
 	  .summary = "where the log directory appears in the container" },
 	{ "io.microsoft.container.gpu.capabilities", VALUE_STRING, GUEST,
-	  .scope = SCOPE_CONTAINER, .summary = "capabilities of the GPU" },
+	  .scope = SCOPE_CONTAINER,
+	  .not_migratable = "a GPU has no state to transfer",
+	  .summary = "capabilities of the GPU" },
 	{ "io.microsoft.migration.source-container-id", VALUE_STRING, GUEST,
 	  .scope = SCOPE_CONTAINER,
 	  .summary = "the container arrives from another host" },

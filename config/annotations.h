@@ -46,6 +46,8 @@ enum annotation_use {
  * @deflt_note:	the default in words where it is not a constant, else NULL
  * @min:	strict mode: smallest number (each of a list)
  * @max:	strict mode: largest; 0: no range beyond the kind's
+ * @locked:	it shapes the UVM: once a migratable sandbox is built, no later
+ *		value may differ (config/annotation_lock.h)
  * @not_migratable: why a migratable sandbox may not set it (to something else
  *		than the zero value), NULL: it may
  * @summary:	what it does, a phrase without a full stop
@@ -60,6 +62,7 @@ struct annotation_row {
 	const char *deflt_note;
 	uint64_t min;
 	uint64_t max;
+	bool locked;
 	const char *not_migratable;
 	const char *summary;
 };

@@ -2,13 +2,55 @@
 
 #include <string.h>
 
+#include "config/annotation_lock.h"
 #include "config/annotations.h"
 #include "config/numa.h"
+#include "config/text.h"
+#include "config/util.h"
 
 #define KEY "io.microsoft.migration.support-enabled"
 #define OLD_KEY "io.microsoft.migration.allowed"
 #define MAPPED_KEY                                                             \
 	"io.microsoft.virtualmachine.computetopology.numa.mapped-physical-nodes"
+
+#define CONSOLE_KEY "io.microsoft.virtualmachine.console.pipe"
+
+/* How much of a name an error shows. */
+#define SHOWN_MAX 40
+#define SHOWN_SIZE (4 * SHOWN_MAX + 4)
+
+const struct migratable_row migratable_rules[] = {
+	[MIGRATABLE_DEVICE] = { "an assigned device",
+				"it has no state to transfer" },
+	[MIGRATABLE_HARDWARE_POLICY] = { "a security policy with hardware",
+					 "its memory cannot be transferred" },
+	[MIGRATABLE_CLASSIC] = { "the classic forwarder",
+				 "its log connection dies with the source "
+				 "host" },
+	[MIGRATABLE_SHARE] = { "a directory of the host",
+			       "file sharing ends with the source host" },
+	[MIGRATABLE_PHYSICAL_DISK] = { "a physical disk",
+				       "it belongs to the source host" },
+	[MIGRATABLE_LOG_PORT] = { "an option -e or -o with another port than "
+				  "109 for the agent",
+				  "no other port is opened again" },
+};
+static_assert(ARRAY_LEN(migratable_rules) == MIGRATABLE_RULES,
+	      "a rule has no row");
+
+/* "a migratable sandbox cannot have WHAT <name>: WHY" */
+static int refuse(enum migratable_rule rule, const char *name, struct err *e)
+{
+	char buf[SHOWN_SIZE];
+	struct text t;
+
+	text_fixed(&t, buf, sizeof(buf));
+	text_quote(&t, name, SHOWN_MAX);
+	return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
+			 "a migratable sandbox cannot have %s%s%s: %s",
+			 migratable_rules[rule].what, *name ? " " : "", buf,
+			 migratable_rules[rule].why);
+}
 
 int migratable_choose(struct sandbox_options *o, const struct annotation_map *a,
 		      const struct runtime_options *r, struct err *e)
@@ -31,9 +73,7 @@ int migratable_choose(struct sandbox_options *o, const struct annotation_map *a,
 		o->forwarder = compat ? FORWARDER_RELAY : FORWARDER_MIGRATABLE;
 
 	if (o->migratable && o->forwarder == FORWARDER_CLASSIC)
-		return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
-				 "the classic forwarder loses its log "
-				 "connection when the sandbox migrates");
+		return refuse(MIGRATABLE_CLASSIC, "", e);
 	return 0;
 }
 
@@ -111,16 +151,82 @@ int migratable_check(const struct sandbox_options *o,
 	if (!o->migratable || o->strictness == COMPAT)
 		return 0;
 	if (r->n_devices)
-		return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
-				 "a migratable sandbox cannot have assigned "
-				 "devices: they have no state to transfer");
+		return refuse(MIGRATABLE_DEVICE, r->devices[0].id, e);
 	if (o->hardware_confidential)
-		return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
-				 "a migratable sandbox cannot have a security "
-				 "policy with hardware: its memory stays");
+		return refuse(MIGRATABLE_HARDWARE_POLICY, "", e);
 
-	for (size_t i = 0; i < annotation_rows_n && rc == 0; i++)
-		if (annotation_rows[i].not_migratable)
-			rc = check_row(o, a, &annotation_rows[i], e);
+	for (size_t i = 0; i < annotation_rows_n && rc == 0; i++) {
+		const struct annotation_row *row = &annotation_rows[i];
+
+		if (row->not_migratable &&
+		    !(r->console_may_stay &&
+		      strcmp(row->key, CONSOLE_KEY) == 0))
+			rc = check_row(o, a, row, e);
+	}
+	return rc;
+}
+
+enum mount_origin migratable_mount_origin(const char *type, const char *source)
+{
+	static const char *const guest[] = { "sandbox://", "sandbox-tmp://",
+					     "hugepages://", "uvm://" };
+	static const char *const disks[] = { "virtual-disk",
+					     "extensible-virtual-disk" };
+
+	if (strcmp(type, "physical-disk") == 0)
+		return MOUNT_PHYSICAL_DISK;
+	for (size_t i = 0; i < ARRAY_LEN(disks); i++)
+		if (strcmp(type, disks[i]) == 0)
+			return MOUNT_DISK;
+	if (strcmp(type, "bind") != 0)
+		return MOUNT_GUEST;
+	for (size_t i = 0; i < ARRAY_LEN(guest); i++)
+		if (strncmp(source, guest[i], strlen(guest[i])) == 0)
+			return MOUNT_GUEST;
+	return MOUNT_SHARE;
+}
+
+static int check_mount(const struct container_mount *m, struct err *e)
+{
+	switch (m->origin) {
+	case MOUNT_GUEST:
+	case MOUNT_DISK:
+		return 0;
+	case MOUNT_SHARE:
+		return refuse(MIGRATABLE_SHARE, m->destination, e);
+	case MOUNT_PHYSICAL_DISK:
+		break;
+	}
+	return refuse(MIGRATABLE_PHYSICAL_DISK, m->destination, e);
+}
+
+/* Annotations of the container itself; those of the UVM are the lock's. */
+static int check_text(const struct annotation *a, struct err *e)
+{
+	const struct annotation_row *row = annotation_find(a->key);
+
+	if (!row || !row->not_migratable || row->use != USE_GUEST ||
+	    *a->value == '\0')
+		return 0;
+	return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
+			 "a container of a migratable sandbox cannot have "
+			 "%.100s: %s",
+			 a->key, row->not_migratable);
+}
+
+int migratable_check_container(const struct annotation_map *lock,
+			       const struct migratable_container *c,
+			       struct err *e)
+{
+	int rc = annotations_refuse(c->annotations, e);
+
+	for (size_t i = 0; i < c->annotations->n && rc == 0; i++)
+		rc = check_text(&c->annotations->item[i], e);
+	if (rc == 0)
+		rc = annotation_lock_check(lock, c->annotations, e);
+	for (size_t i = 0; i < c->n_mounts && rc == 0; i++)
+		rc = check_mount(&c->mounts[i], e);
+	if (rc == 0 && c->n_devices)
+		rc = refuse(MIGRATABLE_DEVICE, c->devices[0].id, e);
 	return rc;
 }

@@ -86,6 +86,8 @@ typedef bool service_json_fn(const char *text);
  * @strictness:	how doubtful input is met
  * @forwarder:	asked for, FORWARDERS: let the migration annotation decide
  * @console:	serial console asked for (`--console`)
+ * @console_may_stay: a migratable sandbox may have a console pipe all the
+ *		same; it ends on the source host
  * @unknown_is_error: strict: a key with a known prefix that is not in the
  *		catalogue is an error and not a warning
  * @kernel_direct: TRI_UNSET: annotation or platform decide
@@ -109,6 +111,7 @@ struct runtime_options {
 	enum strictness strictness;
 	enum log_forwarder forwarder;
 	bool console;
+	bool console_may_stay;
 	bool unknown_is_error;
 	enum tristate kernel_direct;
 	const char *rootfs;

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "config/num.h"
@@ -231,4 +232,62 @@ int value_parse(enum value_kind kind, const char *text, struct arena *a,
 		break;
 	}
 	return r < 0 ? -EINVAL : 0;
+}
+
+static void print_list(enum value_kind kind, const void *value,
+		       struct text *out)
+{
+	const struct string_list *strings = value;
+	const struct u32_list *u32 = value;
+	const struct u64_list *u64 = value;
+	const size_t n = kind == VALUE_STRING_LIST   ? strings->n
+			 : kind == VALUE_UINT32_LIST ? u32->n
+						     : u64->n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			text_addc(out, ',');
+		if (kind == VALUE_STRING_LIST)
+			text_add(out, strings->item[i]);
+		else if (kind == VALUE_UINT32_LIST)
+			text_addf(out, "%" PRIu32, u32->item[i]);
+		else
+			text_addf(out, "%" PRIu64, u64->item[i]);
+	}
+}
+
+void value_print(enum value_kind kind, const void *value, struct text *out)
+{
+	enum tristate tri;
+
+	switch (kind) {
+	case VALUE_BOOL:
+		text_add(out, *(const bool *)value ? "true" : "false");
+		break;
+	case VALUE_NULLABLE_BOOL:
+		tri = *(const enum tristate *)value;
+		if (tri != TRI_UNSET)
+			text_add(out, tri == TRI_TRUE ? "true" : "false");
+		break;
+	case VALUE_INT32:
+		text_addf(out, "%" PRId32, *(const int32_t *)value);
+		break;
+	case VALUE_UINT32:
+		text_addf(out, "%" PRIu32, *(const uint32_t *)value);
+		break;
+	case VALUE_UINT64:
+		text_addf(out, "%" PRIu64, *(const uint64_t *)value);
+		break;
+	case VALUE_UINT32_LIST:
+	case VALUE_UINT64_LIST:
+	case VALUE_STRING_LIST:
+		print_list(kind, value, out);
+		break;
+	case VALUE_STRING:
+	case VALUE_GUID:
+		text_add(out, *(const char *const *)value);
+		break;
+	case VALUE_KINDS:
+		break;
+	}
 }

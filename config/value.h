@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "config/arena.h"
+#include "config/text.h"
 
 enum value_kind {
 	VALUE_BOOL,
@@ -64,6 +65,16 @@ struct string_list {
  */
 int value_parse(enum value_kind kind, const char *text, struct arena *a,
 		void *ret);
+
+/**
+ * value_print() - a value as the one text that stands for it: two texts mean
+ * the same exactly when they print the same
+ * @kind:	which C type
+ * @value:	as value_parse() writes it
+ * @out:	receives "true", "17", "0,1"; a string as it is; nothing for an
+ *		unset or null value
+ */
+void value_print(enum value_kind kind, const void *value, struct text *out);
 
 /**
  * value_warns() - does the reference write a log record for this malformed
