@@ -40,5 +40,5 @@ while IFS=: read -r file line text; do
 		bad=1
 	fi
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' --include='*.[ch]' \
-	config cmdline bridge init migration initramfs tools tests)
+	config cmdline bridge init migration initramfs tools tests 2>/dev/null)
 exit $bad
