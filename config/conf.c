@@ -349,7 +349,7 @@ static int take_pair(void *user, const char *section, const char *key,
 int conf_read(struct conf *c, const char *name, const char *text, size_t len,
 	      struct err *e)
 {
-	struct err spare;
+	struct err spare = { 0 };
 	struct walk w = { .conf = c,
 			  .name = name,
 			  .at = text,

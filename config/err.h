@@ -122,10 +122,15 @@ struct err {
  */
 #define err_wrap(e, ...)                                                       \
 	({                                                                     \
-		struct err *const err_e_ = (e);                                \
-		err_prepend(err_e_, __VA_ARGS__);                              \
-		err_e_ && err_e_->code > 0 ? -err_e_->code : -EIO;             \
+		err_prepend((e), __VA_ARGS__);                                 \
+		err_code(e);                                                   \
 	})
+
+/** err_code() - what a function that filled @e returns: a negative errno */
+static inline int err_code(const struct err *e)
+{
+	return e && e->code > 0 ? -e->code : -EIO;
+}
 
 /** err_fill() - what err_set() and the others are made of */
 void err_fill(struct err *e, int code, enum err_class class, const char *fmt,

@@ -334,11 +334,12 @@ bool pid1_poweroff(struct pid1 *p)
 
 void pid1_log_tail(const struct pid1 *p, size_t max, struct text *out)
 {
-	const char *data = (const char *)p->ring + CONTROL_RING_DATA;
+	const char *data;
 	uint64_t head, n;
 
 	if (!p->ring)
 		return;
+	data = (const char *)p->ring + CONTROL_RING_DATA;
 	head = __atomic_load_n(&p->ring->head, __ATOMIC_ACQUIRE);
 	/* Its writer may overtake the oldest half; the tail is not there. */
 	n = head < p->ring->size / 2 ? head : p->ring->size / 2;

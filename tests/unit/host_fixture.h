@@ -191,7 +191,7 @@ static inline void wait_for(struct fixture *x, struct outcome *o, uint32_t pid)
 static inline void assert_alive(struct fixture *x)
 {
 	struct fake_request r;
-	struct outcome o;
+	struct outcome o = { 0 };
 
 	dump(x, &o, 0);
 	do

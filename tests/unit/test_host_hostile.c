@@ -15,7 +15,7 @@ static void test_answer_to_an_unknown_call_is_ignored(void **state)
 static void test_answer_of_another_type_fails_its_call(void **state)
 {
 	struct fixture *x = *state;
-	struct outcome o;
+	struct outcome o = { 0 };
 
 	dump(x, &o, 0);
 	(void)fake_expect(&x->fake, WIRE_DUMP_STACKS);
@@ -41,7 +41,7 @@ static void test_undecodable_answer_fails_its_call_only(void **state)
 	};
 	struct fixture *x = *state;
 	struct fake_request r;
-	struct outcome o;
+	struct outcome o = { 0 };
 
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
 		dump(x, &o, 0);
@@ -103,7 +103,7 @@ static void test_frame_of_the_largest_size_is_taken(void **state)
 	static char body[WIRE_GUEST_FRAME_MAX - WIRE_HEADER_SIZE + 1];
 	struct fixture *x = *state;
 	struct fake_request r;
-	struct outcome o;
+	struct outcome o = { 0 };
 
 	(void)snprintf(body, sizeof(body), "{\"GuestStacks\":\"%*s\"}",
 		       (int)(sizeof(body) - 1 - PREFIX), "");
@@ -120,7 +120,7 @@ static void test_guest_text_is_escaped(void **state)
 {
 	struct fixture *x = *state;
 	struct fake_request r;
-	struct outcome o;
+	struct outcome o = { 0 };
 
 	dump(x, &o, 0);
 	r = fake_expect(&x->fake, WIRE_DUMP_STACKS);
@@ -139,7 +139,7 @@ static void test_process_not_found_is_never_exit_code_0(void **state)
 {
 	struct fixture *x = *state;
 	struct fake_request r;
-	struct outcome o;
+	struct outcome o = { 0 };
 
 	wait_for(x, &o, 9);
 	r = fake_expect(&x->fake, WIRE_WAIT_FOR_PROCESS);
@@ -174,7 +174,7 @@ static void test_cancelled_call_is_never_heard_of(void **state)
 {
 	struct fixture *x = *state;
 	struct fake_request r;
-	struct outcome o;
+	struct outcome o = { 0 };
 
 	dump(x, &o, 0);
 	host_client_cancel(x->client, o.id);

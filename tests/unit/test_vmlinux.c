@@ -96,7 +96,7 @@ static int unpack(struct err *e)
 
 static void test_both_packings_give_the_kernel(void **state)
 {
-	uint8_t packed[IMAGE_MAX / 2];
+	static uint8_t packed[IMAGE_MAX / 2];
 
 	(void)state;
 	make_kernel();
@@ -118,7 +118,7 @@ static void test_other_packing_is_named(void **state)
 
 static void test_payload_that_is_no_elf_is_refused(void **state)
 {
-	uint8_t packed[IMAGE_MAX / 2];
+	static uint8_t packed[IMAGE_MAX / 2];
 	struct err e = { 0 };
 
 	(void)state;
@@ -141,7 +141,7 @@ static void test_false_size_is_refused(void **state)
 		{ 63, EINVAL },
 		{ 0xffffffff, E2BIG },
 	};
-	uint8_t packed[IMAGE_MAX / 2];
+	static uint8_t packed[IMAGE_MAX / 2];
 
 	(void)state;
 	make_kernel();
@@ -157,7 +157,7 @@ static void test_false_size_is_refused(void **state)
 
 static void test_image_cut_anywhere_is_refused(void **state)
 {
-	uint8_t packed[IMAGE_MAX / 2];
+	static uint8_t packed[IMAGE_MAX / 2];
 	size_t whole;
 
 	(void)state;
@@ -183,7 +183,7 @@ static void test_header_that_points_outside_is_refused(void **state)
 			{ 0x24c, 0 },
 			{ 0x202, 0 }, /* "HdrS" */
 		};
-	uint8_t packed[IMAGE_MAX / 2];
+	static uint8_t packed[IMAGE_MAX / 2];
 
 	(void)state;
 	make_kernel();
@@ -199,7 +199,7 @@ static void test_damaged_lz4_block_is_refused(void **state)
 {
 	const size_t at = (SETUP_SECTS + 1) * 512 + PAYLOAD_AT;
 	static const uint32_t sizes[] = { 0, 1, 0x7fffffff, 0xffffffff };
-	uint8_t packed[IMAGE_MAX / 2];
+	static uint8_t packed[IMAGE_MAX / 2];
 
 	(void)state;
 	make_kernel();
