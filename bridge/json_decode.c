@@ -522,9 +522,8 @@ static int decode_tree(const struct decoder *d, const struct schema *schema,
 int json_decode(const struct schema *schema, const char *text, size_t len,
 		struct arena *a, void *ret, struct err *e)
 {
-	struct err own = {
-		0
-	}; /* the path is wrapped around a text: have one */
+	/* The path is wrapped around a text: have one. */
+	struct err own = { 0 };
 	const struct decoder d = { .arena = a, .e = e ? e : &own };
 	const size_t used = a->used;
 	int r;
