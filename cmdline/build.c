@@ -32,6 +32,8 @@ enum from {
 	FROM_TABLE,
 	FROM_PLATFORM,
 	FROM_CONSOLE,
+	FROM_PANIC,
+	FROM_QUIET,
 	FROM_BOOT_OPTIONS,
 	FROM_LEAK,
 	FROM_PCI,
@@ -49,34 +51,55 @@ enum from {
 	FROM_AGENT_ARGS,
 };
 
+#define KEY(k) .key = (k)
+#define OPTION(o) .option = (o)
+
+/* clang-format off */
 static const struct cmdline_origin origins[] = {
-	[FROM_ROOT] = { "root file system", VM "lcow.preferredrootfstype",
-			"--rootfs" },
-	[FROM_TABLE] = { "dm-verity table", VM "lcow.dmverity-create-args",
-			 NULL },
-	[FROM_PLATFORM] = { "hv_sock owns AF_VSOCK", NULL, "--profile" },
-	[FROM_CONSOLE] = { "serial ports", VM "console.pipe", "--console" },
-	[FROM_BOOT_OPTIONS] = { "boot options", BOOT_OPTIONS_KEY, NULL },
-	[FROM_LEAK] = { "forget nokaslr before init", BOOT_OPTIONS_KEY, NULL },
-	[FROM_PCI] = { "no PCI devices", VM "lcow.vpcienabled", "--profile" },
+	[FROM_ROOT] = { "root file system", KEY(VM "lcow.preferredrootfstype"),
+			OPTION("--rootfs") },
+	[FROM_TABLE] = { "dm-verity table",
+			 KEY(VM "lcow.dmverity-create-args") },
+	[FROM_PLATFORM] = { "hv_sock owns AF_VSOCK", OPTION("--profile") },
+	[FROM_CONSOLE] = { "serial console", KEY(VM "console.pipe"),
+			   OPTION("--console") },
+	[FROM_PANIC] = { "the VM ends after a panic", KEY(VM "console.pipe"),
+			 OPTION("--console") },
+	[FROM_QUIET] = { "nobody reads messages", KEY(VM "console.pipe"),
+			 OPTION("--console") },
+	[FROM_BOOT_OPTIONS] = { "boot options", KEY(BOOT_OPTIONS_KEY) },
+	[FROM_LEAK] = { "forget nokaslr before init", KEY(BOOT_OPTIONS_KEY) },
+	[FROM_PCI] = { "no PCI devices", KEY(VM "lcow.vpcienabled"),
+		       OPTION("--profile") },
 	[FROM_PROCESSORS] = { "processors",
-			      VM "computetopology.processor.count",
-			      "--processors" },
-	[FROM_KERNEL] = { "no ram disks, no ACPI timer", NULL, NULL },
-	[FROM_SEPARATOR] = { "init's arguments follow", NULL, NULL },
-	[FROM_ENTROPY] = { "entropy from vsock port 1", NULL, NULL },
+			      KEY(VM "computetopology.processor.count"),
+			      OPTION("--processors") },
+	[FROM_KERNEL] = { .rule = "no ram disks, no ACPI timer" },
+	[FROM_SEPARATOR] = { .rule = "init's arguments follow" },
+	[FROM_ENTROPY] = { .rule = "entropy from vsock port 1" },
 	[FROM_OVERLAY] = { "writable /etc and /var",
-			   VM "lcow.writable-overlay-directories", NULL },
+			   KEY(VM "lcow.writable-overlay-directories") },
 	[FROM_FORWARDER] = { "log forwarder",
-			     "io.microsoft.migration.support-enabled",
-			     "--forwarder" },
-	[FROM_AGENT] = { "agent", NULL, NULL },
-	[FROM_LOG_LEVEL] = { "log level", NULL, "--log-level" },
-	[FROM_TIME_SYNC] = { "no time sync", VM "lcow.timesync.disable", NULL },
-	[FROM_SCRUB] = { "secrets in the log", NULL, "--scrub-logs" },
+			     KEY("io.microsoft.migration.support-enabled"),
+			     .older_key = "io.microsoft.migration.allowed",
+			     OPTION("--forwarder") },
+	[FROM_AGENT] = { .rule = "agent" },
+	[FROM_LOG_LEVEL] = { "log level", OPTION("--log-level") },
+	[FROM_TIME_SYNC] = { "no time sync", KEY(VM "lcow.timesync.disable") },
+	[FROM_SCRUB] = { "secrets in the log", OPTION("--scrub-logs") },
 	[FROM_DUMP] = { "core dumps",
-			"io.microsoft.container.processdumplocation", NULL },
-	[FROM_AGENT_ARGS] = { "further agent arguments", AGENT_ARGS_KEY, NULL },
+			KEY("io.microsoft.container.processdumplocation") },
+	[FROM_AGENT_ARGS] = { "further agent arguments", KEY(AGENT_ARGS_KEY) },
+};
+/* clang-format on */
+
+/* More words of the console form than this are explained as one. */
+#define PARTS_MAX 256u
+
+/* Where a word of the console form begins in the agent command, and why. */
+struct part {
+	size_t at;
+	const struct cmdline_origin *from;
 };
 
 /**
@@ -85,6 +108,8 @@ static const struct cmdline_origin origins[] = {
  * @out:	the line
  * @in:		strict mode: what is meant; NULL: compat
  * @agent:	the agent command alone, for the console form
+ * @part:	its words
+ * @n_parts:	how many
  * @from:	why the words that come now are there
  * @fn:		told of each word, NULL: nobody
  * @ctx:	for @fn
@@ -96,6 +121,8 @@ struct line {
 	struct text out;
 	struct intent *in;
 	struct text agent;
+	struct part part[PARTS_MAX];
+	size_t n_parts;
 	const struct cmdline_origin *from;
 	cmdline_word_fn *fn;
 	void *ctx;
@@ -123,20 +150,30 @@ static bool from_vhd(const struct line *l)
 	return strcmp(l->o->rootfs, ROOTFS_VHD) == 0;
 }
 
-/* Writes @raw, which should arrive as @meant. */
-static void put(struct line *l, const char *raw, const char *meant)
+static void tell(struct line *l, const char *w)
+{
+	if (l->fn)
+		l->fn(l->ctx, w, l->from);
+}
+
+/* Writes @raw, which should arrive as @meant, and tells nobody. */
+static void put_quietly(struct line *l, const char *raw, const char *meant)
 {
 	if (l->out.len)
 		text_addc(&l->out, ' ');
 	text_add(&l->out, raw);
-	if (l->fn)
-		l->fn(l->ctx, raw, l->from);
 	if (!l->in)
 		return;
 	if (l->behind)
 		intent_arg(l->in, meant);
 	else
 		intent_kernel(l->in, meant);
+}
+
+static void put(struct line *l, const char *raw, const char *meant)
+{
+	put_quietly(l, raw, meant);
+	tell(l, raw);
 }
 
 static void word(struct line *l, const char *w)
@@ -245,7 +282,9 @@ static void put_console(struct line *l)
 		word(l, "console=ttyS0,115200");
 	} else {
 		word(l, qemu(l) ? "8250.nr_uarts=0" : "8250_core.nr_uarts=0");
+		from(l, FROM_PANIC);
 		word(l, "panic=-1");
+		from(l, FROM_QUIET);
 		word(l, "quiet");
 	}
 }
@@ -329,6 +368,8 @@ static int put_agent_raw(struct line *l, const char *raw, const char *meant,
 				 raw);
 	if (l->agent.len)
 		text_addc(&l->agent, ' ');
+	if (l->n_parts < PARTS_MAX)
+		l->part[l->n_parts++] = (struct part){ l->agent.len, l->from };
 	text_add(&l->agent, raw);
 	return 0;
 }
@@ -431,6 +472,35 @@ static int put_agent_command(struct line *l, struct err *e)
 	return r < 0 ? r : put_agent_args(l, e);
 }
 
+/* The words of the script one by one, with the quotes around all of them. */
+static void tell_parts(struct line *l, const char *before)
+{
+	const char *agent = text_str(&l->agent);
+	struct text t;
+
+	if (!l->fn)
+		return;
+	text_heap(&t, CMDLINE_COMPAT_SIZE);
+	text_add(&t, before);
+	for (size_t i = 0; i < l->n_parts; i++) {
+		const bool last = i + 1 == l->n_parts;
+		const size_t at = l->part[i].at;
+
+		text_addn(&t, agent + at,
+			  last ? l->agent.len - at
+			       : l->part[i + 1].at - 1 - at);
+		if (last)
+			text_addc(&t, '&');
+		l->from = l->part[i].from;
+		tell(l, text_str(&t));
+		text_reset(&t);
+	}
+	text_done(&t);
+	from(l, FROM_CONSOLE);
+	tell(l, "exec");
+	tell(l, "sh\"");
+}
+
 /* The reference forgets the blank behind -c, and its shell does not start. */
 static void put_shell(struct line *l)
 {
@@ -447,7 +517,8 @@ static void put_shell(struct line *l)
 	} else {
 		text_addf(&raw, "-c\"%s\"", text_str(&meant));
 	}
-	put(l, text_str(&raw), text_str(&meant));
+	put_quietly(l, text_str(&raw), text_str(&meant));
+	tell_parts(l, strict(l) ? "\"" : "-c\"");
 	l->out.full |= raw.full || meant.full || l->agent.full;
 	text_done(&raw);
 	text_done(&meant);
@@ -459,8 +530,7 @@ static int put_init_words(struct line *l, struct err *e)
 
 	from(l, FROM_SEPARATOR);
 	text_add(&l->out, " --");
-	if (l->fn)
-		l->fn(l->ctx, "--", l->from);
+	tell(l, "--");
 	l->behind = true;
 	from(l, FROM_ENTROPY);
 	word(l, "-e");

@@ -22,11 +22,13 @@
  * struct cmdline_origin - why a word is in the line; all text is constant
  * @rule:	what the word is for
  * @key:	annotation that it depends on, NULL: none
+ * @older_key:	another name of that annotation, NULL: none
  * @option:	option of `ferry cmdline build` that it depends on, NULL: none
  */
 struct cmdline_origin {
 	const char *rule;
 	const char *key;
+	const char *older_key;
 	const char *option;
 };
 

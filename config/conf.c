@@ -103,6 +103,11 @@ static const struct conf_row rows[] = {
 				     .kind = CONF_BOOL,
 				     .fallback = "",
 				     .help = "Whether a sandbox is migratable whose annotations do not say it" },
+	[CONF_MIGRATION_CONSOLE] = { .section = "migration",
+				     .key = "console_may_stay",
+				     .kind = CONF_BOOL,
+				     .fallback = "false",
+				     .help = "Let a migratable sandbox have a console pipe, which ends on the source host" },
 };
 static_assert(ARRAY_LEN(rows) == CONF_KEYS, "a setting has no row");
 

@@ -45,6 +45,7 @@ enum conf_key {
 	CONF_LOG_SCRUB,
 	CONF_LOG_FORWARDER,
 	CONF_MIGRATION_ENABLED,
+	CONF_MIGRATION_CONSOLE,
 	CONF_KEYS, /* number of settings */
 };
 

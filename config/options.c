@@ -16,6 +16,7 @@
 #include "config/boot.h"
 #include "config/confidential.h"
 #include "config/devices.h"
+#include "config/effect.h"
 #include "config/migratable.h"
 #include "config/numa.h"
 #include "config/text.h"
@@ -26,6 +27,7 @@
 #define SHOWN_MAX 64
 #define SHOWN_SIZE (4 * SHOWN_MAX + 4)
 
+#define SKIP_NETWORK_KEY "io.microsoft.cri.skip-pod-networking"
 #define PIPE_PREFIX "\\\\.\\pipe\\"
 
 static const char *const forwarder_names[] = {
@@ -164,6 +166,16 @@ static bool is_number_list(enum value_kind kind)
 	return kind == VALUE_UINT32_LIST || kind == VALUE_UINT64_LIST;
 }
 
+/*
+ * The agent compares skip-pod-networking with "true" in any case, so that "1"
+ * means no there and yes for every other bool: only what both read alike.
+ */
+static bool is_ambiguous(const struct annotation_row *row, const char *text)
+{
+	return strcmp(row->key, SKIP_NETWORK_KEY) == 0 &&
+	       strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0;
+}
+
 /* One annotation into its member; a row without one is only checked. */
 static int read_row(struct sandbox_options *o, const struct annotation_row *row,
 		    const char *text, struct err *e)
@@ -182,6 +194,11 @@ static int read_row(struct sandbox_options *o, const struct annotation_row *row,
 		return err_set(e, ENOMEM, "no memory for annotations");
 	if (r < 0)
 		return malformed(o, row, text, e);
+	if (o->strictness == STRICT && is_ambiguous(row, text))
+		return err_class(e, ERR_ANNOTATION_MALFORMED,
+				 "%s is true or false, and nothing else means "
+				 "the same to the agent",
+				 row->key);
 	return o->strictness == STRICT ? check_range(row, to, e) : 0;
 }
 
@@ -317,7 +334,11 @@ static int build_from(struct sandbox_options *o, const struct annotation_map *a,
 		rc = confidential_check(o, r, e);
 	if (rc == 0)
 		rc = migratable_choose(o, a, r, e);
-	return rc < 0 ? rc : migratable_check(o, a, r, e);
+	if (rc == 0)
+		rc = migratable_check(o, a, r, e);
+	if (rc == 0)
+		effect_note(o, a, r);
+	return rc;
 }
 
 int sandbox_options_build(struct sandbox_options *o,

@@ -63,19 +63,35 @@ static void warn_of_strict(const struct cmdline_args *a)
 }
 
 static int print(const struct sandbox_options *o, const struct cmdline_args *a,
-		 const char *line, struct err *e)
+		 const char *line, const struct explain *x, struct err *e)
 {
 	int r = 0;
 
-	if (a->explain && !a->json)
-		r = cmdline_explain_print(o, a, stdout, e);
-	else if (a->json)
-		r = cmdline_json_print(o, line, stdout, e);
+	if (a->json)
+		r = cmdline_json_print(o, line, x, stdout, e);
+	else if (x)
+		r = explain_print(x, stdout, e);
 	else if (puts(line) < 0)
 		r = err_sys(e, "standard output");
 	if (r == 0 && fflush(stdout) != 0)
 		r = err_sys(e, "standard output");
 	return r < 0 ? tool_fail(e) : TOOL_OK;
+}
+
+/* @failure: why there is no line; NULL: there is one. */
+static int explain(const struct sandbox_options *o,
+		   const struct cmdline_args *a, const char *line,
+		   const struct err *failure)
+{
+	struct explain *x = NULL;
+	struct err e = { 0 };
+	int code;
+
+	if (explain_new(o, a, failure, &x, &e) < 0)
+		return tool_fail(&e);
+	code = print(o, a, line, x, &e);
+	explain_free(x);
+	return code;
 }
 
 static int build_with(const struct cmdline_args *a)
@@ -87,12 +103,15 @@ static int build_with(const struct cmdline_args *a)
 
 	if (make_line(&o, a, line, sizeof(line), &e) < 0) {
 		code = tool_fail(&e);
+		if (a->explain && e.class != ERR_NONE)
+			(void)explain(&o, a, "", &e); /* it failed already */
 	} else {
-		if (!a->explain || a->json)
+		if (!a->explain)
 			show_notes(&o);
 		if (a->runtime.strictness == COMPAT)
 			warn_of_strict(a);
-		code = print(&o, a, line, &e);
+		code = a->explain ? explain(&o, a, line, NULL)
+				  : print(&o, a, line, NULL, &e);
 	}
 	sandbox_options_done(&o);
 	return code;

@@ -11,6 +11,9 @@
 #include "tools/conf_load.h"
 #include "tools/service_json.h"
 
+#define MIGRATION_KEY "io.microsoft.migration.support-enabled"
+#define OLD_MIGRATION_KEY "io.microsoft.migration.allowed"
+
 static const char help[] =
 	"usage: ferry cmdline build [OPTION...]\n"
 	"       ferry cmdline parse [--json] LINE|-\n"
@@ -30,12 +33,15 @@ static const char help[] =
 	"  --log-level LEVEL          of the agent (info)\n"
 	"  --scrub-logs true|false    the agent hides secrets in its log\n"
 	"  --processors N             unless an annotation says (2)\n"
+	"  --host-processors N        of the host; more are lowered to them\n"
 	"  --unknown-error            an unknown annotation is an error\n"
+	"  --console-may-stay         a migratable sandbox may have a console pipe\n"
 	"  --config FILE              settings that hold where nothing above\n"
 	"                             says otherwise, see 'ferry config'\n"
 	"  --json                     the whole result as JSON\n"
-	"  --explain                  where each word comes from, in place of the\n"
-	"                             line\n"
+	"  --explain                  where each word comes from and what became\n"
+	"                             of each annotation, in place of the line\n"
+	"  --help                     this text\n"
 	"\n"
 	"parse tells what a kernel keeps of LINE, what init gets, the mode and\n"
 	"what would go wrong. diff compares two lines word by word.\n"
@@ -57,7 +63,9 @@ enum option_id {
 	OPT_LOG_LEVEL,
 	OPT_SCRUB_LOGS,
 	OPT_PROCESSORS,
+	OPT_HOST_PROCESSORS,
 	OPT_UNKNOWN_ERROR,
+	OPT_CONSOLE_MAY_STAY,
 	OPT_JSON,
 	OPT_EXPLAIN,
 };
@@ -76,6 +84,8 @@ static const struct option options[] = {
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "scrub-logs", required_argument, NULL, OPT_SCRUB_LOGS },
 	{ "processors", required_argument, NULL, OPT_PROCESSORS },
+	{ "host-processors", required_argument, NULL, OPT_HOST_PROCESSORS },
+	{ "console-may-stay", no_argument, NULL, OPT_CONSOLE_MAY_STAY },
 	{ "unknown-error", no_argument, NULL, OPT_UNKNOWN_ERROR },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "explain", no_argument, NULL, OPT_EXPLAIN },
@@ -86,6 +96,19 @@ static const struct option options[] = {
 const char *cmdline_args_help(void)
 {
 	return help;
+}
+
+static unsigned int bit(int id)
+{
+	return id >= OPT_PROFILE ? 1u << (id - OPT_PROFILE) : 0;
+}
+
+bool cmdline_args_given(const struct cmdline_args *a, const char *option)
+{
+	for (size_t i = 0; options[i].name; i++)
+		if (strcmp(options[i].name, option + 2) == 0)
+			return a->given & bit(options[i].val);
+	return false;
 }
 
 /* The place of @text among two words, -EINVAL when it is neither. */
@@ -125,6 +148,15 @@ static int set_processors(struct cmdline_args *a, const char *text,
 	return 0;
 }
 
+static int set_host_processors(struct cmdline_args *a, const char *text,
+			       struct err *e)
+{
+	if (num_u32(text, 1, INT32_MAX, &a->runtime.host_processors, e) == 0)
+		return 0;
+	(void)err_wrap(e, "--host-processors");
+	return -EINVAL;
+}
+
 /* Options that stand for one of two values. */
 static int set_choice(struct cmdline_args *a, int id, const char *text,
 		      struct err *e)
@@ -158,6 +190,7 @@ static const char *rootfs_name(const char *text)
 static int set_option(struct cmdline_args *a, int id, const char *text,
 		      const char *word, struct err *e)
 {
+	a->given |= bit(id);
 	switch (id) {
 	case OPT_PROFILE:
 	case OPT_BOOT:
@@ -188,6 +221,11 @@ static int set_option(struct cmdline_args *a, int id, const char *text,
 		return 0;
 	case OPT_PROCESSORS:
 		return set_processors(a, text, e);
+	case OPT_HOST_PROCESSORS:
+		return set_host_processors(a, text, e);
+	case OPT_CONSOLE_MAY_STAY:
+		a->runtime.console_may_stay = true;
+		return 0;
 	case OPT_UNKNOWN_ERROR:
 		a->runtime.unknown_is_error = true;
 		return 0;
@@ -223,6 +261,48 @@ static int check_count(struct cmdline_args *a, struct err *e)
 			 (long long)a->count, INT32_MAX);
 }
 
+/* What the file says, before any other option is looked at. */
+static void take_conf(struct cmdline_args *a)
+{
+	const struct conf *c = &a->conf;
+	struct runtime_options *r = &a->runtime;
+
+	r->platform = conf_text(c, CONF_SANDBOX_PLATFORM);
+	r->processor_count = (int32_t)conf_u32(c, CONF_SANDBOX_PROCESSORS);
+	r->memory_mib = (int32_t)conf_u32(c, CONF_SANDBOX_MEMORY_MIB);
+	r->log_level = conf_text(c, CONF_LOG_LEVEL);
+	r->scrub_logs = conf_bool(c, CONF_LOG_SCRUB);
+	r->forwarder = log_forwarder_find(conf_text(c, CONF_LOG_FORWARDER));
+	r->console = conf_bool(c, CONF_BOOT_CONSOLE) == TRI_TRUE;
+	r->console_may_stay = conf_bool(c, CONF_MIGRATION_CONSOLE) == TRI_TRUE;
+	r->defaults = &c->annotations;
+	if (strcmp(conf_text(c, CONF_BOOT_PROFILE), "hyperv") == 0)
+		r->profile = PROFILE_HYPERV;
+	if (conf_bool(c, CONF_BOOT_STRICT) == TRI_FALSE)
+		r->strictness = COMPAT;
+}
+
+/* [migration] enabled: a default for sandboxes that say nothing of it. */
+static int take_migration(struct cmdline_args *a, struct err *e)
+{
+	static const char *const keys[] = { MIGRATION_KEY, OLD_MIGRATION_KEY };
+	struct conf *c = &a->conf;
+	int r;
+
+	if (*conf_text(c, CONF_MIGRATION_ENABLED) == '\0')
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (annotation_map_get(&c->annotations, keys[i]) ||
+		    annotation_map_get(&a->annotations, keys[i]))
+			return 0;
+	r = annotation_map_set(&c->annotations, MIGRATION_KEY,
+			       conf_text(c, CONF_MIGRATION_ENABLED), e);
+	if (r < 0)
+		return r;
+	return annotation_map_set(&c->origins, MIGRATION_KEY,
+				  c->value[CONF_MIGRATION_ENABLED].origin, e);
+}
+
 /* Looks for --config alone; what else is wrong is told by the second walk. */
 static int find_conf(int argc, char **argv, struct cmdline_args *a,
 		     struct err *e)
@@ -238,7 +318,9 @@ static int find_conf(int argc, char **argv, struct cmdline_args *a,
 	if (!file)
 		return 0;
 	r = conf_load(&a->conf, file, e);
-	return r < 0 ? r : conf_runtime(&a->conf, &a->runtime, e);
+	if (r == 0)
+		take_conf(a);
+	return r;
 }
 
 int cmdline_args_parse(int argc, char **argv, struct cmdline_args *ret,
@@ -260,6 +342,8 @@ int cmdline_args_parse(int argc, char **argv, struct cmdline_args *ret,
 	if (r == 0 && !ret->help && optind < argc)
 		r = err_set(e, EINVAL, "unexpected argument '%.64s'",
 			    argv[optind]);
+	if (r == 0)
+		r = take_migration(ret, e);
 	return r < 0 ? r : check_count(ret, e);
 }
 

@@ -16,6 +16,7 @@
  * @runtime:	options; strings point into argv
  * @conf:	--config FILE, which is weaker than the other options; without
  *		it no file is read, so that the same words give the same line
+ * @given:	bits of the options that were given, cmdline_args_given()
  * @count:	--processors, -1: not given. Compat mode takes any 32-bit
  *		number for the final count, as the golden vectors do
  * @json:	the whole result as JSON
@@ -26,6 +27,7 @@ struct cmdline_args {
 	struct annotation_map annotations;
 	struct runtime_options runtime;
 	struct conf conf;
+	unsigned int given;
 	int64_t count;
 	bool json;
 	bool explain;
@@ -46,6 +48,12 @@ int cmdline_args_parse(int argc, char **argv, struct cmdline_args *ret,
 
 /** cmdline_args_done() - release what @a owns */
 void cmdline_args_done(struct cmdline_args *a);
+
+/**
+ * cmdline_args_given() - was an option given on the command line itself?
+ * @option:	"--log-level", ...
+ */
+bool cmdline_args_given(const struct cmdline_args *a, const char *option);
 
 /** cmdline_args_help() - the text of --help */
 const char *cmdline_args_help(void);

@@ -5,6 +5,10 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "bridge/json_check.h"
+#include "cmdline/build.h"
+#include "config/text.h"
+
 /*
  * json-c is out of memory when a constructor gives NULL, and an add of NULL is
  * a JSON null: this one-shot tool lets such a null stand for the failure, which
@@ -15,9 +19,29 @@ static void add(json_object *to, const char *name, json_object *value)
 	(void)json_object_object_add(to, name, value);
 }
 
+static bool is_utf8(const char *s)
+{
+	for (size_t n = strlen(s), len; n > 0; n -= len, s += len) {
+		len = json_utf8((const unsigned char *)s, n);
+		if (len == 0)
+			return false;
+	}
+	return true;
+}
+
+/* What is not UTF-8 cannot stand in JSON; it is shown with \xNN in it. */
 static void add_text(json_object *to, const char *name, const char *text)
 {
-	add(to, name, json_object_new_string(text));
+	struct text safe;
+
+	if (is_utf8(text)) {
+		add(to, name, json_object_new_string(text));
+		return;
+	}
+	text_heap(&safe, 5 * strlen(text) + 8);
+	text_quote(&safe, text, strlen(text));
+	add(to, name, json_object_new_string(text_str(&safe)));
+	text_done(&safe);
 }
 
 static void add_flag(json_object *to, const char *name, bool flag)
@@ -223,22 +247,99 @@ static json_object *notes_json(const struct notes *l)
 	return list;
 }
 
-int cmdline_json_print(const struct sandbox_options *o, const char *line,
-		       FILE *to, struct err *e)
+static void add_known(json_object *to, const char *name, const char *text)
+{
+	if (text)
+		add_text(to, name, text);
+}
+
+static json_object *word_json(const struct explain_word *w)
+{
+	json_object *v = json_object_new_object();
+	json_object *from = json_object_new_object();
+
+	add_text(from, "kind", w->from.kind);
+	add_known(from, "name", w->from.name);
+	add_known(from, "value", w->from.value);
+	add_known(from, "where", w->from.where);
+	add_text(v, "word", w->text);
+	add(v, "bytes", json_object_new_int64((int64_t)w->bytes));
+	add_text(v, "rule", w->rule);
+	add(v, "from", from);
+	return v;
+}
+
+static json_object *annotation_json(const struct explain_annotation *a)
+{
+	json_object *v = json_object_new_object();
+
+	add_text(v, "key", a->key);
+	add_text(v, "value", a->value);
+	add_known(v, "where", a->where);
+	add_text(v, "verdict", a->verdict);
+	if (a->class != ERR_NONE)
+		add_text(v, "class", err_class_name(a->class));
+	add_text(v, "why", a->why);
+	return v;
+}
+
+static json_object *explain_json(const struct explain *x)
+{
+	json_object *v = json_object_new_object();
+	json_object *words = json_object_new_array();
+	json_object *annotations = json_object_new_array();
+
+	for (size_t i = 0; i < x->n_words; i++)
+		(void)json_object_array_add(words, word_json(&x->word[i]));
+	for (size_t i = 0; i < x->n_annotations; i++)
+		(void)json_object_array_add(annotations,
+					    annotation_json(&x->annotation[i]));
+	add(v, "bytes", json_object_new_int64((int64_t)x->bytes));
+	add(v, "limit", json_object_new_int64(CMDLINE_MAX));
+	add(v, "words", words);
+	add(v, "annotations", annotations);
+	return v;
+}
+
+static json_object *failure_json(const struct err *failure)
+{
+	json_object *v = json_object_new_object();
+	json_object *error = json_object_new_object();
+
+	add_text(error, "class", err_class_name(failure->class));
+	add_text(error, "text", failure->text);
+	add(v, "error", error);
+	return v;
+}
+
+static json_object *sandbox_whole(const struct sandbox_options *o,
+				  const char *line)
 {
 	json_object *v = cmdline_json(o, line);
-	const char *text;
-	int r = 0;
 
 	if (!v)
-		return err_set(e, ENOMEM, "no memory");
+		return NULL;
 	add_text(v, "profile", o->profile == PROFILE_QEMU ? "qemu" : "hyperv");
 	add_text(v, "forwarder", log_forwarder_name(o->forwarder));
 	add_flag(v, "migratable", o->migratable);
 	add_flag(v, "console", o->console);
 	add_text(v, "rootfs", o->rootfs);
 	add(v, "notes", notes_json(&o->notes));
+	return v;
+}
 
+int cmdline_json_print(const struct sandbox_options *o, const char *line,
+		       const struct explain *x, FILE *to, struct err *e)
+{
+	json_object *v = x && x->failure.code ? failure_json(&x->failure)
+					      : sandbox_whole(o, line);
+	const char *text;
+	int r = 0;
+
+	if (!v)
+		return err_set(e, ENOMEM, "no memory");
+	if (x)
+		add(v, "explain", explain_json(x));
 	text = json_object_to_json_string_ext(
 		v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)

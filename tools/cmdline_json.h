@@ -6,6 +6,7 @@
 
 #include "config/err.h"
 #include "config/options.h"
+#include "tools/cmdline_explain.h"
 
 struct json_object;
 
@@ -21,11 +22,13 @@ struct json_object *cmdline_json(const struct sandbox_options *o,
 
 /**
  * cmdline_json_print() - cmdline_json() and what a vector does not have
- * (forwarder, migratable, profile, notes), as one line of text
+ * (forwarder, migratable, profile, notes, explain), as one line of text
+ * @x:		becomes the member "explain", NULL: there is none. After a
+ *		failure there is nothing else but "error"
  *
  * Return: 0, -ENOMEM, or -errno of writing
  */
 int cmdline_json_print(const struct sandbox_options *o, const char *line,
-		       FILE *to, struct err *e);
+		       const struct explain *x, FILE *to, struct err *e);
 
 #endif

@@ -180,13 +180,95 @@ run build --explain --annotation "$MIGRATION=true" --console \
 [ "$status" -eq 0 ] &&
 	grep -q "^ *11  loglevel=7 .*annotation $LCOW.kernelbootoptions=debug loglevel=7\$" <<<"$out" &&
 	grep -q 'console=ttyS0,115200 .*option --console$' <<<"$out" &&
-	grep -q "^read  *$MIGRATION=true: " <<<"$out" &&
-	grep -q '^passed  *com.example.x: ' <<<"$out"
+	grep -q "^used  *$MIGRATION=true$" <<<"$out" &&
+	grep -q '^passed  *com.example.x=y$' <<<"$out"
 verdict "explain" $?
 line=$("$ferry" cmdline build)
 run build --explain
 [ "$status" -eq 0 ] && grep -q "^ *${#line}  of 2047 bytes" <<<"$out"
 verdict "explain counts the bytes of the line" $?
+
+becomes() { # NAME VERDICT KEY=VALUE WHY ARG... : what --explain says of it
+	local name=$1 judged=$2 pair=$3 why=$4
+	shift 4
+	run build --explain "$@" --annotation "$pair"
+	grep -A 1 "^$judged  *$pair" <<<"$out" | grep -q "$why"
+	verdict "$name" $?
+}
+becomes "explain: unread" ignored "$LCOW.amd-certificate=x" "nothing reads"
+becomes "explain: without effect" ignored "$LCOW.dmverity-mode=true" "no effect: the root file"
+becomes "explain: misspelt" warning "$LCOW.VPCI=1" "annotation-unknown"
+becomes "explain: clamped" clamped "$VM.computetopology.processor.count=9" \
+	"9 processors lowered to the 2" --host-processors 2
+becomes "explain: defaulted" defaulted "$LCOW.timesync.disable=yes" \
+	"default stands" --compat
+becomes "explain: refused by strict mode" refused "$LCOW.kernelbootoptions=-- x" \
+	"text-separator" --compat
+becomes "explain: refused" refused "$LCOW.timesync.disable=yes" "annotation-malformed" \
+	--annotation "$LCOW.kernelbootoptions=stray"
+[ "$status" -eq 2 ] && grep -q "^refused  *$LCOW.kernelbootoptions=stray" <<<"$out" &&
+	grep -q '^no line: ' <<<"$out" && [ "$(grep -c '^error: ' "$dir/err")" -eq 1 ]
+verdict "explain tells of every annotation that is wrong by itself" $?
+run build --explain --annotation io.microsoft.disable-unsafe-operations=true
+grep -A 1 "^expanded  *$VM.fileshares.disablewritable" <<<"$out" |
+	grep -q "written by io.microsoft.disable-unsafe-operations"
+verdict "explain: expanded" $?
+run build --explain --json --annotation "$LCOW.kernelbootoptions=debug"
+[ "$(wc -l <<<"$out")" -eq 1 ] && grep -q '"args":"8250' <<<"$out" &&
+	grep -qF "{\"word\":\"debug\",\"bytes\":6,\"rule\":\"boot options\",\"from\":{\"kind\":\"annotation\",\"name\":\"$LCOW.kernelbootoptions\",\"value\":\"debug\"}}" <<<"$out" &&
+	grep -qF '"limit":2047' <<<"$out"
+verdict "explain for programs" $?
+run build --explain --json --annotation "$LCOW.timesync.disable=yes"
+[ "$status" -eq 2 ] && grep -q '^{"error":{"class":"annotation-malformed"' <<<"$out" &&
+	grep -q '"verdict":"refused"' <<<"$out"
+verdict "explain of a refusal for programs" $?
+
+# --- default < file < option < annotation (ferry.conf(5))
+COUNT=$VM.computetopology.processor.count
+printf '[log]\nlevel = warn\n[boot]\nconsole = true\n[sandbox]\nprocessors = 3\n[annotations]\n%s = debug\n' \
+	"$LCOW.kernelbootoptions" >"$dir/levels.conf"
+comes() { # NAME WORD FROM ARG... : the last column of WORD's row
+	local name=$1 word=$2 from=$3
+	shift 3
+	run build --explain "$@"
+	[ "$status" -eq 0 ] && grep -qE "^ *[0-9]+  $word .*  $from\$" <<<"$out"
+	verdict "$name" $?
+}
+conf=$dir/levels.conf
+comes "level 1: default" nr_cpus=2 default
+comes "level 2: file" nr_cpus=3 "$conf:6: processors=3" --config "$conf"
+comes "level 3: option" nr_cpus=4 "option --processors" --config "$conf" --processors 4
+comes "level 4: annotation" nr_cpus=5 "annotation $COUNT=5" --config "$conf" \
+	--processors 4 --annotation "$COUNT=5"
+printf '[annotations]\n%s = 6\n' "$COUNT" >"$dir/more.conf"
+comes "a file's annotation is an annotation" nr_cpus=6 "$dir/more.conf:2: $COUNT=6" \
+	--config "$dir/more.conf" --processors 4
+comes "and weaker than the sandbox's" nr_cpus=7 "annotation $COUNT=7" \
+	--config "$dir/more.conf" --annotation "$COUNT=7"
+comes "log level of the file" "warn&" "$conf:2: level=warn" --config "$conf"
+comes "log level of the option" "error&" "option --log-level" --config "$conf" --log-level error
+comes "console of the file" console=ttyS0,115200 "$conf:4: console=true" --config "$conf"
+comes "boot options of the file" debug "$conf:8: $LCOW.kernelbootoptions=debug" --config "$conf"
+printf '[migration]\nenabled = true\n' >"$dir/move.conf"
+for mode in --strict --compat; do
+	line=$("$ferry" cmdline build $mode --console --log-level warn 2>/dev/null)
+	run build --explain $mode --console --log-level warn
+	[ "$status" -eq 0 ] && grep -q "^ *${#line}  of 2047 bytes" <<<"$out" &&
+		grep -q '^ *5  warn.*option --log-level$\|^ *6  warn&.*option --log-level$' <<<"$out"
+	verdict "explain takes the console form apart $mode" $?
+done
+gives "the older key is stronger than a file" "$head /bin/vsockexec -e 109 $agent" build \
+	--config "$dir/move.conf" --annotation io.microsoft.migration.allowed=false
+PIPE='\\.\pipe\x'
+refuses "a console ends on the source host" migration-incompatible build \
+	--config "$dir/move.conf" --annotation "$VM.console.pipe=$PIPE"
+run build --config "$dir/move.conf" --annotation "$VM.console.pipe=$PIPE" --console-may-stay
+[ "$status" -eq 0 ]
+verdict "unless it may stay" $?
+echo 'console_may_stay = true' >>"$dir/move.conf"
+run build --config "$dir/move.conf" --annotation "$VM.console.pipe=$PIPE"
+[ "$status" -eq 0 ]
+verdict "or a file says so" $?
 
 # --- parse and diff
 run parse "$head $agent"
@@ -226,7 +308,7 @@ verdict "diff" $?
 for words in "" "frob" "build --frob" "build x" "build --profile x" \
 	"build --boot bios" "build --scrub-logs maybe" "build --forwarder x" \
 	"build --annotation" "build --annotation x" "build --annotation =x" \
-	"build --processors x" "build --processors 4294967296" "parse" \
+	"build --processors x" "build --host-processors 0" "build --processors 4294967296" "parse" \
 	"parse a b" "diff a"; do
 	# shellcheck disable=SC2086 # words are meant to be split
 	run $words
