@@ -68,7 +68,8 @@ timeout --kill-after=10 "$LIMIT_S" build/tests/ptydrive 33 101 raw \
 	'send=stty size; tty; echo READY\r' 'expect=33 101' 'expect=READY' \
 	'resize=20x70' \
 	'send=sleep 1; stty size; echo AGAIN\r' 'expect=20 70' expect=AGAIN \
-	'send=echo G""O; sleep 1000\r' expect=GO 'send=\x03' 'expect=# ' \
+	'send=echo G""O; cat\r' expect=GO 'send=ping\r' expect=ping expect=ping \
+	'send=\x03' 'expect=# ' \
 	'send=exit 9\r' \
 	-- build/ferry "${run[@]}" -t -- /bin/sh -i >"$WORK/out" 2>"$WORK/err"
 status=$?
