@@ -27,9 +27,9 @@ enum klog_level drain_level(const char *line)
 		const char *word;
 		enum klog_level level;
 	} words[] = {
-		{ "warn", KLOG_WARN },
-		{ "err", KLOG_ERR },
-		{ "fatal", KLOG_ERR },
+		{ "trace", KLOG_INFO }, { "debug", KLOG_INFO },
+		{ "info", KLOG_INFO },	{ "warn", KLOG_WARN },
+		{ "err", KLOG_ERR },	{ "fatal", KLOG_ERR },
 		{ "panic", KLOG_ERR },
 	};
 	static const char *const keys[] = { "\"level\":\"", "level=" };
@@ -44,28 +44,24 @@ enum klog_level drain_level(const char *line)
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strncmp(at, words[i].word, strlen(words[i].word)) == 0)
 			return words[i].level;
-	return KLOG_INFO;
+	return *line == '{' ? KLOG_INFO : KLOG_WARN;
 }
 
 /* The line is complete: should somebody hear it? */
 static void say(struct drain *d, int64_t now_ms)
 {
-	enum klog_level level;
-
 	d->line[d->len] = '\0';
-	level = drain_level(d->line);
-	if (level > KLOG_WARN)
+	if (d->len == 0 || drain_level(d->line) > KLOG_WARN)
 		return;
 	if (d->second != now_ms / 1000) {
 		if (d->muted > 0)
-			klog_aloud(KLOG_WARN, "agent: %u more in the log ring",
-				   d->muted);
+			klog_aloud("agent: %u more in the log ring", d->muted);
 		d->second = now_ms / 1000;
 		d->aloud = 0;
 		d->muted = 0;
 	}
 	if (d->aloud++ < DRAIN_ALOUD_MAX)
-		klog_aloud(level, "agent: %s", d->line);
+		klog_aloud("agent: %s", d->line);
 	else
 		d->muted++;
 }
@@ -97,4 +93,13 @@ void drain_turn(struct drain *d, struct ring *ring, int64_t now_ms)
 			total += (size_t)n;
 		}
 	}
+}
+
+void drain_last(struct drain *d, struct ring *ring, int64_t now_ms)
+{
+	if (d->fd < 0)
+		return;
+	d->aloud = 0;
+	drain_turn(d, ring, now_ms);
+	look_at(d, "\n", 1, now_ms); /* a line that nobody will end */
 }

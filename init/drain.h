@@ -1,8 +1,9 @@
 /*
- * init/drain.h - the agent's output pipes into the log ring
+ * init/drain.h - the command's output pipes into the log ring
  *
  * A pipe is kept over incarnations, with its writing end, so it never ends.
- * Lines of level warning or worse are also said aloud, at a bounded rate.
+ * Lines of level warning or worse, and those that no logger has written, are
+ * also said aloud, at a bounded rate.
  */
 #ifndef FERRY_INIT_DRAIN_H
 #define FERRY_INIT_DRAIN_H
@@ -18,7 +19,7 @@
 #define DRAIN_LINE_MAX 512u
 
 /* Lines said aloud in one second. */
-#define DRAIN_ALOUD_MAX 10u
+#define DRAIN_ALOUD_MAX 20u
 
 /* Bytes taken in one turn, so that other peers get theirs. */
 #define DRAIN_TURN_MAX 65536u
@@ -53,9 +54,18 @@ int drain_open(struct drain *d, struct err *e);
 void drain_turn(struct drain *d, struct ring *ring, int64_t now_ms);
 
 /**
- * drain_level() - the level of a log line, KLOG_INFO when it shows none
+ * drain_last() - the command has ended: take what it left, and say its last
+ * words aloud whatever was said in this second
+ * @d:		pipe; one that was never opened is left alone
+ */
+void drain_last(struct drain *d, struct ring *ring, int64_t now_ms);
+
+/**
+ * drain_level() - the level of a log line
  *
- * Knows "warn ...", "level=warning ..." and "level":"warning" in JSON.
+ * Knows "warn ...", "level=warning ..." and "level":"warning" in JSON. A line
+ * that shows none is KLOG_INFO when it begins as JSON does, else KLOG_WARN: a
+ * library or a runtime wrote it in its distress, not a logger.
  */
 enum klog_level drain_level(const char *line);
 

@@ -13,6 +13,7 @@
 #include "config/err.h"
 #include "init/clock.h"
 #include "init/klog.h"
+#include "init/reserve.h"
 
 #define PVPANIC_PORT 0x505u
 #define PVPANIC_PANICKED 0x01u
@@ -73,6 +74,8 @@ _Noreturn void end_power_off(enum control_end how, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(reason, sizeof(reason), fmt, ap); /* cut is fine */
 	va_end(ap);
+	reserve_give();
+	klog_reopen();
 	klog(how == CONTROL_END_ORDERLY ? KLOG_INFO : KLOG_ERR,
 	     "power off (%s): %s",
 	     how == CONTROL_END_ORDERLY ? "orderly" : "not orderly", reason);

@@ -21,15 +21,29 @@ enum klog_level {
 };
 
 /**
- * klog_setup() - where lines go from now on
- * @fd:		/dev/kmsg, or -1: descriptor 2 without the prefix
+ * klog_open() - lines go to /dev/kmsg from now on
  * @ring:	also gets every line; may be NULL; must outlive the program
+ *
+ * Where there is no /dev/kmsg, or it refuses, they go to the console, or to
+ * descriptor 2 when there is none. Before this call: to descriptor 2.
  */
-void klog_setup(int fd, struct ring *ring);
+void klog_open(struct ring *ring);
 
-/** klog_aloud() - as klog(), but not into the ring: it has the line already */
-void klog_aloud(enum klog_level level, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/**
+ * klog_reopen() - open /dev/kmsg anew, before a line that must be heard
+ *
+ * The kernel counts what it swallows by open file, and who has since been
+ * forbidden to write hears so only when it opens.
+ */
+void klog_reopen(void);
+
+/**
+ * klog_aloud() - a line of somebody else to the console itself, which "quiet"
+ * does not silence; not into the ring, which has it already
+ *
+ * Without a console it goes to /dev/kmsg.
+ */
+void klog_aloud(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** klog() - one line, without a newline, cut at KLOG_LINE_MAX */
 void klog(enum klog_level level, const char *fmt, ...)

@@ -8,7 +8,6 @@
  * Steps, order and failures: shared specification cmdline.md 8.2.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -60,13 +59,11 @@ static int do_descriptors(struct err *e)
 	return 0;
 }
 
-/* O_NONBLOCK: a kernel that cannot take a line must not stop PID 1. */
 static int do_log(struct err *e)
 {
-	const int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 	const int r = ring_open(&ring, e);
 
-	klog_setup(fd, &ring);
+	klog_open(&ring);
 	return r;
 }
 

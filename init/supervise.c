@@ -18,6 +18,7 @@
 #include "init/link.h"
 #include "init/program.h"
 #include "init/reap.h"
+#include "init/reserve.h"
 #include "init/serve.h"
 
 /* PID 1's own descriptors besides the two tables, with a margin. */
@@ -35,7 +36,7 @@ enum place {
 /*
  * The state of PID 1 after start-up; there is one.
  * @control:	the command is ferry's agent
- * @drained:	its output goes to the ring
+ * @drained:	its output goes to the ring, whoever's agent it is
  * @restart_ms:	when to start it again, -1: it runs
  */
 static struct {
@@ -125,6 +126,12 @@ static void start_shell(void)
 	     self.args->shell);
 }
 
+static void take_last_words(void)
+{
+	drain_last(&self.out, self.ring, clock_ms());
+	drain_last(&self.err, self.ring, clock_ms());
+}
+
 static void after_end(int status)
 {
 	const char *name =
@@ -132,6 +139,7 @@ static void after_end(int status)
 	struct life_next next;
 	char words[64];
 
+	take_last_words();
 	link_finish(&self.link);
 	if (self.serve.power_off)
 		end_power_off(self.serve.end, "asked by the agent");
@@ -139,6 +147,10 @@ static void after_end(int status)
 	life_words(status, words, sizeof(words));
 	if (!next.restart)
 		end_power_off(next.end, "%.128s %s", name, words);
+	if (reserve_short())
+		end_power_off(CONTROL_END_FAILED,
+			      "%.128s %s, and there is no memory for another",
+			      name, words);
 	klog(KLOG_ERR, "agent (incarnation %u) %s; next one in %d ms",
 	     self.serve.incarnation, words, next.pause_ms);
 	self.restart_ms = clock_ms() + next.pause_ms;
@@ -160,8 +172,10 @@ static void serve_link(void)
 
 	if (link_turn(&self.link, &e) < 0)
 		klog(KLOG_WARN, "%s", e.text);
-	if (self.serve.power_off)
+	if (self.serve.power_off) {
+		take_last_words();
 		end_power_off(self.serve.end, "asked by the agent");
+	}
 }
 
 static void forget_signals(void)
@@ -214,7 +228,7 @@ _Noreturn void supervise(const struct init_args *a, const struct mode *m,
 	self.serve.ring_fd = ring->fd;
 	self.control = !a->shell && program_takes_control(a->command, m->agent,
 							  PROGRAM_PATH);
-	self.drained = self.control && m->mode == GUEST_MODE_MIGRATABLE;
+	self.drained = m->mode == GUEST_MODE_MIGRATABLE;
 	self.life.restartable = self.control;
 	if (self.drained)
 		open_drains();
@@ -224,6 +238,7 @@ _Noreturn void supervise(const struct init_args *a, const struct mode *m,
 		start_shell();
 	open_signals();
 	raise_own_limit();
+	reserve_open(RESERVE_KEPT, RESERVE_MEMINFO);
 	for (;;) {
 		more = reap_turn(&self.reap);
 		if (self.reap.ended) {
