@@ -20,8 +20,6 @@
 /* Read from the pipe at once, and in one turn. */
 #define CHUNK 65536u
 
-#define EXIT_CANNOT_RUN 127
-
 enum place {
 	PLACE_SIGNAL,
 	PLACE_PIPE,
@@ -55,7 +53,7 @@ static void run_child(const struct relay_job *job, int pipe_fd, pid_t parent,
 	/* Without its relay it would write into a pipe that nobody reads. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
 	if (getppid() != parent)
-		_exit(EXIT_CANNOT_RUN);
+		_exit(job->cannot_run);
 	if (job->out)
 		(void)dup2(pipe_fd, STDOUT_FILENO);
 	if (job->err)
@@ -64,7 +62,7 @@ static void run_child(const struct relay_job *job, int pipe_fd, pid_t parent,
 	(void)sigprocmask(SIG_SETMASK, mask, NULL);
 	(void)execvp(job->command[0], job->command);
 	(void)fd_write_full(STDERR_FILENO, failed, sizeof(failed) - 1);
-	_exit(EXIT_CANNOT_RUN);
+	_exit(job->cannot_run);
 }
 
 static int start(const struct relay_job *job, struct err *e)
@@ -244,7 +242,8 @@ int relay_run(const struct relay_job *job, struct err *e)
 	int r;
 
 	self.job = job;
-	self.fd = -1;
+	self.fd = job->fd;
+	self.up = job->fd >= 0;
 	self.pipe_fd = -1;
 	r = start(job, e);
 	if (r < 0)

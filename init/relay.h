@@ -1,5 +1,5 @@
 /*
- * init/relay.h - vsockexec -r: a command's output to a host that comes and goes
+ * init/relay.h - vsockexec: a command's output to a host that comes and goes
  *
  * Theory of operation. The command writes into a pipe that is always read, so
  * it never waits for the host. The host is dialled again every RELAY_RETRY_MS
@@ -27,6 +27,9 @@
  * @port:	host port
  * @out:	relay descriptor 1
  * @err:	relay descriptor 2
+ * @fd:		a connection that stands already, non-blocking, -1: none; it
+ *		is taken over
+ * @cannot_run:	exit status for a command that cannot be executed
  * @command:	NULL-terminated, looked up in PATH
  */
 struct relay_job {
@@ -34,6 +37,8 @@ struct relay_job {
 	uint32_t port;
 	bool out;
 	bool err;
+	int fd;
+	int cannot_run;
 	char *const *command;
 };
 
@@ -41,7 +46,7 @@ struct relay_job {
  * relay_run() - run the command until it ends
  *
  * SIGTERM and SIGINT go on to the command. There is one relay in a process;
- * its signal mask is changed. A command that cannot be executed gives 127.
+ * its signal mask is changed.
  *
  * Return: the exit status to pass on (128 + number for a signal), or -errno:
  *         nothing was started

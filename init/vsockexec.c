@@ -1,8 +1,10 @@
 /*
  * vsockexec - run a program with its standard streams on host vsock ports
  *
- * Without -r the streams are connected once and the program takes this one's
- * place; with -r init/relay.h carries its output.
+ * With -r init/relay.h carries the output, whether or not the host listens.
+ * Without -r the host must listen; then it is the same relay when there is
+ * nothing but output to one port, so that a host that reads nothing does not
+ * hold the program up, and otherwise the program takes this one's place.
  * Source: shared specification cmdline.md 9.
  */
 #include <stdio.h>
@@ -12,6 +14,8 @@
 #include "bridge/io/fd.h"
 #include "bridge/io/note.h"
 #include "bridge/io/transport.h"
+#include "init/clock.h"
+#include "init/dial.h"
 #include "init/relay.h"
 #include "init/streams.h"
 #include "init/wrapargs.h"
@@ -35,12 +39,20 @@ static int fail(const struct err *e, const char *usage)
 
 static int relay(const struct wrapargs *a, struct err *e)
 {
-	const struct relay_job job = { .t = host,
-				       .port = wrapargs_relay_port(a),
-				       .out = a->ports[1] != 0,
-				       .err = a->ports[2] != 0,
-				       .command = a->command };
-	const int r = relay_run(&job, e);
+	struct relay_job job = { .t = host,
+				 .port = wrapargs_relay_port(a),
+				 .out = a->ports[1] != 0,
+				 .err = a->ports[2] != 0,
+				 .fd = -1,
+				 .cannot_run = a->relay ? 127 : 1,
+				 .command = a->command };
+	int r = 0;
+
+	if (!a->relay)
+		r = dial(&host, job.port, clock_ms() + STREAMS_DEADLINE_MS,
+			 &job.fd, e);
+	if (r == 0)
+		r = relay_run(&job, e);
 
 	return r < 0 ? fail(e, "") : r;
 }
@@ -56,7 +68,7 @@ int main(int argc, char **argv)
 		return 1;
 	if (wrapargs_parse(argc, argv, &a, &e) < 0)
 		return fail(&e, usage);
-	if (a.relay)
+	if (a.relay || wrapargs_only_output(&a))
 		return relay(&a, &e);
 	if (streams_connect(&host, a.ports, &e) < 0)
 		return fail(&e, "");

@@ -63,3 +63,10 @@ uint32_t wrapargs_relay_port(const struct wrapargs *a)
 {
 	return a->ports[2] ? a->ports[2] : a->ports[1];
 }
+
+bool wrapargs_only_output(const struct wrapargs *a)
+{
+	if (a->ports[0] || wrapargs_relay_port(a) == 0)
+		return false;
+	return !a->ports[1] || !a->ports[2] || a->ports[1] == a->ports[2];
+}

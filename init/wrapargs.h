@@ -35,4 +35,7 @@ int wrapargs_parse(int argc, char *const *argv, struct wrapargs *ret,
  */
 uint32_t wrapargs_relay_port(const struct wrapargs *a);
 
+/** wrapargs_only_output() - does all go to one port, and nothing come in? */
+bool wrapargs_only_output(const struct wrapargs *a);
+
 #endif

@@ -45,13 +45,15 @@ static pid_t start_relay(const char *script)
 	char copy[512];
 	static char sh[] = "sh", c[] = "-c";
 	char *const argv[] = { sh, c, copy, NULL };
-	const struct relay_job job = { at, 1, true, true, argv };
+	const struct relay_job job = { at, 1, true, true, -1, 127, argv };
 	const pid_t pid = fork();
 	int r;
 
 	assert_true(pid >= 0);
 	if (pid > 0)
 		return pid;
+	for (int fd = 3; fd < 1024; fd++)
+		(void)close(fd); /* whatever the test was started with */
 	(void)snprintf(copy, sizeof(copy), "%s", script);
 	r = relay_run(&job, NULL);
 	_exit(r < 0 ? 99 : r);
@@ -123,7 +125,7 @@ static void test_output_and_status_pass(void **state)
 }
 
 /* W-C22: the reference waits for a listener for ever. */
-static void test_ends_with_its_child_without_a_listener(void **state)
+static void test_w_c22_ends_with_its_child_without_a_listener(void **state)
 {
 	(void)state;
 	assert_int_equal(wait_exit(start_relay("echo x; exit 3")), 3);
@@ -132,7 +134,7 @@ static void test_ends_with_its_child_without_a_listener(void **state)
 }
 
 /* W-C22: a grandchild keeps the pipe open. */
-static void test_ends_with_its_child_despite_a_grandchild(void **state)
+static void test_w_c22_ends_with_its_child_despite_a_grandchild(void **state)
 {
 	char pid_file[64], script[256];
 	FILE *f;
@@ -152,7 +154,7 @@ static void test_ends_with_its_child_despite_a_grandchild(void **state)
 }
 
 /* W-C22: the reference blocks its child after 64 KiB without a listener. */
-static void test_a_child_never_waits_for_the_host(void **state)
+static void test_w_c22_a_child_never_waits_for_the_host(void **state)
 {
 	char script[256], done[64];
 	pid_t pid;
@@ -171,9 +173,8 @@ static void test_a_child_never_waits_for_the_host(void **state)
 	assert_int_equal(wait_exit(pid), 128 + SIGTERM);
 }
 
-/* W-C22, W-C23: a new listener gets whole lines, without a write in between,
- * and no line is lost. */
-static void test_a_lost_host_loses_no_line(void **state)
+/* W-C22: a new listener gets whole lines, and no line is lost. */
+static void test_w_c22_a_lost_host_loses_no_line(void **state)
 {
 	int listener = host_listen(1), host;
 	unsigned int expected = 0, got;
@@ -192,11 +193,65 @@ static void test_a_lost_host_loses_no_line(void **state)
 		}
 		fd_close(&host);
 	}
-	host = host_accept(listener); /* redials with nothing to say */
+	host = host_accept(listener);
 	assert_int_equal(expected, 300);
 	assert_int_equal(kill(pid, SIGINT), 0);
 	(void)wait_exit(pid);
 	fd_close(&host);
+	fd_close(&listener);
+}
+
+/* W-C23: the reference looks for a new host only when it has something to
+ * say, and a resume waits for its call. */
+static void test_w_c23_a_quiet_relay_calls_again(void **state)
+{
+	int listener = host_listen(1), host;
+	const pid_t pid = start_relay("exec sleep 60");
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		host = host_accept(listener);
+		fd_close(&host);
+	}
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(wait_exit(pid), 128 + SIGTERM);
+	fd_close(&listener);
+}
+
+/* W-C28: in the reference the child inherits the end that the relay reads. */
+static void test_w_c28_a_child_inherits_no_end_of_the_pipe(void **state)
+{
+	int listener = host_listen(1), host;
+	const pid_t pid = start_relay("exec ls /proc/self/fd");
+
+	(void)state;
+	host = host_accept(listener);
+	for (int i = 0; i <= 3; i++) /* 3 is the folder itself */
+		assert_int_equal(strtol(read_line(host), NULL, 10), i);
+	assert_string_equal(read_line(host), "");
+	assert_int_equal(wait_exit(pid), 0);
+	fd_close(&host);
+	fd_close(&listener);
+}
+
+static int lowest_free(void)
+{
+	const int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	assert_int_equal(close(fd), 0);
+	return fd;
+}
+
+/* W-C28: the reference forgets the socket of a call that failed. */
+static void test_w_c28_a_failed_call_leaves_no_socket(void **state)
+{
+	static const uint32_t ports[3] = { 1, 3, 0 };
+	int listener = host_listen(1), before;
+
+	(void)state;
+	before = lowest_free();
+	assert_true(streams_connect(&at, ports, NULL) < 0);
+	assert_int_equal(lowest_free(), before);
 	fd_close(&listener);
 }
 
@@ -284,6 +339,29 @@ static void test_no_listener_is_an_error_of_the_plain_job(void **state)
 	assert_int_equal(wait_exit(start_plain(ports, "exit 0")), 98);
 }
 
+/* The classic job: a host that listens but reads nothing. */
+static void test_a_connection_that_stands_is_used(void **state)
+{
+	int listener = host_listen(1), host, fd = -1;
+	static char sh[] = "sh", c[] = "-c", script[] = "echo hello; exit 6";
+	char *const argv[] = { sh, c, script, NULL };
+	struct relay_job job = { at, 1, true, false, -1, 1, argv };
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(transport_dial(&at, 1, &fd, NULL), 0);
+	host = host_accept(listener);
+	job.fd = fd;
+	pid = fork();
+	if (pid == 0)
+		_exit(relay_run(&job, NULL));
+	fd_close(&fd);
+	assert_string_equal(read_line(host), "hello");
+	assert_int_equal(wait_exit(pid), 6);
+	fd_close(&host);
+	fd_close(&listener);
+}
+
 static int parse(const char *line, struct wrapargs *ret)
 {
 	static char text[256];
@@ -312,12 +390,24 @@ static void test_arguments(void **state)
 	assert_true(a.relay);
 	assert_int_equal(wrapargs_relay_port(&a), 1);
 	assert_string_equal(a.command[0], "-x");
+	assert_int_equal(parse("vsockexec -e 1 p", &a), 0);
+	assert_true(wrapargs_only_output(&a));
+	assert_int_equal(parse("vsockexec -o 1 p", &a), 0);
+	assert_true(wrapargs_only_output(&a));
+	assert_int_equal(parse("vsockexec -o 2 -e 2 p", &a), 0);
+	assert_true(wrapargs_only_output(&a));
+	assert_int_equal(parse("vsockexec -o 1 -e 2 p", &a), 0);
+	assert_false(wrapargs_only_output(&a));
+	assert_int_equal(parse("vsockexec -i 1 -e 1 p", &a), 0);
+	assert_false(wrapargs_only_output(&a));
+	assert_int_equal(parse("vsockexec p", &a), 0);
+	assert_false(wrapargs_only_output(&a));
 	assert_int_equal(parse("vsockexec -re 4294967294 -o 7 p", &a), 0);
 	assert_int_equal(wrapargs_relay_port(&a), 4294967294u);
 }
 
 /* W-C28: the reference takes any text for a port. */
-static void test_bad_arguments_are_refused(void **state)
+static void test_w_c28_bad_ports_are_refused(void **state)
 {
 	static const char *const bad[] = {
 		"vsockexec",
@@ -349,16 +439,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_output_and_status_pass),
-		T(test_ends_with_its_child_without_a_listener),
-		T(test_ends_with_its_child_despite_a_grandchild),
-		T(test_a_child_never_waits_for_the_host),
-		T(test_a_lost_host_loses_no_line),
+		T(test_w_c22_ends_with_its_child_without_a_listener),
+		T(test_w_c22_ends_with_its_child_despite_a_grandchild),
+		T(test_w_c22_a_child_never_waits_for_the_host),
+		T(test_w_c22_a_lost_host_loses_no_line),
+		T(test_w_c23_a_quiet_relay_calls_again),
+		T(test_w_c28_a_child_inherits_no_end_of_the_pipe),
+		T(test_w_c28_a_failed_call_leaves_no_socket),
+		T(test_a_connection_that_stands_is_used),
 		T(test_signals_go_on_to_the_child),
 		T(test_a_child_dies_with_its_relay),
 		T(test_streams_are_connected),
 		T(test_no_listener_is_an_error_of_the_plain_job),
 		cmocka_unit_test(test_arguments),
-		cmocka_unit_test(test_bad_arguments_are_refused),
+		cmocka_unit_test(test_w_c28_bad_ports_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
