@@ -57,7 +57,7 @@ static void test_bytes_pass_in_order(void **state)
 	assert_int_equal(relaybuf_next(&b, &data), 0);
 }
 
-static void test_a_connection_begins_at_a_line(void **state)
+static void test_w_c22_a_connection_begins_at_a_line(void **state)
 {
 	(void)state;
 	put("first\nsecond\n");
@@ -206,7 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_bytes_pass_in_order),
-		T(test_a_connection_begins_at_a_line),
+		T(test_w_c22_a_connection_begins_at_a_line),
 		T(test_lines_of_the_last_second_come_again),
 		T(test_a_full_buffer_loses_its_oldest_lines_and_says_so),
 		T(test_a_torn_line_is_ended_before_the_marker),

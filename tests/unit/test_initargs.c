@@ -61,7 +61,8 @@ static void test_bundles(void **state UNUSED)
 	assert_string_equal(a.command[0], "-e");
 }
 
-static void test_no_command_is_the_agent_without_a_shell(void **state UNUSED)
+static void
+test_w_c24_no_command_is_the_agent_without_a_shell(void **state UNUSED)
 {
 	static const char *const texts[] = { "/init", "/init -w", "/init -e 1",
 					     "/init -w --" };
@@ -84,7 +85,7 @@ static void test_no_command_is_the_agent_without_a_shell(void **state UNUSED)
 		initargs_parse(0, NULL, &(struct init_args){ 0 }, NULL), 0);
 }
 
-static void test_port_borders(void **state UNUSED)
+static void test_w_c24_the_entropy_port_is_strict(void **state UNUSED)
 {
 	static const struct {
 		const char *text;
@@ -164,8 +165,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_line),
 		cmocka_unit_test(test_bundles),
-		cmocka_unit_test(test_no_command_is_the_agent_without_a_shell),
-		cmocka_unit_test(test_port_borders),
+		cmocka_unit_test(
+			test_w_c24_no_command_is_the_agent_without_a_shell),
+		cmocka_unit_test(test_w_c24_the_entropy_port_is_strict),
 		cmocka_unit_test(test_modes),
 	};
 

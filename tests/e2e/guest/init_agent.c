@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,21 +110,147 @@ static int signals(void)
 	return 0;
 }
 
+/*
+ * A child that leaves @n children of its own behind, dead, for PID 1. They
+ * borrow its memory, so that 100000 take seconds; return: how many there were.
+ */
+static long leave_orphans(long n)
+{
+	volatile long *count =
+		mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long left = 0;
+	pid_t pid;
+
+	if (count == MAP_FAILED)
+		return 0;
+	pid = fork();
+	if (pid == 0) {
+		for (long i = 0; i < n; i++) {
+			pid = vfork(); /* NOLINT: that is what it is for */
+			if (pid == 0)
+				_exit((int)(i & 0xff));
+			*count += pid > 0;
+		}
+		_exit(0);
+	}
+	(void)waitpid(pid, NULL, 0);
+	left = *count;
+	(void)munmap((void *)(uintptr_t)count, sizeof(*count));
+	return left;
+}
+
 static int orphans(long n)
 {
-	for (long i = 0; i < n; i++) {
-		const pid_t pid = fork();
+	char text[64];
+	long done = 0;
 
-		if (pid == 0) {
-			if (fork() == 0)
-				_exit((int)(i & 0xff));
-			_exit(0);
-		}
-		(void)waitpid(pid, NULL, 0);
-	}
+	for (int tries = 0; done < n && tries < n; tries++)
+		done += leave_orphans(n - done < 500 ? n - done : 500);
+	(void)snprintf(text, sizeof(text), "orphans %ld", done);
+	aloud(text);
 	(void)poll(NULL, 0, 1000);
 	return system("cat /proc/[0-9]*/stat | grep -c ') Z ' | "
 		      "sed 's/^/zombies /' >/dev/console");
+}
+
+static bool is_fatal(int s)
+{
+	return s != SIGCHLD && s != SIGCONT && s != SIGURG && s != SIGWINCH &&
+	       s != SIGSTOP && s != SIGTSTP && s != SIGTTIN && s != SIGTTOU;
+}
+
+/* Did PID 1 write the end of each incarnation of codes() into its ring? */
+static void check_ends(int ring)
+{
+	const char *text = mmap(NULL, CONTROL_RING_DATA + CONTROL_RING_SIZE,
+				PROT_READ, MAP_SHARED, ring, 0);
+	char line[96];
+	int codes = 0, signals = 0;
+
+	if (text == MAP_FAILED)
+		return;
+	text += CONTROL_RING_DATA;
+	for (int n = 1; n <= 255; n++) {
+		(void)snprintf(line, sizeof(line),
+			       "(incarnation %d) ended with status %d;", n, n);
+		codes += strstr(text, line) != NULL;
+	}
+	for (int s = 1; s <= 64; s++) {
+		(void)snprintf(line, sizeof(line), " was killed by signal %d;",
+			       s);
+		signals += strstr(text, line) != NULL;
+	}
+	(void)snprintf(line, sizeof(line), "%d codes and %d signals", codes,
+		       signals);
+	aloud(line);
+}
+
+/* One incarnation ends with each exit code, then one by each signal. */
+static int codes(void)
+{
+	int ring = -1;
+	const struct control_msg a =
+		ask((struct control_msg){ .op = CONTROL_OP_HELLO,
+					  .arg = CONTROL_VERSION },
+		    -1, &ring);
+	const int n = (int)a.arg;
+
+	(void)ASK(.op = CONTROL_OP_STABLE);
+	if (n > 255 + 64)
+		check_ends(ring);
+	if (n > 255 + 64)
+		return 0;
+	if (n > 255 && is_fatal(n - 255))
+		(void)kill(getpid(), n - 255);
+	_exit(n > 255 ? 1 : n);
+}
+
+/* Writes a file until there is no room. */
+static void fill(const char *path)
+{
+	static const char page[65536];
+	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ssize_t n = 1;
+
+	while (fd >= 0 && n > 0)
+		n = write(fd, page, sizeof(page));
+	aloud(n < 0 && errno == ENOSPC ? "a full file system" : "not full");
+}
+
+/* Touches memory until it is killed. */
+static void eat(void)
+{
+	static char last[1];
+	const size_t size = 1u << 20;
+	volatile char *p = last;
+
+	while (p != MAP_FAILED) {
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		for (size_t i = 0; p != MAP_FAILED && i < size; i += 4096)
+			p[i] = 1;
+	}
+}
+
+/* Fills what can be filled, then dies of it; the next one finds it so. */
+static int starve(void)
+{
+	const struct control_msg a =
+		ask((struct control_msg){ .op = CONTROL_OP_HELLO,
+					  .arg = CONTROL_VERSION },
+		    -1, NULL);
+
+	(void)ASK(.op = CONTROL_OP_STABLE);
+	if (a.arg == 1) {
+		fill("/run/much");
+		eat();
+	}
+	if (a.arg == 2)
+		aloud("a second life with a full /run");
+	if (a.arg == 2)
+		fill("/much"); /* the root has no limit: somebody is killed */
+	return 0;
 }
 
 /* Everything that can be forked; PID 1 must still switch off. */
@@ -147,8 +275,7 @@ static int noise(void)
 	for (int i = 0; i < 20000; i++)
 		dprintf(STDERR_FILENO, "error noise number %d\n", i);
 	aloud("noise done");
-	(void)poll(NULL, 0, 300);
-	return 0;
+	return 4;
 }
 
 int main(int argc, char **argv)
@@ -163,13 +290,17 @@ int main(int argc, char **argv)
 		return signals();
 	if (strcmp(trick, "orphans") == 0)
 		return orphans(number);
+	if (strcmp(trick, "codes") == 0)
+		return codes();
+	if (strcmp(trick, "starve") == 0)
+		return starve();
 	if (strcmp(trick, "bomb") == 0)
 		return bomb();
 	if (strcmp(trick, "noise") == 0)
 		return noise();
 	if (strcmp(trick, "kill") == 0)
 		(void)kill(getpid(), (int)number);
-	say("line one");
-	say("line two");
+	say("info line one");
+	say("info line two");
 	return strcmp(trick, "exit") == 0 ? (int)number : 0;
 }
