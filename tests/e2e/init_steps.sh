@@ -59,7 +59,7 @@ same() { # PREFIX PREFIX: the rest of both lines is equal, and not empty
 }
 
 NDSE=rw,nosuid,nodev,noexec,relatime
-facts 'LEAK=1 hcsshim.other=x -- sh /bin/steps'
+facts 'LEAK=1 hcsshim.other="x hcsshim.cgroup=v1 y" -- sh /bin/steps'
 check "step 3: /dev" fact 'mount /dev rw,nosuid,noexec,relatime devtmpfs devtmpfs .*'
 check "step 4: /proc" fact "mount /proc $NDSE proc proc rw"
 for name in fd= stdin=/0 stdout=/1 stderr=/2; do
@@ -77,8 +77,8 @@ check "step 4: /dev/pts" \
 check "step 4: /dev/pts' mode" fact 'mode /dev/pts 755'
 check "step 4: /sys" fact "mount /sys $NDSE sysfs sysfs rw"
 check "step 5: no overlay without -w" no_fact '^mount /(etc|var) '
-check "step 6: cgroup 2" fact "mount /sys/fs/cgroup $NDSE cgroup2 cgroup2 rw"
-check "step 6: all controllers are given on" same 'cgroup has' 'cgroup gives'
+check "W-C25: step 6: cgroup 2, whatever a value says" fact "mount /sys/fs/cgroup $NDSE cgroup2 cgroup2 rw"
+check "W-C26: step 6: all controllers are given on" same 'cgroup has' 'cgroup gives'
 check "step 6: nothing else is mounted" \
 	test "$(grep -c '^mount ' "$WORK/facts")" = 9
 check "step 7: lo is up with both addresses" \
