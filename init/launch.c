@@ -42,7 +42,8 @@ static void child(const struct launch *l, const char *path,
 
 	(void)sigemptyset(&none); /* cannot fail */
 	(void)setsid();		  /* cannot fail: a new child leads no group */
-	(void)setrlimit(RLIMIT_NOFILE, &files); /* PID 1 has the right to */
+	/* PID 1 has the right to; setrlimit() brings musl's threads along. */
+	(void)prlimit(0, RLIMIT_NOFILE, &files, NULL);
 	if (place(l->out, STDOUT_FILENO) >= 0 &&
 	    place(l->err, STDERR_FILENO) >= 0 &&
 	    place(l->control, CONTROL_FD) >= 0 &&

@@ -44,7 +44,7 @@ static int do_limits(struct err *e)
 	static const struct rlimit files = { LAUNCH_NOFILE_SOFT,
 					     LAUNCH_NOFILE_HARD };
 
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (prlimit(0, RLIMIT_NOFILE, &files, NULL) < 0)
 		return err_sys(e, "limit of descriptors");
 	return 0;
 }

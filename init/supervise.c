@@ -66,7 +66,7 @@ static void raise_own_limit(void)
 	const rlim_t own = CONTROL_STORE_MAX + CONTROL_PIDS_MAX + OWN_FDS;
 	const struct rlimit files = { own, LAUNCH_NOFILE_HARD };
 
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (prlimit(0, RLIMIT_NOFILE, &files, NULL) < 0)
 		klog(KLOG_WARN, "own limit of descriptors stays low");
 }
 
