@@ -398,14 +398,15 @@ lint: $(lint_stamps)
 libferry = $(DESTDIR)$(libdir)/ferry
 
 install: all
-	install -d $(DESTDIR)$(bindir) $(libferry)/guest $(DESTDIR)$(mandir)/man1
+	install -d $(DESTDIR)$(bindir) $(libferry)/guest
 	install build/ferry $(DESTDIR)$(bindir)/
 	install -m 644 $(lib)/vmlinuz $(lib)/vmlinux $(lib)/initramfs.img $(libferry)/
 	install -m 644 $(wildcard $(lib)/*.so) $(libferry)/
 	install $(wildcard $(lib)/guest/*) $(libferry)/guest/
 	rm -rf $(libferry)/modules
 	cp -rL --no-preserve=ownership $(lib)/modules $(libferry)/modules
-	$(if $(wildcard docs/*.1),install -m 644 $(wildcard docs/*.1) $(DESTDIR)$(mandir)/man1/)
+	for n in 1 5 7 8; do install -d $(DESTDIR)$(mandir)/man$$n && \
+		install -m 644 docs/*.$$n $(DESTDIR)$(mandir)/man$$n/ || exit; done
 
 clean:
 	rm -rf build/guest build/host build/asan build/soak build/bench \

@@ -11,87 +11,15 @@
 
 #include "config/migratable.h"
 #include "config/text.h"
+#include "cmdline/origin.h"
 #include "cmdline/rawtext.h"
 #include "cmdline/roundtrip.h"
 #include "cmdline/words.h"
 
 _Static_assert(CMDLINE_MAX == RAWTEXT_MAX, "a raw text is part of a line");
 
-#define BOOT_OPTIONS_KEY "io.microsoft.virtualmachine.lcow.kernelbootoptions"
-#define AGENT_ARGS_KEY                                                         \
-	"io.microsoft.virtualmachine.lcow.extra-exec-command-args"
-
 /* The vsock port of the log; re-armed on a destination, others are not. */
 #define LOG_PORT "109"
-
-#define VM "io.microsoft.virtualmachine."
-
-/* Why a word is there, see struct cmdline_origin. */
-enum from {
-	FROM_ROOT,
-	FROM_TABLE,
-	FROM_PLATFORM,
-	FROM_CONSOLE,
-	FROM_PANIC,
-	FROM_QUIET,
-	FROM_BOOT_OPTIONS,
-	FROM_LEAK,
-	FROM_PCI,
-	FROM_PROCESSORS,
-	FROM_KERNEL,
-	FROM_SEPARATOR,
-	FROM_ENTROPY,
-	FROM_OVERLAY,
-	FROM_FORWARDER,
-	FROM_AGENT,
-	FROM_LOG_LEVEL,
-	FROM_TIME_SYNC,
-	FROM_SCRUB,
-	FROM_DUMP,
-	FROM_AGENT_ARGS,
-};
-
-#define KEY(k) .key = (k)
-#define OPTION(o) .option = (o)
-
-/* clang-format off */
-static const struct cmdline_origin origins[] = {
-	[FROM_ROOT] = { "root file system", KEY(VM "lcow.preferredrootfstype"),
-			OPTION("--rootfs") },
-	[FROM_TABLE] = { "dm-verity table",
-			 KEY(VM "lcow.dmverity-create-args") },
-	[FROM_PLATFORM] = { "hv_sock owns AF_VSOCK", OPTION("--profile") },
-	[FROM_CONSOLE] = { "serial console", KEY(VM "console.pipe"),
-			   OPTION("--console") },
-	[FROM_PANIC] = { "the VM ends after a panic", KEY(VM "console.pipe"),
-			 OPTION("--console") },
-	[FROM_QUIET] = { "nobody reads messages", KEY(VM "console.pipe"),
-			 OPTION("--console") },
-	[FROM_BOOT_OPTIONS] = { "boot options", KEY(BOOT_OPTIONS_KEY) },
-	[FROM_LEAK] = { "forget nokaslr before init", KEY(BOOT_OPTIONS_KEY) },
-	[FROM_PCI] = { "no PCI devices", KEY(VM "lcow.vpcienabled"),
-		       OPTION("--profile") },
-	[FROM_PROCESSORS] = { "processors",
-			      KEY(VM "computetopology.processor.count"),
-			      OPTION("--processors") },
-	[FROM_KERNEL] = { .rule = "no ram disks, no ACPI timer" },
-	[FROM_SEPARATOR] = { .rule = "init's arguments follow" },
-	[FROM_ENTROPY] = { .rule = "entropy from vsock port 1" },
-	[FROM_OVERLAY] = { "writable /etc and /var",
-			   KEY(VM "lcow.writable-overlay-directories") },
-	[FROM_FORWARDER] = { "log forwarder",
-			     KEY("io.microsoft.migration.support-enabled"),
-			     .older_key = "io.microsoft.migration.allowed",
-			     OPTION("--forwarder") },
-	[FROM_AGENT] = { .rule = "agent" },
-	[FROM_LOG_LEVEL] = { "log level", OPTION("--log-level") },
-	[FROM_TIME_SYNC] = { "no time sync", KEY(VM "lcow.timesync.disable") },
-	[FROM_SCRUB] = { "secrets in the log", OPTION("--scrub-logs") },
-	[FROM_DUMP] = { "core dumps",
-			KEY("io.microsoft.container.processdumplocation") },
-	[FROM_AGENT_ARGS] = { "further agent arguments", KEY(AGENT_ARGS_KEY) },
-};
-/* clang-format on */
 
 /* More words of the console form than this are explained as one. */
 #define PARTS_MAX 256u
@@ -132,7 +60,7 @@ struct line {
 
 static void from(struct line *l, enum from why)
 {
-	l->from = &origins[why];
+	l->from = &cmdline_origins[why];
 }
 
 static bool strict(const struct line *l)
@@ -256,8 +184,8 @@ static int put_root(struct line *l, struct err *e)
 		return 0;
 
 	if (l->o->dmverity) {
-		word(l, "root=/dev/dm-0");
 		from(l, FROM_TABLE);
+		word(l, "root=/dev/dm-0");
 		r = put_table(l, e);
 		if (r < 0)
 			return r;
@@ -273,15 +201,21 @@ static int put_root(struct line *l, struct err *e)
 
 static void put_console(struct line *l)
 {
+	/* On arm64 there is no 8250; the reference writes its words there. */
+	const bool arm64 =
+		strict(l) && strcmp(l->o->architecture, "arm64") == 0;
+
 	from(l, FROM_CONSOLE);
-	if (qemu(l) && l->o->console) {
+	if ((qemu(l) || arm64) && l->o->console) {
 		word2(l, "console=", l->o->console_device);
 	} else if (l->o->console) {
 		word(l, "8250_core.nr_uarts=1");
 		word(l, "8250_core.skip_txen_test=1");
 		word(l, "console=ttyS0,115200");
 	} else {
-		word(l, qemu(l) ? "8250.nr_uarts=0" : "8250_core.nr_uarts=0");
+		if (!arm64)
+			word(l, qemu(l) ? "8250.nr_uarts=0"
+					: "8250_core.nr_uarts=0");
 		from(l, FROM_PANIC);
 		word(l, "panic=-1");
 		from(l, FROM_QUIET);
@@ -325,8 +259,12 @@ static void put_devices(struct line *l)
 	struct text t;
 
 	from(l, FROM_PCI);
-	/* On a PCI machine pci=off would remove every virtio device. */
-	if (!l->o->vpci && !(qemu(l) && l->o->pci_bus))
+	/*
+	 * On a PCI machine pci=off would remove every virtio device, and
+	 * wherever there are assigned devices, those.
+	 */
+	if (!l->o->vpci && !(qemu(l) && l->o->pci_bus) &&
+	    !(strict(l) && l->o->assigned.n))
 		word(l, "pci=off");
 	from(l, FROM_PROCESSORS);
 	text_fixed(&t, count, sizeof(count));

@@ -302,26 +302,40 @@ int annotations_merge(struct annotation_map *m,
 #define NO_HOST_PROCESS "microsoft.com/disable-hostprocess-container"
 #define HOST_PROCESS "microsoft.com/hostprocess-container"
 
+/* The bool of a text; return: false when it is none. */
+static bool read_bool(const char *text, bool *ret)
+{
+	struct arena none;
+
+	arena_init(&none, 0); /* a bool allocates nothing */
+	return value_parse(VALUE_BOOL, text, &none, ret) == 0;
+}
+
 static bool is_true(const struct annotation_map *m, const char *key)
 {
 	const char *text = annotation_map_get(m, key);
-	struct arena none;
 	bool value = false;
 
-	arena_init(&none, 0); /* a bool allocates nothing */
-	return text && value_parse(VALUE_BOOL, text, &none, &value) == 0 &&
-	       value;
+	return text && read_bool(text, &value) && value;
+}
+
+static bool same_meaning(const char *a, const char *b)
+{
+	bool one, other;
+
+	return read_bool(a, &one) && read_bool(b, &other) && one == other;
 }
 
 /* Writes one target; *@conflict is set to a target that says otherwise. */
 static int expand_to(struct annotation_map *m, const char *target,
-		     const char *value, struct notes *notes, struct arena *a,
-		     const char **conflict, struct err *e)
+		     const char *value, bool by_meaning, struct notes *notes,
+		     struct arena *a, const char **conflict, struct err *e)
 {
 	const char *old = annotation_map_get(m, target);
 
 	if (old) {
-		if (strcmp(old, value) != 0 && !*conflict)
+		if (strcmp(old, value) != 0 &&
+		    !(by_meaning && same_meaning(old, value)) && !*conflict)
 			*conflict = target;
 		return 0;
 	}
@@ -331,8 +345,8 @@ static int expand_to(struct annotation_map *m, const char *target,
 	return annotation_map_set(m, target, value, e);
 }
 
-int annotations_expand(struct annotation_map *m, struct notes *notes,
-		       struct arena *a, struct err *e)
+int annotations_expand(struct annotation_map *m, bool by_meaning,
+		       struct notes *notes, struct arena *a, struct err *e)
 {
 	static const char *const targets[] = {
 		"io.microsoft.container.wcow.gmsa.disable",
@@ -345,7 +359,8 @@ int annotations_expand(struct annotation_map *m, struct notes *notes,
 	int r;
 
 	for (size_t i = 0; value && i < ARRAY_LEN(targets); i++) {
-		r = expand_to(m, targets[i], value, notes, a, &conflict, e);
+		r = expand_to(m, targets[i], value, by_meaning, notes, a,
+			      &conflict, e);
 		if (r < 0)
 			return r;
 	}

@@ -92,14 +92,15 @@ int annotations_merge(struct annotation_map *m,
 /**
  * annotations_expand() - carry out annotations that write others, in place
  * @m:		map; on a conflict the other targets are written all the same
+ * @by_meaning:	"true" and "True" agree; else only equal texts do
  * @notes:	receives a note for each key written, NULL: no notes
  * @a:		owner of the notes' texts
  * @e:		annotation-conflict
  *
  * Return: 0, -EINVAL, -ENOMEM
  */
-int annotations_expand(struct annotation_map *m, struct notes *notes,
-		       struct arena *a, struct err *e);
+int annotations_expand(struct annotation_map *m, bool by_meaning,
+		       struct notes *notes, struct arena *a, struct err *e);
 
 /**
  * annotations_refuse() - is there one that is no longer supported?

@@ -67,6 +67,11 @@ int boot_choose(struct sandbox_options *o, const struct runtime_options *r,
 	o->kernel_direct = r->kernel_direct == TRI_UNSET
 				   ? o->kernel_direct_text
 				   : r->kernel_direct == TRI_TRUE;
+	if (o->kernel_direct && o->strictness == STRICT &&
+	    o->profile == PROFILE_HYPERV &&
+	    strcmp(o->architecture, "arm64") == 0)
+		return err_class(e, ERR_KERNEL_DIRECT_UNSUPPORTED,
+				 "a kernel for arm64 is started through UEFI");
 	rc = choose_kernel(o, r, e);
 	return rc < 0 ? rc : choose_rootfs(o, r, e);
 }

@@ -8,6 +8,7 @@
 #define MEMORY_MIN_MIB 64u
 #define MEMORY_MAX_MIB (1u << 24)
 
+#define MEMORY_KEY "io.microsoft.virtualmachine.computetopology.memory.sizeinmb"
 #define COUNT_KEY "io.microsoft.virtualmachine.computetopology.processor.count"
 
 static bool is_guid(struct sandbox_options *o, const char *text)
@@ -66,6 +67,10 @@ int topology_memory(struct sandbox_options *o, struct err *e)
 				 "%" PRIu64 " MiB of memory is not in %u..%u",
 				 mib, MEMORY_MIN_MIB, MEMORY_MAX_MIB);
 	o->memory_mib = mib + (mib & 1);
+	if (mib & 1)
+		notes_add(&o->notes, &o->arena, NOTE_CLAMPED, ERR_NONE,
+			  MEMORY_KEY, "%" PRIu64 " MiB rounded up to %" PRIu64,
+			  mib, o->memory_mib);
 
 	o->overcommit = o->allow_overcommit && !o->fully_physically_backed;
 	if (o->deferred_commit && !o->overcommit)

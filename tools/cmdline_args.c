@@ -11,9 +11,6 @@
 #include "tools/conf_load.h"
 #include "tools/service_json.h"
 
-#define MIGRATION_KEY "io.microsoft.migration.support-enabled"
-#define OLD_MIGRATION_KEY "io.microsoft.migration.allowed"
-
 static const char help[] =
 	"usage: ferry cmdline build [OPTION...]\n"
 	"       ferry cmdline parse [--json] LINE|-\n"
@@ -261,48 +258,6 @@ static int check_count(struct cmdline_args *a, struct err *e)
 			 (long long)a->count, INT32_MAX);
 }
 
-/* What the file says, before any other option is looked at. */
-static void take_conf(struct cmdline_args *a)
-{
-	const struct conf *c = &a->conf;
-	struct runtime_options *r = &a->runtime;
-
-	r->platform = conf_text(c, CONF_SANDBOX_PLATFORM);
-	r->processor_count = (int32_t)conf_u32(c, CONF_SANDBOX_PROCESSORS);
-	r->memory_mib = (int32_t)conf_u32(c, CONF_SANDBOX_MEMORY_MIB);
-	r->log_level = conf_text(c, CONF_LOG_LEVEL);
-	r->scrub_logs = conf_bool(c, CONF_LOG_SCRUB);
-	r->forwarder = log_forwarder_find(conf_text(c, CONF_LOG_FORWARDER));
-	r->console = conf_bool(c, CONF_BOOT_CONSOLE) == TRI_TRUE;
-	r->console_may_stay = conf_bool(c, CONF_MIGRATION_CONSOLE) == TRI_TRUE;
-	r->defaults = &c->annotations;
-	if (strcmp(conf_text(c, CONF_BOOT_PROFILE), "hyperv") == 0)
-		r->profile = PROFILE_HYPERV;
-	if (conf_bool(c, CONF_BOOT_STRICT) == TRI_FALSE)
-		r->strictness = COMPAT;
-}
-
-/* [migration] enabled: a default for sandboxes that say nothing of it. */
-static int take_migration(struct cmdline_args *a, struct err *e)
-{
-	static const char *const keys[] = { MIGRATION_KEY, OLD_MIGRATION_KEY };
-	struct conf *c = &a->conf;
-	int r;
-
-	if (*conf_text(c, CONF_MIGRATION_ENABLED) == '\0')
-		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (annotation_map_get(&c->annotations, keys[i]) ||
-		    annotation_map_get(&a->annotations, keys[i]))
-			return 0;
-	r = annotation_map_set(&c->annotations, MIGRATION_KEY,
-			       conf_text(c, CONF_MIGRATION_ENABLED), e);
-	if (r < 0)
-		return r;
-	return annotation_map_set(&c->origins, MIGRATION_KEY,
-				  c->value[CONF_MIGRATION_ENABLED].origin, e);
-}
-
 /* Looks for --config alone; what else is wrong is told by the second walk. */
 static int find_conf(int argc, char **argv, struct cmdline_args *a,
 		     struct err *e)
@@ -319,7 +274,7 @@ static int find_conf(int argc, char **argv, struct cmdline_args *a,
 		return 0;
 	r = conf_load(&a->conf, file, e);
 	if (r == 0)
-		take_conf(a);
+		conf_runtime(&a->conf, &a->runtime);
 	return r;
 }
 
@@ -343,7 +298,7 @@ int cmdline_args_parse(int argc, char **argv, struct cmdline_args *ret,
 		r = err_set(e, EINVAL, "unexpected argument '%.64s'",
 			    argv[optind]);
 	if (r == 0)
-		r = take_migration(ret, e);
+		r = conf_migration(&ret->conf, &ret->annotations, e);
 	return r < 0 ? r : check_count(ret, e);
 }
 

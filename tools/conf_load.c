@@ -14,6 +14,7 @@
 
 #define SUFFIX ".conf"
 #define MIGRATION_KEY "io.microsoft.migration.support-enabled"
+#define OLD_MIGRATION_KEY "io.microsoft.migration.allowed"
 
 static int load_one(struct conf *c, const char *path, struct err *e)
 {
@@ -102,10 +103,8 @@ int conf_load(struct conf *c, const char *file, struct err *e)
 		    : conf_load_under(c, CONF_SYSTEM_FILE, e);
 }
 
-int conf_runtime(struct conf *c, struct runtime_options *r, struct err *e)
+void conf_runtime(const struct conf *c, struct runtime_options *r)
 {
-	const char *migration = conf_text(c, CONF_MIGRATION_ENABLED);
-
 	r->platform = conf_text(c, CONF_SANDBOX_PLATFORM);
 	r->processor_count = (int32_t)conf_u32(c, CONF_SANDBOX_PROCESSORS);
 	r->memory_mib = (int32_t)conf_u32(c, CONF_SANDBOX_MEMORY_MIB);
@@ -113,13 +112,31 @@ int conf_runtime(struct conf *c, struct runtime_options *r, struct err *e)
 	r->scrub_logs = conf_bool(c, CONF_LOG_SCRUB);
 	r->forwarder = log_forwarder_find(conf_text(c, CONF_LOG_FORWARDER));
 	r->console = conf_bool(c, CONF_BOOT_CONSOLE) == TRI_TRUE;
+	r->console_may_stay = conf_bool(c, CONF_MIGRATION_CONSOLE) == TRI_TRUE;
 	r->defaults = &c->annotations;
 	if (strcmp(conf_text(c, CONF_BOOT_PROFILE), "hyperv") == 0)
 		r->profile = PROFILE_HYPERV;
 	if (conf_bool(c, CONF_BOOT_STRICT) == TRI_FALSE)
 		r->strictness = COMPAT;
-	if (*migration == '\0' ||
-	    annotation_map_get(&c->annotations, MIGRATION_KEY))
+}
+
+int conf_migration(struct conf *c, const struct annotation_map *own,
+		   struct err *e)
+{
+	static const char *const keys[] = { MIGRATION_KEY, OLD_MIGRATION_KEY };
+	const struct conf_value *enabled = &c->value[CONF_MIGRATION_ENABLED];
+	int r;
+
+	if (*enabled->text == '\0')
 		return 0;
-	return annotation_map_set(&c->annotations, MIGRATION_KEY, migration, e);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (annotation_map_get(&c->annotations, keys[i]) ||
+		    annotation_map_get(own, keys[i]))
+			return 0;
+	r = annotation_map_set(&c->annotations, MIGRATION_KEY, enabled->text,
+			       e);
+	if (r < 0)
+		return r;
+	return annotation_map_set(&c->origins, MIGRATION_KEY, enabled->origin,
+				  e);
 }

@@ -35,13 +35,20 @@ int conf_load_under(struct conf *c, const char *system_file, struct err *e);
 
 /**
  * conf_runtime() - what the files say, before any other option is looked at
- * @c:		settings; [migration] becomes one of its annotations
+ * @c:		settings
  * @r:		members that the files can say are written; strings and
  *		@r->defaults stay those of @c
- * @e:		reason
+ */
+void conf_runtime(const struct conf *c, struct runtime_options *r);
+
+/**
+ * conf_migration() - [migration] enabled becomes an annotation of @c, unless
+ * either name of the migration annotation is there already
+ * @own:	annotations of the sandbox, complete
  *
  * Return: 0, -E2BIG, -ENOMEM
  */
-int conf_runtime(struct conf *c, struct runtime_options *r, struct err *e);
+int conf_migration(struct conf *c, const struct annotation_map *own,
+		   struct err *e);
 
 #endif

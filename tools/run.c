@@ -329,9 +329,10 @@ static int merge(struct run *run, struct runtime_options *r, struct err *e)
 	int n = conf_load(&run->conf, a->config, e);
 
 	if (n == 0)
-		n = conf_runtime(&run->conf, r, e);
+		n = conf_migration(&run->conf, &a->annotations, e);
 	if (n < 0)
 		return n;
+	conf_runtime(&run->conf, r);
 	r->profile = PROFILE_QEMU; /* whatever the file builds lines for */
 	if (a->memory_mib)
 		r->memory_mib = a->memory_mib;

@@ -30,6 +30,8 @@ enum {
 	UEFI = 8,
 	RELAY = 16,
 	SCRUB = 32,
+	ARM64 = 64,
+	DEVICE = 128,
 };
 
 struct words {
@@ -77,6 +79,7 @@ static void say_all(struct words *w, const char *raw, bool for_kernel,
 static void describe_kernel(struct words *w, const struct sandbox_options *o)
 {
 	const bool qemu = o->profile == PROFILE_QEMU;
+	const bool arm64 = strcmp(o->architecture, "arm64") == 0;
 	char word[CMDLINE_SIZE + 32];
 	size_t first;
 
@@ -94,22 +97,22 @@ static void describe_kernel(struct words *w, const struct sandbox_options *o)
 	}
 	if (!qemu)
 		say(w, "initcall_blacklist=virtio_vsock_init");
-	if (o->console && !qemu)
+	if (o->console && !qemu && !arm64)
 		say_all(w, "8250_core.nr_uarts=1 8250_core.skip_txen_test=1",
 			false, false);
 	if (o->console)
-		say(w, "console=ttyS0,115200");
-	else
-		say_all(w,
-			qemu ? "8250.nr_uarts=0 panic=-1 quiet"
-			     : "8250_core.nr_uarts=0 panic=-1 quiet",
-			false, false);
+		say(w,
+		    arm64 ? "console=ttyAMA0,115200" : "console=ttyS0,115200");
+	else if (!arm64)
+		say(w, qemu ? "8250.nr_uarts=0" : "8250_core.nr_uarts=0");
+	if (!o->console)
+		say_all(w, "panic=-1 quiet", false, false);
 	first = w->n;
 	say_all(w, o->kernel_boot_options, true, o->console);
 	for (size_t i = first, last = w->n; i < last && w->n == last; i++)
 		if (strcmp(w->item[i], "nokaslr") == 0)
 			say(w, "init=/init");
-	if (!o->vpci && !qemu)
+	if (!o->vpci && !qemu && o->assigned.n == 0)
 		say(w, "pci=off");
 	(void)snprintf(word, sizeof(word), "nr_cpus=%u", o->processor_count);
 	say(w, word);
@@ -235,6 +238,7 @@ static void run(const struct annotation_map *m, const struct runtime_options *r)
 
 int fuzz_one(const uint8_t *data, size_t size)
 {
+	static const struct sandbox_device device = { "a", "vpci" };
 	struct runtime_options r = RUNTIME_OPTIONS_DEFAULT;
 	struct annotation_map m;
 	uint8_t switches;
@@ -248,6 +252,10 @@ int fuzz_one(const uint8_t *data, size_t size)
 	r.kernel_direct = switches & UEFI ? TRI_FALSE : TRI_TRUE;
 	r.forwarder = switches & RELAY ? FORWARDER_RELAY : FORWARDERS;
 	r.scrub_logs = switches & SCRUB ? TRI_TRUE : TRI_UNSET;
+
+	r.platform = switches & ARM64 ? "linux/arm64" : NULL;
+	r.devices = &device;
+	r.n_devices = switches & DEVICE ? 1 : 0;
 
 	annotation_map_init(&m);
 	fill(&m, data + 1, size - 1);

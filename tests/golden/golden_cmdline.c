@@ -375,7 +375,7 @@ static json_object *run_expand(json_object *v)
 	arena_init(&a, 0);
 	r = fill_map(&m, member(v, "annotations"), &e);
 	if (r == 0)
-		r = annotations_expand(&m, NULL, &a, &e);
+		r = annotations_expand(&m, false, NULL, &a, &e);
 	if (r < 0) {
 		result = error_result(&e);
 	} else {

@@ -134,7 +134,9 @@ static const struct row strict_rows[] = {
 	{ VM "devices.virtualpmem.maximumcount", "1", NULL, NULL,
 	  ERR_VPMEM_UNSUPPORTED },
 	{ "io.microsoft.disable-unsafe-operations", "true",
-	  VM "fileshares.disablewritable", "True", ERR_ANNOTATION_CONFLICT },
+	  VM "fileshares.disablewritable", "True", ERR_NONE },
+	{ "io.microsoft.disable-unsafe-operations", "true",
+	  VM "fileshares.disablewritable", "0", ERR_ANNOTATION_CONFLICT },
 	/* Migration. */
 	{ MIGRATION, "true", OLD_MIGRATION, "false", ERR_ANNOTATION_CONFLICT },
 	{ MIGRATION, "true", OLD_MIGRATION, "1", ERR_NONE },
