@@ -271,9 +271,17 @@ static void judge_one(struct maker *m, const struct sandbox_options *o,
 		n += judge_alone(m, v);
 	if (n)
 		return;
-	if (!row) {
+	/* A sandbox that is refused early has no notes of these two. */
+	if (!row && annotation_is_ours(v.key)) {
+		v.verdict = note_kind_name(NOTE_WARNING);
+		v.class = ERR_ANNOTATION_UNKNOWN;
+		v.why = "there is no such annotation";
+	} else if (!row) {
 		v.verdict = "passed";
 		v.why = "not ferry's";
+	} else if (row->use == USE_UNREAD) {
+		v.verdict = note_kind_name(NOTE_IGNORED);
+		v.why = "nothing reads this annotation";
 	} else {
 		v.verdict = row->use == USE_GUEST ? "passed" : "used";
 		v.why = row->summary;

@@ -209,6 +209,10 @@ becomes "explain: refused" refused "$LCOW.timesync.disable=yes" "annotation-malf
 [ "$status" -eq 2 ] && grep -q "^refused  *$LCOW.kernelbootoptions=stray" <<<"$out" &&
 	grep -q '^no line: ' <<<"$out" && [ "$(grep -c '^error: ' "$dir/err")" -eq 1 ]
 verdict "explain tells of every annotation that is wrong by itself" $?
+becomes "explain: misspelt, in a sandbox that is refused" warning "$LCOW.VPCI=1" \
+	"annotation-unknown" --annotation "$LCOW.timesync.disable=yes"
+becomes "explain: unread, in a sandbox that is refused" ignored "$LCOW.amd-certificate=x" \
+	"nothing reads" --annotation "$LCOW.timesync.disable=yes"
 run build --explain --annotation io.microsoft.disable-unsafe-operations=true
 grep -A 1 "^expanded  *$VM.fileshares.disablewritable" <<<"$out" |
 	grep -q "written by io.microsoft.disable-unsafe-operations"
