@@ -160,7 +160,9 @@ int cpio_tree_add(struct cpio_tree *t, const struct cpio_entry *entry,
 	const char *name = entry->name + (entry->name[0] == '/');
 	const char *fault = entry_fault(entry);
 
-	if (!name_ok(name))
+	if (strcmp(entry->name, "/") == 0 && S_ISDIR(entry->mode))
+		name = "."; /* "/": the mode of the root itself */
+	else if (!name_ok(name))
 		return name_err(e, EINVAL, name, "not a name for an image");
 	if (fault)
 		return name_err(e, EINVAL, name, fault);

@@ -28,7 +28,8 @@
 
 /**
  * struct cpio_entry - one file of any kind
- * @name:	path without a leading '/', NUL-terminated
+ * @name:	path without a leading '/', NUL-terminated; "/" is taken for a
+ *		folder only: the root itself, "." in the archive
  * @mode:	kind (S_IFREG, S_IFDIR, S_IFLNK, S_IFCHR, S_IFBLK, S_IFIFO,
  *		S_IFSOCK) and permissions
  * @rdev_major:	of a device node, else 0

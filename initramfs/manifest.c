@@ -159,7 +159,7 @@ static int split(struct line *l, char *s, struct err *e)
 
 static int path_check(const char *path, struct err *e)
 {
-	if (!path || path[0] != '/' || path[1] == '\0')
+	if (!path || path[0] != '/')
 		return err_set(e, EINVAL, "'%.60s' is not an absolute path",
 			       path);
 	return 0;

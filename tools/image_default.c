@@ -7,6 +7,7 @@
  */
 const char image_manifest_default[] =
 	"# The default image of a utility VM.\n"
+	"dir / 0755\n"
 	"dir /dev 0755\n"
 	"dir /etc 0755\n"
 	"dir /mnt 0755\n"

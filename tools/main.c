@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/io/fd.h"
 #include "config/util.h"
 #include "tools/config.h"
 #include "tools/cmdline.h"
@@ -38,11 +39,8 @@ static int help(FILE *to)
 	return to == stdout ? TOOL_OK : TOOL_USAGE;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
-	/* A closed pipe is an error of write(), not a death. */
-	(void)signal(SIGPIPE, SIG_IGN);
-
 	if (argc < 2)
 		return help(stderr);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
@@ -56,4 +54,23 @@ int main(int argc, char **argv)
 
 	(void)fprintf(stderr, "ferry: no command '%s'\n", argv[1]);
 	return help(stderr);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	/* Else a socket of ours would become somebody's standard output. */
+	if (fd_std_open() < 0)
+		return TOOL_CANNOT_RUN;
+	/* A closed pipe is an error of write(), not a death. */
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	status = dispatch(argc, argv);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == TOOL_OK) {
+		(void)fputs("ferry: cannot write to standard output\n",
+			    stderr);
+		status = TOOL_FAILURE;
+	}
+	return status;
 }

@@ -165,6 +165,9 @@ static void on_process_ended(void *ctx, const struct host_process_end *end)
 		give_up(run, TOOL_CANNOT_RUN, &e);
 		return;
 	}
+	if (end->output_held)
+		report_warning(&run->report,
+			       "something that the command left behind keeps its output open; closed");
 	decide(run, (int)(end->code & 0xff));
 	sandbox_shutdown(run->sandbox);
 }

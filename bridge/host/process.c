@@ -172,7 +172,7 @@ static void on_timer(void *ctx)
 	}
 	log_warn("process %u: an output goes on after the exit, closed",
 		 p->pid);
-	p->end.output_cut = true;
+	p->end.output_held = true;
 	finish(p);
 }
 

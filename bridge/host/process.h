@@ -45,7 +45,9 @@ struct host_process;
  *		(@started false), the bridge is gone, or the guest no longer
  *		knows the process: never a code of 0
  * @started:	the guest had given a process id
- * @output_cut:	an output was still open, or failed, and was closed
+ * @output_cut:	an output failed: not all of it could be written
+ * @output_held:	all that came was written, but something that outlives the
+ *		process kept an output open, and it was closed
  */
 struct host_process_end {
 	bool exited;
@@ -53,6 +55,7 @@ struct host_process_end {
 	const struct host_failure *failure;
 	bool started;
 	bool output_cut;
+	bool output_held;
 };
 
 /**

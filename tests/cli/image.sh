@@ -53,6 +53,7 @@ SOURCE_DATE_EPOCH=yes expect 'bad SOURCE_DATE_EPOCH' 2 'SOURCE_DATE_EPOCH' \
 same 'GNU cpio reads the same names' \
 	"$(cpio --quiet -it <"$dir/a")" \
 	"$(listing "$dir/a" | sed -E 's/^.{10} +([0-9]+, *)?[0-9]+ //; s/ -> .*//')"
+expect 'the root has an entry of its own' 0 'drwxr-xr-x          0 .' listing "$dir/a"
 expect 'sh is a link to busybox' 0 'bin/sh -> /bin/busybox' listing "$dir/a"
 same 'modules are in load order' \
 	'virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport ' \

@@ -474,7 +474,7 @@ static void on_child_ended(void *ctx, const struct host_process_end *end)
 
 	c->ended = true;
 	c->code = end->code;
-	c->lost = !end->exited || end->output_cut;
+	c->lost = !end->exited || end->output_cut || end->output_held;
 	if (c->lost && end->failure)
 		(void)fprintf(stderr, "process %u: %s: %s\n", c->n,
 			      host_fail_name(end->failure->kind),

@@ -29,6 +29,18 @@ check "environment and working directory" out_is $'b c 1\n/tmp'
 ferry "${run[@]}" -- /bin/sh -c 'kill -9 $$' </dev/null
 check "a command killed by SIGKILL is 137" status_is 137
 
+# Something outlives the command and keeps its output: that is no failure.
+ferry "${run[@]}" -- /bin/sh -c 'sleep 60 & echo out; exit 4' </dev/null
+check "a process left behind does not cost the exit code" status_is 4
+check "nor the output" out_is out
+check "and is told" err_has 'keeps its output open'
+
+# The first files that ferry opens must not become its standard streams.
+timeout --kill-after=10 "$LIMIT_S" build/ferry "${run[@]}" \
+	-- /bin/sh -c 'echo lost; exit 5' <&- >&- 2>&-
+status=$?
+check "standard descriptors that are closed" status_is 5
+
 printf 'a\nb' | ferry "${run[@]}" -- /bin/sh -c 'cat; echo; echo end'
 check "stdin arrives, then its end" out_is $'a\nb\nend'
 

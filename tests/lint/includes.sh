@@ -15,15 +15,16 @@ allowed() { # ROOM -> rooms it may include, besides itself
 	init) echo "config cmdline bridge/io" ;;
 	migration) echo "config cmdline bridge" ;;
 	initramfs) echo "config" ;;
-	tools) echo "config cmdline bridge bridge/io bridge/host migration initramfs" ;;
-	tests) echo "config cmdline bridge bridge/io bridge/guest bridge/host init migration initramfs tools" ;;
+	tools/vsock) echo "config bridge/io" ;;
+	tools) echo "config cmdline bridge bridge/io bridge/host migration initramfs tools/vsock" ;;
+	tests) echo "config cmdline bridge bridge/io bridge/guest bridge/host init migration initramfs tools tools/vsock" ;;
 	*) return 1 ;;
 	esac
 }
 
 room() { # PATH -> ROOM
 	case $1 in
-	bridge/io/* | bridge/guest/* | bridge/host/*) cut -d/ -f1,2 <<<"$1" ;;
+	bridge/io/* | bridge/guest/* | bridge/host/* | tools/vsock/*) cut -d/ -f1,2 <<<"$1" ;;
 	*/*) cut -d/ -f1 <<<"$1" ;;
 	*) echo "?" ;;
 	esac

@@ -205,6 +205,19 @@ static void test_names_that_lead_elsewhere_are_refused(void **state)
 	cpio_tree_done(&t);
 }
 
+/* Without an entry of its own the kernel leaves the root open to all. */
+static void test_the_root_itself_has_an_entry(void **state)
+{
+	struct cpio_tree t;
+
+	(void)state;
+	cpio_tree_init(&t);
+	assert_int_equal(add(&t, "/", S_IFDIR, "", CPIO_ONCE, NULL), 0);
+	assert_int_equal(t.count, 1);
+	assert_int_equal(add(&t, "", S_IFDIR, "", CPIO_ONCE, NULL), -EINVAL);
+	cpio_tree_done(&t);
+}
+
 static void test_kinds_that_cannot_be_are_refused(void **state)
 {
 	struct cpio_tree t;
@@ -450,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_reader_gives_back_what_was_written),
 		cmocka_unit_test(test_archives_may_follow_each_other),
 		cmocka_unit_test(test_names_that_lead_elsewhere_are_refused),
+		cmocka_unit_test(test_the_root_itself_has_an_entry),
 		cmocka_unit_test(test_kinds_that_cannot_be_are_refused),
 		cmocka_unit_test(test_one_name_twice_goes_by_rank),
 		cmocka_unit_test(test_file_below_a_file_is_refused),

@@ -82,7 +82,8 @@ static void test_output_that_never_ends_is_cut(void **state)
 	proc_run(&p);
 	proc_exit(&p, 3);
 	FAKE_UNTIL(&x->fake, p.ended); /* a grandchild holds the stream */
-	assert_true(p.end.output_cut);
+	assert_true(p.end.output_held);
+	assert_false(p.end.output_cut);
 	assert_true(p.end.exited);
 	assert_int_equal(p.end.code, 3);
 	assert_true(send(p.guest[MSG_STDOUT], "x", 1, MSG_NOSIGNAL) < 0);
