@@ -140,8 +140,10 @@ void dispatch(struct agent *a, const struct frame *f)
 	a->frames++;
 	if (!a->conn.negotiated && f->header.id == 0)
 		a->conn.saw_id_zero = true;
-	if (a->conn.negotiated)
-		requests_drop_id(&a->requests, c.to.id, c.to.conn);
+	/* Whatever the frame is, it gets an answer of its own: an older one to
+	 * the same id would be the second, which ends a host's bridge. */
+	requests_drop_id(&a->requests, c.to.id, c.to.conn);
+	reply_drop_held(a, c.to.id);
 	if (row)
 		handle(&c, f, row);
 	else

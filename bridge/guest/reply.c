@@ -23,6 +23,23 @@ static enum reply hold(struct agent *a, struct answer *answer)
 	return REPLY_HELD;
 }
 
+void reply_drop_held(struct agent *a, uint64_t id)
+{
+	struct list *next;
+
+	for (struct list *l = a->held.next; l != &a->held; l = next) {
+		struct answer *answer = LIST_ITEM(l, struct answer, node);
+
+		next = l->next;
+		if (answer->id != id)
+			continue;
+		a->held_bytes -= answer->len;
+		a->dropped++;
+		list_remove(&answer->node);
+		answer_free(answer);
+	}
+}
+
 enum reply reply_route(struct agent *a, struct answer *answer)
 {
 	const struct conn *c = &a->conn;

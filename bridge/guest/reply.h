@@ -37,4 +37,10 @@ enum reply reply_error(struct agent *a, const struct answer_to *to,
 /** reply_route() - send, hold or drop an encoded answer, which is taken */
 enum reply reply_route(struct agent *a, struct answer *answer);
 
+/**
+ * reply_drop_held() - the host uses @id itself: held answers to it, all of them
+ * from earlier connections, are sent no more
+ */
+void reply_drop_held(struct agent *a, uint64_t id);
+
 #endif

@@ -196,6 +196,71 @@ static void test_w_g33_an_id_used_again_is_answered_once(void **state)
 	assert_false(peer_ready(p->fd, POLLIN, 200));
 }
 
+/* The next answers are those to @id, about the version, and to a later Start:
+ * no second one to @id is between them or behind. */
+static void negotiate_over(struct peer *p, uint64_t id)
+{
+	struct peer_frame f;
+
+	negotiate_as(p, id);
+	assert_int_equal(peer_call(p, WIRE_START, peer_base(WIRE_NULL_ID), &f),
+			 HR_OK);
+	assert_false(peer_ready(p->fd, POLLIN, 200));
+}
+
+/* A second answer to the id of NegotiateProtocol itself: an answer was held. */
+static void test_the_id_of_negotiation_has_no_held_answer(void **state)
+{
+	struct peer *p = *state;
+	int in;
+
+	p->next_id = 21;
+	send_wait(p, start_held(p, 1, &in));
+	p->next_id--; /* the wait's id, again */
+	peer_drop(p, false);
+	fd_close(&in);
+	(void)poll(NULL, 0, 300); /* it ends, and is owed */
+	peer_accept(p);
+	negotiate_over(p, p->next_id);
+}
+
+/* The same with a request that is still waiting. */
+static void test_the_id_of_negotiation_has_no_live_request(void **state)
+{
+	struct peer *p = *state;
+	uint32_t pid;
+	int in;
+
+	pid = start_held(p, 1, &in);
+	p->next_id = 31;
+	send_wait(p, pid);
+	peer_drop(p, false);
+	peer_accept(p);
+	negotiate_over(p, 31);
+	fd_close(&in);
+	assert_int_equal(peer_wait(p, pid), 1);
+	assert_false(peer_ready(p->fd, POLLIN, 200));
+}
+
+/* The same with a request that is refused before there is a version. */
+static void test_the_id_of_a_refused_request_has_no_held_answer(void **state)
+{
+	struct peer *p = *state;
+	struct peer_frame f;
+	uint64_t wait;
+	int in;
+
+	wait = send_wait(p, start_held(p, 1, &in));
+	peer_drop(p, false);
+	fd_close(&in);
+	(void)poll(NULL, 0, 300);
+	peer_accept(p);
+	p->next_id = wait;
+	assert_int_equal(peer_call(p, WIRE_START, peer_base(WIRE_NULL_ID), &f),
+			 HR_NOT_IMPLEMENTED);
+	negotiate_over(p, 400);
+}
+
 /* W-G7, W-G8: nothing is sent to a host that has not negotiated. */
 static void test_w_g7_w_g8_held_answers_wait_for_negotiation(void **state)
 {
@@ -449,6 +514,9 @@ int main(void)
 		TEST(test_an_old_wait_is_not_answered_to_a_new_host),
 		TEST(test_a_new_host_is_known_by_its_first_frame),
 		TEST(test_w_g33_an_id_used_again_is_answered_once),
+		TEST(test_the_id_of_negotiation_has_no_held_answer),
+		TEST(test_the_id_of_negotiation_has_no_live_request),
+		TEST(test_the_id_of_a_refused_request_has_no_held_answer),
 		TEST(test_w_g7_w_g8_held_answers_wait_for_negotiation),
 		TEST(test_w_g6_unsent_answers_are_kept),
 		TEST(test_w_g4_connections_cut_with_answers_in_flight),
