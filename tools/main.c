@@ -68,8 +68,7 @@ int main(int argc, char **argv)
 
 	status = dispatch(argc, argv);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == TOOL_OK) {
-		(void)fputs("ferry: cannot write to standard output\n",
-			    stderr);
+		(void)fputs("ferry: cannot write to standard output\n", stderr);
 		status = TOOL_FAILURE;
 	}
 	return status;

@@ -166,8 +166,9 @@ static void on_process_ended(void *ctx, const struct host_process_end *end)
 		return;
 	}
 	if (end->output_held)
-		report_warning(&run->report,
-			       "something that the command left behind keeps its output open; closed");
+		report_warning(
+			&run->report,
+			"something that the command left behind keeps its output open; closed");
 	decide(run, (int)(end->code & 0xff));
 	sandbox_shutdown(run->sandbox);
 }
