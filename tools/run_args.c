@@ -12,6 +12,8 @@
 #include "tools/annotations_file.h"
 #include "tools/tool.h"
 
+/* Variables that a command has when the user gives none of that name. */
+#define ENV_DEFAULTS 3
 #define MEMORY_MIN_MIB 64
 #define MEMORY_MAX_MIB (1 << 24)
 #define PROCESSORS_MAX 255
@@ -124,6 +126,27 @@ static int environment(char *word, struct msg_pairs *env, struct err *e)
 	return 0;
 }
 
+/* Unless the user has it; there is room for ENV_DEFAULTS more. */
+static void env_default(struct msg_pairs *env, const char *name,
+			const char *value)
+{
+	for (size_t i = 0; i < env->n; i++)
+		if (strcmp(env->item[i].name, name) == 0)
+			return;
+	env->item[env->n++] = (struct msg_pair){ .name = name, .value = value };
+}
+
+/* What every program may count on; TERM is that of the terminal here. */
+static void env_defaults(struct run_args *a)
+{
+	const char *term = getenv("TERM");
+
+	env_default(&a->env, "PATH", RUN_PATH);
+	env_default(&a->env, "HOME", RUN_HOME);
+	if (a->tty)
+		env_default(&a->env, "TERM", term && *term ? term : "linux");
+}
+
 /* One option that has an argument; those of them that can be wrong. */
 static int take(struct run_args *a, int id, char *value, struct err *e)
 {
@@ -229,11 +252,14 @@ static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 
 enum run_args_result run_args_parse(int argc, char **argv, struct run_args *ret)
 {
+	enum run_args_result r;
+
 	*ret = (struct run_args){
 		.workdir = "",
 		.forwarder = FORWARDERS,
 		/* There are fewer of either than words. */
-		.env.item = calloc((size_t)argc, sizeof(struct msg_pair)),
+		.env.item = calloc((size_t)argc + ENV_DEFAULTS,
+				   sizeof(struct msg_pair)),
 		.command.item = calloc((size_t)argc, sizeof(const char *)),
 	};
 	annotation_map_init(&ret->annotations);
@@ -241,7 +267,10 @@ enum run_args_result run_args_parse(int argc, char **argv, struct run_args *ret)
 		(void)fputs("ferry: out of memory\n", stderr);
 		return RUN_ARGS_WRONG;
 	}
-	return scan(argc, argv, ret);
+	r = scan(argc, argv, ret);
+	if (r == RUN_ARGS_GO)
+		env_defaults(ret);
+	return r;
 }
 
 void run_args_done(struct run_args *a)

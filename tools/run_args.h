@@ -15,6 +15,10 @@
 /* Longest time limit that may be given, a week. */
 #define RUN_SECONDS_MAX (7u * 24 * 3600)
 
+/* What a command in the UVM has when --env does not say otherwise. */
+#define RUN_PATH "/sbin:/usr/sbin:/bin:/usr/bin"
+#define RUN_HOME "/root"
+
 /**
  * struct run_args - what the user wrote
  * @annotations: of the sandbox, from all sources in their order
@@ -28,7 +32,8 @@
  * @console:	the UVM gets a serial console, shown on stderr
  * @tty:	the command gets a terminal
  * @interactive: the command gets stdin
- * @env:	environment of the command; strings of argv
+ * @env:	environment of the command; PATH, HOME and, with @tty, TERM are
+ *		there always
  * @workdir:	its working directory, "": the agent's
  * @accel:	accelerator
  * @vsock:	who serves vsock

@@ -78,7 +78,10 @@ static void all_options(void **state UNUSED)
 	assert_int_equal(a.processors, 3);
 	assert_int_equal(a.forwarder, FORWARDER_RELAY);
 	assert_true(a.tty && a.interactive && a.verbose);
-	assert_int_equal(a.env.n, 2);
+	assert_int_equal(a.env.n, 5); /* and PATH, HOME, TERM */
+	assert_string_equal(a.env.item[2].name, "PATH");
+	assert_string_equal(a.env.item[3].value, "/root");
+	assert_string_equal(a.env.item[4].name, "TERM");
 	assert_string_equal(a.env.item[0].name, "A");
 	assert_string_equal(a.env.item[0].value, "2");
 	assert_string_equal(a.env.item[1].value, "x=y");

@@ -435,7 +435,9 @@ int vm_end_err(const struct vm *vm, struct err *e)
 		return err_set(e, EIO,
 			       "the UVM reported a failure and powered off");
 	case VM_END_PANIC:
-		return err_set(e, EIO, "the UVM's kernel panicked");
+		return err_set(
+			e, EIO,
+			"the UVM's kernel panicked, or the UVM was reset; --console shows what it said");
 	case VM_END_STOPPED:
 		return err_set(e, ECANCELED, "the UVM was stopped by force");
 	case VM_END_QEMU:
