@@ -60,8 +60,10 @@ static_assert(ARRAY_LEN(step_names) == STEPS, "a step has no name");
 struct child {
 	const struct spawn *spawn;
 	const char *path;
-	enum step step; /* what failed */
-	int error;	/* its errno; 0: the program was executed */
+	pid_t parent;
+	uint64_t ignored; /* by the caller; bit 0 is signal 1 */
+	enum step step;	  /* what failed */
+	int error;	  /* its errno; 0: the program was executed */
 };
 
 /* Sources below 3 are moved away first: a dup2 must not hit a later source. */
@@ -89,17 +91,42 @@ IN_CHILD static bool child_stdio(const struct spawn *s)
 }
 
 /*
- * The system call and not the library: that one keeps some real-time signals
- * to itself, and they can be inherited ignored as any other.
+ * What the caller ignores, one bit a signal. Asking for all of them takes as
+ * long as a tenth of a start, so it is done once; SIGPIPE is the one that
+ * programs here ignore on their own, whenever that is. The system call and not
+ * the library: that one keeps some real-time signals to itself, and they can
+ * be inherited ignored as any other.
  */
-IN_CHILD static void child_signals(void)
+static uint64_t ignored_signals(void)
+{
+	static uint64_t ignored; /* 0: not asked yet */
+	/* A struct of the kernel's: the handler is first on every machine. */
+	uintptr_t action[8];
+
+	if (ignored != 0)
+		return ignored;
+	ignored = UINT64_C(1) << (SIGPIPE - 1);
+	for (unsigned int i = 1; i <= SIGNALS; i++) {
+		if (syscall(SYS_rt_sigaction, i, NULL, action, SIGNALS / 8) ==
+			    0 &&
+		    action[0] == (uintptr_t)SIG_IGN)
+			ignored |= UINT64_C(1) << (i - 1);
+	}
+	return ignored;
+}
+
+/* Signals that are caught become default by the exec itself. */
+IN_CHILD static void child_signals(uint64_t ignored)
 {
 	/* SIG_DFL, no flags, no mask: all zero, whatever the layout. */
 	static const unsigned long dfl[8];
 	sigset_t none;
 
-	for (int i = 1; i <= SIGNALS; i++)
-		(void)syscall(SYS_rt_sigaction, i, dfl, NULL, SIGNALS / 8);
+	for (unsigned int i = 1; i <= SIGNALS; i++) {
+		if ((ignored >> (i - 1) & 1) != 0)
+			(void)syscall(SYS_rt_sigaction, i, dfl, NULL,
+				      SIGNALS / 8);
+	}
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -153,7 +180,15 @@ IN_CHILD static int child_exec(const struct child *c)
 	}
 }
 
-IN_CHILD static enum step child_prepare(const struct spawn *s)
+/* The parent's death is told from now on; an earlier one is looked for. */
+IN_CHILD static void child_bind(pid_t parent)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* valid: no failure */
+	if (getppid() != parent)
+		(void)syscall(SYS_exit_group, 127); /* nobody to tell */
+}
+
+IN_CHILD static enum step child_prepare(const struct spawn *s, pid_t parent)
 {
 	if (!child_stdio(s))
 		return STEP_STDIO;
@@ -166,7 +201,7 @@ IN_CHILD static enum step child_prepare(const struct spawn *s)
 	if (s->nofile && setrlimit(RLIMIT_NOFILE, s->nofile) < 0)
 		return STEP_LIMIT;
 	if (s->die_with_parent)
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* valid: no failure */
+		child_bind(parent);
 	return STEP_NONE;
 }
 
@@ -174,11 +209,11 @@ IN_CHILD static int child_main(void *arg)
 {
 	struct child *c = arg;
 
-	c->step = child_prepare(c->spawn);
+	c->step = child_prepare(c->spawn, c->parent);
 	if (c->step != STEP_NONE) {
 		c->error = errno;
 	} else {
-		child_signals();
+		child_signals(c->ignored);
 		c->step = STEP_EXEC;
 		c->error = child_exec(c);
 	}
@@ -214,7 +249,12 @@ static int clone_child(struct child *c, pid_t *ret_pid, int *ret_pidfd,
 int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd,
 		struct err *e)
 {
-	struct child c = { .spawn = s, .path = s->path };
+	struct child c = {
+		.spawn = s,
+		.path = s->path,
+		.parent = getpid(),
+		.ignored = ignored_signals(),
+	};
 	cleanup_fd pidfd = -1;
 	pid_t pid = -1;
 	int r;

@@ -19,12 +19,14 @@
  * @terminal:	@stdio[0] is a pty slave and becomes the controlling terminal
  *		(implies a new session)
  * @setsid:	start a new session
- * @die_with_parent: SIGKILL to the child when the calling thread ends
+ * @die_with_parent: SIGKILL to the child when the calling thread ends; one that
+ *		ended before the child could ask for this is noticed too
  * @nofile:	RLIMIT_NOFILE of the child, NULL: the caller's; for a caller that
  *		has raised its own
  *
  * The child gets no other descriptor, an empty signal mask and default signal
- * actions.
+ * actions. Which signals the caller ignores is read at the first start; of
+ * those that it begins to ignore later only SIGPIPE is seen.
  */
 struct spawn {
 	char *const *argv;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -76,13 +78,17 @@ static void test_child_has_no_other_descriptor(void **state)
 	close(leaky);
 }
 
+/* Set by main, before the first start. */
+#define IGNORED_EARLY SIGUSR2
+#define IGNORED_RAW 33 /* one that the library keeps to itself */
+
 static void test_signals_are_default_and_open(void **state)
 {
 	sigset_t set;
 	char out[256];
 
 	(void)state;
-	signal(SIGPIPE, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN); /* later than the first start */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -91,6 +97,31 @@ static void test_signals_are_default_and_open(void **state)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	assert_string_equal(
 		out, "SigBlk:\t0000000000000000SigIgn:\t0000000000000000");
+}
+
+/* What spawn.c calls is this one: a parent that is gone has another id. */
+static bool parent_is_gone;
+
+pid_t getppid(void)
+{
+	return parent_is_gone ? 1 : (pid_t)syscall(SYS_getppid);
+}
+
+static void test_a_child_of_a_dead_parent_runs_nothing(void **state)
+{
+	struct spawn s = nothing;
+	char out[32];
+	int status;
+
+	(void)state;
+	s.die_with_parent = true;
+	assert_int_equal(run_shell("echo ran", s, out, sizeof(out)), 0);
+	assert_string_equal(out, "ran\n");
+	parent_is_gone = true;
+	status = run_shell("echo ran", s, out, sizeof(out));
+	parent_is_gone = false;
+	assert_string_equal(out, "");
+	assert_int_equal(WEXITSTATUS(status), 127);
 }
 
 static void test_failures_name_their_step(void **state)
@@ -193,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_environment_directory_and_output),
 		cmocka_unit_test(test_child_has_no_other_descriptor),
 		cmocka_unit_test(test_signals_are_default_and_open),
+		cmocka_unit_test(test_a_child_of_a_dead_parent_runs_nothing),
 		cmocka_unit_test(test_failures_name_their_step),
 		cmocka_unit_test(test_stdio_may_be_crossed),
 		cmocka_unit_test(
@@ -200,5 +232,10 @@ int main(void)
 		cmocka_unit_test(test_descriptor_limit_of_the_child),
 	};
 
+	/* SIG_IGN, the rest zero, as a program inherits it. */
+	const uintptr_t ignore[8] = { (uintptr_t)SIG_IGN };
+
+	signal(IGNORED_EARLY, SIG_IGN);
+	(void)syscall(SYS_rt_sigaction, IGNORED_RAW, ignore, NULL, 8);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
