@@ -1,8 +1,10 @@
 /*
  * A line is put together on the stack and leaves in one write. A reader that
- * is stuck must not stop the program: the descriptor is asked first whether it
- * takes a line, and if it does not the line is counted and left out; the next
- * one that gets through says how many are missing.
+ * is stuck must not stop the program: a socket gets what it takes at once,
+ * anything else is asked first whether it takes a line. If it does not the line
+ * is counted and left out; the next one that gets through says how many are
+ * missing. A socket may take the head of a line only: the tail is kept, and
+ * leaves before anything else, so that lines stay whole.
  */
 #include "bridge/io/log.h"
 
@@ -11,17 +13,25 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "config/util.h"
+
+struct line {
+	char buf[LOG_LINE_MAX];
+	size_t len;
+};
 
 static struct {
 	int fd;
 	enum log_form form;
 	enum log_level max;
 	uint32_t lost;
-} sink = { STDERR_FILENO, LOG_FORM_TEXT, LOG_LEVEL_DEBUG, 0 };
+	bool no_socket;
+	struct line tail; /* of a line that began to leave */
+} sink = { .fd = STDERR_FILENO, .form = LOG_FORM_TEXT, .max = LOG_LEVEL_DEBUG };
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERR] = "error",
@@ -35,16 +45,13 @@ static_assert(ARRAY_LEN(level_names) == LOG_LEVELS, "a level has no name");
 static const char kmsg_digits[] = { '3', '4', '6', '7' };
 static_assert(ARRAY_LEN(kmsg_digits) == LOG_LEVELS, "a level has no digit");
 
-struct line {
-	char buf[LOG_LINE_MAX];
-	size_t len;
-};
-
 void log_setup(int fd, enum log_form form, enum log_level max)
 {
 	sink.fd = fd;
 	sink.form = form;
 	sink.max = max;
+	sink.no_socket = false;
+	sink.tail.len = 0;
 }
 
 /* The last bytes are kept for what closes a line: "}\n and a NUL. */
@@ -157,16 +164,47 @@ static void line_build(struct line *l, enum log_level level, const char *msg)
 	l->buf[l->len++] = '\n';
 }
 
-static bool line_emit(enum log_level level, const char *msg)
+/* Return: bytes of @l that the descriptor took without waiting */
+static size_t line_give(const struct line *l)
 {
 	struct pollfd p = { .fd = sink.fd, .events = POLLOUT };
-	struct line l = { .len = 0 };
+	ssize_t n = -1;
 
+	if (!sink.no_socket) {
+		n = send(sink.fd, l->buf, l->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sink.no_socket = n < 0 && errno == ENOTSOCK;
+	}
 	/* A pipe that is writable takes PIPE_BUF bytes without waiting. */
-	if (poll(&p, 1, 0) < 1 || (p.revents & POLLOUT) == 0)
+	if (sink.no_socket && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0)
+		n = write(sink.fd, l->buf, l->len);
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Takes the first @n bytes off @l. */
+static void line_cut(struct line *l, size_t n)
+{
+	l->len -= n;
+	memmove(l->buf, l->buf + n, l->len);
+}
+
+/* Return: false when the line is lost, whole */
+static bool line_emit(enum log_level level, const char *msg)
+{
+	struct line l = { .len = 0 };
+	size_t given;
+
+	if (sink.tail.len > 0)
+		line_cut(&sink.tail, line_give(&sink.tail));
+	if (sink.tail.len > 0)
 		return false;
 	line_build(&l, level, msg);
-	return write(sink.fd, l.buf, l.len) == (ssize_t)l.len;
+	given = line_give(&l);
+	if (given == 0)
+		return false;
+	line_cut(&l, given);
+	sink.tail.len = l.len;
+	memcpy(sink.tail.buf, l.buf, l.len);
+	return true;
 }
 
 /* Return: false when the call site has said enough in this second. */

@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Longest line; longer ones are cut. PIPE_BUF keeps a write whole. */
+/* Longest line; longer ones are cut. PIPE_BUF keeps a write whole; the tail of
+ * one that a socket took a part of is kept, and is never longer. */
 #define LOG_LINE_MAX 900
 #define LOG_SITE_BURST 20
 
