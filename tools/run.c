@@ -35,6 +35,7 @@
 #include "tools/run_args.h"
 #include "tools/sandbox.h"
 #include "tools/service_json.h"
+#include "tools/start_code.h"
 #include "tools/tool.h"
 #include "tools/tty.h"
 
@@ -44,6 +45,12 @@
 #define PATH_SIZE 4096
 /* Commands that cannot be started are told at once by the guest. */
 #define START_MS 60000
+
+/*
+ * A command that SIGTERM or SIGHUP does not end (an interactive shell ignores
+ * the first) has this long before all ends; nobody may be there to ask twice.
+ */
+#define FINISH_MS 10000
 
 /* What the user may send while ferry runs. */
 static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH };
@@ -66,6 +73,8 @@ struct run {
 	struct loop_id signal_watch;
 	struct loop_id timer;
 	int interrupts;
+	int signal; /* the first one that asked for the end */
+	struct loop_id finish_timer;
 	bool decided;
 	int code;
 };
@@ -88,32 +97,6 @@ static void give_up(struct run *run, int code, const struct err *why)
 }
 
 /* --- the command ---------------------------------------------------------- */
-
-/*
- * The guest words the failure of exec as the kernel does. What is not about
- * the program itself is ferry's failure.
- */
-static int start_code(const struct host_failure *f)
-{
-	static const struct {
-		int code;
-		int error;
-	} known[] = {
-		{ TOOL_NOT_FOUND, ENOENT },
-		{ TOOL_NOT_FOUND, ENOTDIR },
-		{ TOOL_NOT_EXECUTABLE, EACCES },
-		{ TOOL_NOT_EXECUTABLE, EPERM },
-		{ TOOL_NOT_EXECUTABLE, ENOEXEC },
-		{ TOOL_NOT_EXECUTABLE, EISDIR },
-	};
-
-	if (f->kind != HOST_FAIL_REFUSED)
-		return TOOL_CANNOT_RUN;
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (strstr(f->err.text, strerror(known[i].error)))
-			return known[i].code;
-	return TOOL_CANNOT_RUN;
-}
 
 static void resize(struct run *run)
 {
@@ -254,6 +237,29 @@ static void on_sandbox_ended(void *ctx, const struct err *why)
 
 /* --- signals and time -------------------------------------------------------- */
 
+static void end_by_signal(struct run *run, int number)
+{
+	decide(run, EXIT_SIGNAL + number);
+	sandbox_kill(run->sandbox);
+}
+
+static void on_not_finished(void *ctx)
+{
+	struct run *run = ctx;
+
+	end_by_signal(run, run->signal);
+}
+
+/* SIGINT and SIGQUIT are the command's to take as it likes, as Ctrl-C is. */
+static int limit_finish(struct run *run, int number, struct err *e)
+{
+	if (number != SIGTERM && number != SIGHUP)
+		return 0;
+	run->signal = number;
+	return loop_at(run->loop, loop_now_ms(run->loop) + FINISH_MS,
+		       on_not_finished, run, &run->finish_timer, e);
+}
+
 /*
  * The first signal is the command's, if there is one that runs; the second one
  * ends everything at once. A command that ended has its code already.
@@ -265,10 +271,10 @@ static void interrupt(struct run *run, int number)
 
 	run->interrupts++;
 	if (run->running && run->process && run->interrupts == 1 &&
-	    host_process_signal(run->process, number, &nobody, &e) == 0)
+	    host_process_signal(run->process, number, &nobody, &e) == 0 &&
+	    limit_finish(run, number, &e) == 0)
 		return;
-	decide(run, EXIT_SIGNAL + number);
-	sandbox_kill(run->sandbox);
+	end_by_signal(run, number);
 }
 
 static void on_signal(void *ctx, uint32_t events UNUSED)
@@ -298,13 +304,22 @@ static void on_timeout(void *ctx)
 	sandbox_kill(run->sandbox);
 }
 
+/* Of nohup(1), or of a shell for its background: stays ignored. */
+static bool is_ignored(int number)
+{
+	struct sigaction now;
+
+	return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static int watch_signals(struct run *run, struct err *e)
 {
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_LEN(caught); i++)
-		(void)sigaddset(&set, caught[i]);
+		if (caught[i] == SIGWINCH || !is_ignored(caught[i]))
+			(void)sigaddset(&set, caught[i]);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_sys(e, "block signals");
 	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -464,6 +479,7 @@ static void finish(struct run *run)
 	if (run->loop) {
 		loop_unwatch(run->loop, &run->signal_watch);
 		loop_cancel(run->loop, &run->timer);
+		loop_cancel(run->loop, &run->finish_timer);
 	}
 	fd_close(&run->signal_fd);
 	loop_free(run->loop);

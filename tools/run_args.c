@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bridge/json_check.h"
 #include "config/num.h"
+#include "config/text.h"
 #include "config/util.h"
 #include "tools/annotations_file.h"
 #include "tools/tool.h"
@@ -17,6 +19,8 @@
 #define MEMORY_MIN_MIB 64
 #define MEMORY_MAX_MIB (1 << 24)
 #define PROCESSORS_MAX 255
+/* Bytes of a refused text that are shown. */
+#define SHOWN_MAX 40
 
 static const char help[] =
 	"usage: ferry run [OPTION...] [--] COMMAND [ARG...]\n"
@@ -221,6 +225,56 @@ static const char *option_name(int id)
 	return "?";
 }
 
+static bool is_utf8(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		const size_t n = json_utf8(s, left);
+
+		if (n == 0)
+			return false;
+		s += n;
+		left -= n;
+	}
+	return true;
+}
+
+/*
+ * The bridge speaks JSON, which has no other bytes: they would arrive as
+ * something else.
+ */
+static int check_texts(const struct run_args *a, struct err *e)
+{
+	char safe[4 * SHOWN_MAX + 8];
+	struct text shown;
+
+	text_fixed(&shown, safe, sizeof(safe));
+	for (size_t i = 0; i < a->command.n; i++) {
+		if (is_utf8(a->command.item[i]))
+			continue;
+		text_quote(&shown, a->command.item[i], SHOWN_MAX);
+		return err_set(e, EILSEQ,
+			       "word %zu of COMMAND, '%s', is not UTF-8", i + 1,
+			       text_str(&shown));
+	}
+	for (size_t i = 0; i < a->env.n; i++) {
+		const struct msg_pair *p = &a->env.item[i];
+
+		if (is_utf8(p->name) && is_utf8(p->value))
+			continue;
+		text_quote(&shown, p->name, SHOWN_MAX);
+		return err_set(e, EILSEQ, "--env: '%s' is not UTF-8",
+			       text_str(&shown));
+	}
+	if (is_utf8(a->workdir))
+		return 0;
+	text_quote(&shown, a->workdir, SHOWN_MAX);
+	return err_set(e, EILSEQ, "--workdir: '%s' is not UTF-8",
+		       text_str(&shown));
+}
+
 static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 {
 	struct err e;
@@ -244,9 +298,11 @@ static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 	}
 	while (optind < argc)
 		a->command.item[a->command.n++] = argv[optind++];
-	if (a->command.n > 0)
+	if (a->command.n == 0)
+		(void)err_set(&e, EINVAL, "no command");
+	else if (check_texts(a, &e) == 0)
 		return RUN_ARGS_GO;
-	(void)tool_usage("run", "no command");
+	(void)tool_usage("run", "%s", e.text);
 	return RUN_ARGS_WRONG;
 }
 

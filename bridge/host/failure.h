@@ -9,8 +9,11 @@
 #include "bridge/msg.h"
 #include "config/err.h"
 
-/* Bytes of a guest's text that go into an error or a log line. */
-#define FAILURE_GUEST_TEXT_MAX 120u
+/*
+ * Bytes of a guest's text that go into an error or a log line: as much as the
+ * agent says of a program that it cannot execute, whose end tells why.
+ */
+#define FAILURE_GUEST_TEXT_MAX 176u
 
 /**
  * host_failure_make() - a failure that is not the guest's answer

@@ -60,8 +60,11 @@ has_qemu() { [ -n "$(qemus)" ]; }
 says_go() { grep -q go "$WORK/out"; }
 no_qemu() { [ -z "$(qemus)" ]; }
 
-begin() { # ARG...: ferry in the background, until the command runs
-	timeout --kill-after=10 "$LIMIT_S" build/ferry "$@" \
+# begin ARG...: ferry in the background, until the command runs. A shell has
+# the background ignore SIGINT, and ferry respects that.
+begin() {
+	timeout --kill-after=10 "$LIMIT_S" \
+		env --default-signal=INT,QUIT build/ferry "$@" \
 		>"$WORK/out" 2>"$WORK/err" </dev/null &
 	running=$!
 	wait_for 60 says_go

@@ -49,6 +49,9 @@ check "a program that is missing is 127" status_is 127
 check "and named" err_has /bin/no-such-program
 ferry "${run[@]}" -- /etc </dev/null
 check "what cannot be executed is 126" status_is 126
+ferry "${run[@]}" --workdir /nowhere -- /bin/true </dev/null
+check "a working directory that is missing is 125" status_is 125
+check "and told so" err_has 'working directory: No such file or directory'
 
 timeout --kill-after=10 "$LIMIT_S" build/ferry "${run[@]}" -- /bin/echo hello \
 	>/dev/full 2>"$WORK/err" </dev/null
@@ -94,5 +97,13 @@ timeout --kill-after=10 "$LIMIT_S" build/tests/ptydrive 24 80 raw \
 status=$?
 check "a terminal: SIGTERM reaches the command" status_is 143
 check "a terminal: restored after a signal" out_has 'terminal: as before'
+
+# A shell on a terminal ignores SIGTERM; ferry waits for it, but not for ever.
+timeout --kill-after=10 "$LIMIT_S" build/tests/ptydrive 24 80 raw \
+	'send=echo READ""Y\r' expect=READY signal=15 cooked \
+	-- build/ferry "${run[@]}" -t -- /bin/sh -i >"$WORK/out" 2>"$WORK/err"
+status=$?
+check "a terminal: one SIGTERM ends a shell that ignores it" status_is 143
+check "a terminal: restored after that" out_has 'terminal: as before'
 check "nothing is left" nothing_left
 finish

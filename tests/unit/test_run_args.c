@@ -107,6 +107,20 @@ static void options_end_at_the_command(void **state UNUSED)
 	release(&l, &a);
 }
 
+/* Every language is welcome, in UTF-8. */
+static void text_is_utf8(void **state UNUSED)
+{
+	struct run_args a;
+	struct line l;
+
+	assert_int_equal(PARSE(&l, &a, "--env", "\xc3\xa9=\xe2\x82\xac",
+			       "--workdir", "/\xf0\x9f\x9a\xa2", "--", "x",
+			       "caf\xc3\xa9"),
+			 RUN_ARGS_GO);
+	assert_string_equal(a.command.item[1], "caf\xc3\xa9");
+	release(&l, &a);
+}
+
 static void wrong_lines(void **state UNUSED)
 {
 	static const char *const bad[][4] = {
@@ -128,6 +142,11 @@ static void wrong_lines(void **state UNUSED)
 		{ "run", "--forwarder=loud", "x", NULL },
 		{ "run", "--env=A", "x", NULL },
 		{ "run", "--env==1", "x", NULL },
+		{ "run", "--env=A=\xff", "x", NULL },
+		{ "run", "--env=\xc3=1", "x", NULL },
+		{ "run", "--workdir=/\xc0\xaf", "x", NULL },
+		{ "run", "\x80", NULL },
+		{ "run", "x", "caf\xe9", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -146,6 +165,7 @@ int main(void)
 		cmocka_unit_test(nothing_but_a_command),
 		cmocka_unit_test(all_options),
 		cmocka_unit_test(options_end_at_the_command),
+		cmocka_unit_test(text_is_utf8),
 		cmocka_unit_test(wrong_lines),
 	};
 
