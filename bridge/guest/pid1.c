@@ -28,6 +28,7 @@ static void pid1_lose(struct pid1 *p, const char *why)
 	log_warn("PID 1 is not used any more: %s", why);
 	loop_unwatch(p->loop, &p->watch);
 	fd_close(&p->fd);
+	p->n_queued = 0;
 }
 
 void pid1_done(struct pid1 *p)
@@ -53,18 +54,47 @@ static bool wait_for(int fd, short events, int ms)
 	return poll(&f, 1, ms) == 1 && (f.revents & events) != 0;
 }
 
-static void pid1_send(struct pid1 *p, const struct control_msg *m)
+/* Room is watched for only while something waits for it. */
+static void pid1_rewatch(struct pid1 *p)
+{
+	loop_rewatch(p->loop, p->watch,
+		     p->n_queued > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+/* Sends what the socket takes now. */
+static void pid1_flush(struct pid1 *p)
 {
 	struct err e = { 0 };
-	int r;
+	int r = 0;
+
+	while (p->fd >= 0 && p->n_queued > 0 && r == 0) {
+		r = control_send(p->fd, &p->queue[p->first], NULL, 0, &e);
+		if (r == 0) {
+			p->first = (p->first + 1) % PID1_QUEUE_MAX;
+			p->n_queued--;
+		} else if (r != -EAGAIN) {
+			pid1_lose(p, e.text);
+		}
+	}
+}
+
+static void pid1_send(struct pid1 *p, const struct control_msg *m)
+{
+	const bool waits = p->n_queued > 0;
 
 	if (p->fd < 0)
 		return;
-	r = control_send(p->fd, m, NULL, 0, &e);
-	if (r == -EAGAIN && wait_for(p->fd, POLLOUT, PID1_SEND_MS))
-		r = control_send(p->fd, m, NULL, 0, &e);
-	if (r < 0)
-		pid1_lose(p, e.text);
+	if (p->n_queued == PID1_QUEUE_MAX) {
+		pid1_lose(p, "it does not read");
+		return;
+	}
+	p->queue[(p->first + p->n_queued) % PID1_QUEUE_MAX] = *m;
+	p->n_queued++;
+	if (waits)
+		return; /* in its turn */
+	pid1_flush(p);
+	if (p->fd >= 0 && p->n_queued > 0)
+		pid1_rewatch(p);
 }
 
 static void close_all(int fds[CONTROL_FDS_MAX])
@@ -105,15 +135,13 @@ static void on_packet(struct pid1 *p, const struct control_msg *m)
 	}
 }
 
-static void on_readable(void *ctx, uint32_t events)
+static void pid1_read(struct pid1 *p)
 {
-	struct pid1 *p = ctx;
 	struct control_msg m;
 	int fds[CONTROL_FDS_MAX];
 	struct err e = { 0 };
 	int r = 1;
 
-	(void)events;
 	while (r > 0 && p->fd >= 0) {
 		r = control_recv(p->fd, &m, fds, &e);
 		if (r <= 0)
@@ -125,6 +153,17 @@ static void on_readable(void *ctx, uint32_t events)
 		pid1_lose(p, "it hung up");
 	else if (r < 0 && r != -EAGAIN)
 		pid1_lose(p, e.text);
+}
+
+static void on_ready(void *ctx, uint32_t events)
+{
+	struct pid1 *p = ctx;
+
+	if ((events & ~(uint32_t)EPOLLOUT) != 0)
+		pid1_read(p);
+	pid1_flush(p);
+	if (p->fd >= 0)
+		pid1_rewatch(p);
 }
 
 /* Return: true when descriptor CONTROL_FD is what the environment promises */
@@ -265,8 +304,10 @@ int pid1_attach(struct pid1 *p, struct loop *l, struct err *e)
 	if (r == 0)
 		r = clear_up(p, e);
 	if (r == 0)
-		r = loop_watch(l, p->fd, EPOLLIN, on_readable, p, &p->watch, e);
-	if (r < 0)
+		r = loop_watch(l, p->fd, EPOLLIN, on_ready, p, &p->watch, e);
+	if (r == 0)
+		pid1_rewatch(p);
+	else
 		fd_close(&p->fd);
 	return r;
 }

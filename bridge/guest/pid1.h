@@ -3,7 +3,10 @@
  *
  * Everything is sent without waiting for the answer, but for the first packet:
  * packets stay in order, and PID 1 serves all that an agent has sent before it
- * starts the next one, so a ticket that was sent before a fork counts. Answers
+ * starts the next one, so a ticket that was sent before a fork counts. What the
+ * socket does not take at once waits in a queue; the agent itself never waits.
+ * An agent that is killed with packets in its queue leaves processes that PID 1
+ * does not know: their exits are reaped, and told to nobody. Answers
  * are read when they come; a refusal is logged. Without PID 1 (a foreign init,
  * or one that does not read) every call here does nothing, and the agent makes
  * itself the reaper of its orphans.
@@ -26,8 +29,9 @@
 
 /* Longest wait for PID 1 to say hello. */
 #define PID1_HELLO_MS 2000
-/* Longest wait for room in the socket; then PID 1 is given up. */
-#define PID1_SEND_MS 500
+/* Most packets that wait for room in the socket; one more, and PID 1 does not
+ * read: it is given up. */
+#define PID1_QUEUE_MAX 1024u
 
 /**
  * struct pid1 - the connection to PID 1
@@ -35,6 +39,7 @@
  * @incarnation: which agent of this UVM we are, from 1; 0: not told
  * @poisoned:	the last two did not get as far as pid1_stable()
  * @refused:	answers that were errors
+ * @queue:	a ring of packets that are not sent yet, the oldest at @first
  */
 struct pid1 {
 	int fd;
@@ -46,6 +51,9 @@ struct pid1 {
 	struct loop_id watch;
 	uint32_t tickets;
 	bool stable;
+	struct control_msg queue[PID1_QUEUE_MAX];
+	unsigned int first;
+	unsigned int n_queued;
 	const struct control_ring *ring;
 	uint64_t ring_bytes; /* of the mapping */
 };

@@ -239,6 +239,52 @@ static void test_a_pid_1_that_hangs_up_is_not_missed(void **state)
 	assert_int_equal(peer_wait(p, peer_run(p, "exit 4")), 4);
 }
 
+/* Starts and waits for @n processes, which is three packets each. */
+static void run_many(struct peer *p, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(peer_wait(p, peer_run(p, "exit 4")), 4);
+}
+
+/* More packets than the socket takes: they are late, and none is missing. */
+static void test_a_pid_1_that_is_slow_misses_nothing(void **state)
+{
+	enum { N = 300 };
+	struct peer *p = *state;
+	uint64_t first = 0;
+
+	run_many(p, N);
+	for (unsigned int i = 0; i < N; i++) {
+		const uint64_t ticket =
+			expect(CONTROL_OP_TICKET_OPEN, 0).ticket;
+
+		if (i == 0)
+			first = ticket;
+		assert_int_equal(ticket, first + i);
+		assert_int_equal(expect(CONTROL_OP_REGISTER, 0).ticket, ticket);
+		assert_int_equal(expect(CONTROL_OP_REAPED, 0).ticket, ticket);
+	}
+	run_many(p, 1);
+	assert_int_equal(expect(CONTROL_OP_TICKET_OPEN, 0).ticket, first + N);
+}
+
+/* One that never reads is given up, and the agent works on. */
+static void test_a_pid_1_that_does_not_read_is_given_up(void **state)
+{
+	struct peer *p = *state;
+	struct control_msg m;
+	int fds[CONTROL_FDS_MAX];
+	unsigned int n = 0;
+
+	run_many(p, PID1_QUEUE_MAX / 3 + 400);
+	while (control_recv(control, &m, fds, &(struct err){ 0 }) == 1)
+		n++;
+	/* What was queued went with the socket, which is at its end. */
+	assert_in_range(n, 1, 3 * 400);
+	assert_int_equal(control_recv(control, &m, fds, &(struct err){ 0 }), 0);
+	run_many(p, 1);
+}
+
 static void test_processes_get_no_control_socket(void **state)
 {
 	struct peer *p = *state;
@@ -266,6 +312,8 @@ int main(void)
 		TEST(test_the_dump_ends_with_the_log_of_pid_1),
 		TEST(test_a_shutdown_asks_pid_1_for_the_power),
 		TEST(test_a_pid_1_that_hangs_up_is_not_missed),
+		TEST(test_a_pid_1_that_is_slow_misses_nothing),
+		TEST(test_a_pid_1_that_does_not_read_is_given_up),
 		TEST(test_processes_get_no_control_socket),
 	};
 
