@@ -11,6 +11,7 @@
 
 #include "config/migratable.h"
 #include "config/text.h"
+#include "cmdline/agentflags.h"
 #include "cmdline/origin.h"
 #include "cmdline/rawtext.h"
 #include "cmdline/roundtrip.h"
@@ -43,6 +44,7 @@ struct part {
  * @ctx:	for @fn
  * @behind:	the separator has been written
  * @leak:	a boot option would reach init, see words_leak()
+ * @flags:	how far the agent has read the words of an annotation
  */
 struct line {
 	const struct sandbox_options *o;
@@ -56,6 +58,7 @@ struct line {
 	void *ctx;
 	bool behind;
 	bool leak;
+	struct agentflags_scan flags;
 };
 
 static void from(struct line *l, enum from why)
@@ -328,6 +331,7 @@ static bool is_port_option(const char *w)
 static int put_agent_word(void *ctx, const struct raw_word *w, struct err *e)
 {
 	struct line *l = ctx;
+	int r;
 
 	if (l->o->migratable && is_port_option(w->joined))
 		return err_class(e, ERR_MIGRATION_INCOMPATIBLE,
@@ -335,18 +339,21 @@ static int put_agent_word(void *ctx, const struct raw_word *w, struct err *e)
 				 "'%.32s' in " AGENT_ARGS_KEY ": %s",
 				 w->joined,
 				 migratable_rules[MIGRATABLE_LOG_PORT].why);
-	return put_agent_raw(l, w->raw, w->joined, e);
+	r = agentflags_word(&l->flags, w->joined, e);
+	return r < 0 ? r : put_agent_raw(l, w->raw, w->joined, e);
 }
 
 static int put_agent_args(struct line *l, struct err *e)
 {
 	const char *text = l->o->agent_args;
+	int r;
 
 	from(l, FROM_AGENT_ARGS);
-	if (strict(l))
-		return rawtext_words(AGENT_ARGS_KEY, text, put_agent_word, l,
-				     e);
-	return *text == '\0' ? 0 : put_agent(l, text, e);
+	if (!strict(l))
+		return *text == '\0' ? 0 : put_agent(l, text, e);
+
+	r = rawtext_words(AGENT_ARGS_KEY, text, put_agent_word, l, e);
+	return r < 0 ? r : agentflags_end(&l->flags, e);
 }
 
 static int put_dump_location(struct line *l, struct err *e)

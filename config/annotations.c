@@ -125,7 +125,8 @@ const struct annotation_row annotation_rows[] = {
 	  .summary = "where core dumps go in the guest, an absolute path" },
 	{ LCOW "extra-exec-command-args", VALUE_STRING, IS(agent_args),
 	  .deflt = "",
-	  .summary = "further arguments for the agent" },
+	  .summary = "further flags for the agent; not those that say where "
+		     "its log and its bridge go" },
 
 	/* Flags. */
 	{ LCOW "network.policybasedrouting", VALUE_BOOL,

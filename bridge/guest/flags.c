@@ -1,36 +1,33 @@
 #include "bridge/guest/flags.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
 #include "config/num.h"
 #include "config/util.h"
 
-enum kind { BOOL, TEXT, NUMBER, LEVEL, FORMAT, STANCE, CORE, PEER };
-
 struct row {
 	const char *name;
-	enum kind kind;
+	enum flag_kind kind;
 	size_t offset;
 };
 
 /* clang-format off */
 static const struct row rows[] = {
-	{ "v4",			    BOOL,   offsetof(struct flags, v4) },
-	{ "loglevel",		    LEVEL,  offsetof(struct flags, log_level) },
-	{ "log-format",		    FORMAT, offsetof(struct flags, log_json) },
-	{ "logfile",		    TEXT,   offsetof(struct flags, log_file) },
-	{ "core-dump-location",	    CORE,   offsetof(struct flags, core_pattern) },
-	{ "kmsgLogLevel",	    NUMBER, offsetof(struct flags, kmsg_level) },
-	{ "root-mem-reserve-bytes", NUMBER, offsetof(struct flags, root_mem_reserve_bytes) },
-	{ "gcs-mem-limit-bytes",    NUMBER, offsetof(struct flags, gcs_mem_limit_bytes) },
-	{ "disable-time-sync",	    BOOL,   offsetof(struct flags, disable_time_sync) },
-	{ "scrub-logs",		    BOOL,   offsetof(struct flags, scrub_logs) },
-	{ "initial-policy-stance",  STANCE, offsetof(struct flags, policy_deny) },
-	{ "use-inouterr",	    BOOL,   offsetof(struct flags, use_inouterr) },
-	{ "transport",		    PEER,   offsetof(struct flags, transport) },
+	{ "v4",			    FLAG_BOOL,   offsetof(struct flags, v4) },
+	{ "loglevel",		    FLAG_LEVEL,  offsetof(struct flags, log_level) },
+	{ "log-format",		    FLAG_FORMAT, offsetof(struct flags, log_json) },
+	{ "logfile",		    FLAG_TEXT,   offsetof(struct flags, log_file) },
+	{ "core-dump-location",	    FLAG_CORE,   offsetof(struct flags, core_pattern) },
+	{ "kmsgLogLevel",	    FLAG_NUMBER, offsetof(struct flags, kmsg_level) },
+	{ "root-mem-reserve-bytes", FLAG_NUMBER, offsetof(struct flags, root_mem_reserve_bytes) },
+	{ "gcs-mem-limit-bytes",    FLAG_NUMBER, offsetof(struct flags, gcs_mem_limit_bytes) },
+	{ "disable-time-sync",	    FLAG_BOOL,   offsetof(struct flags, disable_time_sync) },
+	{ "scrub-logs",		    FLAG_BOOL,   offsetof(struct flags, scrub_logs) },
+	{ "initial-policy-stance",  FLAG_STANCE, offsetof(struct flags, policy_deny) },
+	{ "use-inouterr",	    FLAG_BOOL,   offsetof(struct flags, use_inouterr) },
+	{ "transport",		    FLAG_PEER,   offsetof(struct flags, transport) },
 };
 
 static const struct { const char *name; enum log_level level; } levels[] = {
@@ -99,22 +96,22 @@ static int value_set(const struct row *row, const char *value, struct flags *f,
 	void *at = (char *)f + row->offset;
 
 	switch (row->kind) {
-	case BOOL:
+	case FLAG_BOOL:
 		return bool_set(value, at, e);
-	case TEXT:
+	case FLAG_TEXT:
 		*(const char **)at = value;
 		return 0;
-	case NUMBER:
+	case FLAG_NUMBER:
 		return num_u64(value, 0, UINT64_MAX, at, e);
-	case LEVEL:
+	case FLAG_LEVEL:
 		return level_set(value, at, e);
-	case FORMAT:
+	case FLAG_FORMAT:
 		return choice_set(value, "text", "json", at, e);
-	case STANCE:
+	case FLAG_STANCE:
 		return choice_set(value, "allow", "deny", at, e);
-	case CORE:
+	case FLAG_CORE:
 		return core_set(value, at, e);
-	case PEER:
+	case FLAG_PEER:
 		return transport_parse(value, at, e);
 	}
 	return err_set(e, EINVAL, "a flag of no kind");
@@ -144,7 +141,7 @@ static int flag_read(char *const *argv, struct flags *f, struct err *e)
 			       len < 64 ? (int)len : 64, name);
 	if (value)
 		value++;
-	else if (row->kind == BOOL)
+	else if (row->kind == FLAG_BOOL)
 		value = "true";
 	else if (argv[1])
 		value = argv[used++];
@@ -179,4 +176,12 @@ int flags_parse(char *const *argv, struct flags *ret, struct err *e)
 	}
 	*ret = f;
 	return 0;
+}
+
+const char *flags_at(size_t i, enum flag_kind *ret_kind)
+{
+	if (i >= ARRAY_LEN(rows))
+		return NULL;
+	*ret_kind = rows[i].kind;
+	return rows[i].name;
 }

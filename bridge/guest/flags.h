@@ -9,11 +9,24 @@
 #define FERRY_BRIDGE_GUEST_FLAGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bridge/io/log.h"
 #include "bridge/io/transport.h"
 #include "config/err.h"
+
+/* What a flag takes. */
+enum flag_kind {
+	FLAG_BOOL,   /* true or false, only behind '='; alone: true */
+	FLAG_TEXT,   /* anything */
+	FLAG_NUMBER, /* decimal, 64 bits */
+	FLAG_LEVEL,  /* a log level, in any case */
+	FLAG_FORMAT, /* text, json */
+	FLAG_STANCE, /* allow, deny */
+	FLAG_CORE,   /* anything but a program */
+	FLAG_PEER,   /* transport_parse() */
+};
 
 /**
  * struct flags - what the command line said, defaults filled in
@@ -58,5 +71,14 @@ struct flags {
  * Return: 0, -EINVAL, -ERANGE, -ENAMETOOLONG
  */
 int flags_parse(char *const *argv, struct flags *ret, struct err *e);
+
+/**
+ * flags_at() - the flags there are
+ * @i:		from 0
+ * @ret_kind:	what it takes
+ *
+ * Return: name without a dash, NULL: there are no more
+ */
+const char *flags_at(size_t i, enum flag_kind *ret_kind);
 
 #endif

@@ -107,13 +107,28 @@ for text in '-- /bin/sh' '"' 'a"b' 'init=/bin/sh' 'stray' 'LD_PRELOAD=/x' \
 	verdict "processdumplocation: $text" $?
 done
 refuses "separator in the agent's arguments" text-separator build \
-	--annotation "$LCOW.extra-exec-command-args=-x -- -y"
+	--annotation "$LCOW.extra-exec-command-args=-scrub-logs -- -y"
 refuses "a shell would read it" text-invalid build --console \
-	--annotation "$LCOW.extra-exec-command-args=;reboot"
+	--annotation "$LCOW.extra-exec-command-args=-core-dump-location=/;reboot"
+refuses "a program for core dumps" text-invalid build \
+	--annotation "$LCOW.extra-exec-command-args=-core-dump-location |/bin/sh"
+refuses "the agent's other way to the host" text-reserved build \
+	--annotation "$LCOW.extra-exec-command-args=-transport unix:/x"
+refuses "a word that is no flag" text-stray-word build \
+	--annotation "$LCOW.extra-exec-command-args=-scrub-logs false"
+gives "flags of the agent" \
+	"$head /bin/vsockexec -e 109 $agent -scrub-logs=false --kmsgLogLevel 7" \
+	build --annotation \
+	"$LCOW.extra-exec-command-args= -scrub-logs=false  --kmsgLogLevel 7"
 
 # --- compat takes them, and warns
 says "compat warns" 0 '^warning: text-separator: strict mode refuses' build \
 	--compat --annotation "$LCOW.kernelbootoptions=-- x"
+says "compat warns of the agent's flags" 0 '^warning: text-reserved: strict' \
+	build --compat --annotation "$LCOW.extra-exec-command-args=-bogus x"
+gives "compat writes the agent's flags" \
+	"$head /bin/vsockexec -e 109 $agent -bogus  |x" build --compat \
+	--annotation "$LCOW.extra-exec-command-args=-bogus  |x"
 says "compat tells of a default" 0 "^warning: annotation-malformed: $MIGRATION" \
 	build --compat --annotation "$MIGRATION=yes"
 says "unknown is a warning" 0 '^warning: annotation-unknown: ' build \

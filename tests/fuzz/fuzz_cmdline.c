@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/guest/flags.h"
 #include "cmdline/build.h"
 #include "cmdline/distribute.h"
 #include "cmdline/tokenize.h"
@@ -138,6 +139,34 @@ static void describe_agent(struct words *w, const struct sandbox_options *o)
 	say_all(w, o->agent_args, false, false);
 }
 
+/*
+ * The agent itself reads its words to the end, and still speaks with the host,
+ * sends it its log and lets no crash run a program. The last word is one that
+ * only a reader who got there knows of.
+ */
+static void check_agent(const struct words *w)
+{
+	static char bridge[] = "-use-inouterr";
+	static char copy[sizeof(w->store)];
+	char *argv[WORDS_MAX + 2];
+	struct flags f;
+	size_t n = 0, i = 0;
+
+	memcpy(copy, w->store, w->text.len);
+	while (strcmp(w->item[i++], "/bin/gcs") != 0)
+		FUZZ_CHECK(i < w->n);
+	for (; i < w->n; i++)
+		argv[n++] = copy + (w->item[i] - w->store);
+	argv[n] = NULL;
+	FUZZ_CHECK(flags_parse(argv, &f, NULL) == 0);
+	FUZZ_CHECK(f.v4 && !f.use_inouterr && *f.log_file == '\0');
+	FUZZ_CHECK(f.transport.kind == TRANSPORT_VSOCK);
+	FUZZ_CHECK(*f.core_pattern == '\0' || *f.core_pattern == '/');
+	argv[n] = bridge;
+	argv[n + 1] = NULL;
+	FUZZ_CHECK(flags_parse(argv, &f, NULL) == 0 && f.use_inouterr);
+}
+
 static void describe_init(struct words *w, const struct sandbox_options *o)
 {
 	static struct words agent;
@@ -147,12 +176,13 @@ static void describe_init(struct words *w, const struct sandbox_options *o)
 	say_all(w, "-e 1", false, false);
 	if (o->writable_overlay && strcmp(o->rootfs, "rootfs.vhd") == 0)
 		say(w, "-w");
+	begin(&agent);
+	describe_agent(&agent, o);
+	check_agent(&agent);
 	if (!o->console) {
 		describe_agent(w, o);
 		return;
 	}
-	begin(&agent);
-	describe_agent(&agent, o);
 	text_fixed(&t, script, sizeof(script));
 	for (size_t i = 0; i < agent.n; i++)
 		text_addf(&t, "%s%s", i ? " " : "", agent.item[i]);

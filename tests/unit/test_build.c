@@ -89,7 +89,7 @@ static void test_console_form_reaches_the_shell(void **state UNUSED)
 			    "json -loglevel info& exec sh");
 
 	/* A shell would read this. */
-	o.agent_args = ";reboot";
+	o.agent_args = "-core-dump-location=/;reboot";
 	assert_int_equal(build(&o, line), ERR_TEXT_INVALID);
 	o.console = false;
 	assert_int_equal(build(&o, line), ERR_NONE);
@@ -200,17 +200,23 @@ static void test_agent_args(void **state UNUSED)
 		bool migratable;
 	} rows[] = {
 		{ "-kmsgLogLevel 7", ERR_NONE, false },
-		{ "  -x   -y  ", ERR_NONE, false },
-		{ "\"a b\" c=\"d e\"", ERR_NONE, false },
-		{ "x\"y z\"", ERR_NONE, false },
-		{ "-x -- -y", ERR_TEXT_SEPARATOR, false },
+		{ "  -scrub-logs   -kmsgLogLevel  7  ", ERR_NONE, false },
+		{ "\"-scrub-logs\" -kmsgLogLevel=\"7\"", ERR_NONE, false },
+		{ "-x", ERR_TEXT_RESERVED, false },
+		{ "x\"y z\"", ERR_TEXT_STRAY_WORD, false },
+		{ "\"\"", ERR_TEXT_STRAY_WORD, false },
+		{ "-kmsgLogLevel", ERR_TEXT_INVALID, false },
+		{ "-kmsgLogLevel -- 7", ERR_TEXT_SEPARATOR, false },
+		{ "-x -- -y", ERR_TEXT_RESERVED, false },
+		{ "-scrub-logs -- -y", ERR_TEXT_SEPARATOR, false },
 		{ "\"", ERR_TEXT_QUOTE, false },
 		{ "a\nb", ERR_TEXT_INVALID, false },
-		{ "-e 5", ERR_NONE, false },
+		{ "-e 5", ERR_TEXT_RESERVED, false },
 		{ "-e 5", ERR_MIGRATION_INCOMPATIBLE, true },
 		{ "-o7", ERR_MIGRATION_INCOMPATIBLE, true },
-		{ "-e109", ERR_NONE, true },
-		{ "-extra", ERR_NONE, true },
+		{ "-e109", ERR_TEXT_RESERVED, true },
+		{ "-extra", ERR_TEXT_RESERVED, true },
+		{ "-disable-time-sync", ERR_NONE, true },
 	};
 	struct sandbox_options o;
 	char line[CMDLINE_SIZE];
@@ -317,17 +323,17 @@ static void test_args_border(void **state UNUSED)
 {
 	struct sandbox_options o;
 	char line[CMDLINE_SIZE];
-	char args[128];
+	char args[512];
 	struct text t;
 
 	/* The classic line has 11 arguments of its own. */
 	sandbox_options_init(&o);
 	text_fixed(&t, args, sizeof(args));
 	for (int i = 11; i < 32; i++)
-		text_add(&t, " x");
+		text_add(&t, " -scrub-logs");
 	o.agent_args = args;
 	assert_int_equal(build(&o, line), ERR_NONE);
-	text_add(&t, " x");
+	text_add(&t, " -scrub-logs");
 	assert_int_equal(build(&o, line), ERR_INIT_ARGS_OVERFLOW);
 	sandbox_options_done(&o);
 }
