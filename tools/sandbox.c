@@ -31,6 +31,13 @@
 /* Another CID after this many that were taken would be taken too. */
 #define CID_RETRIES 5
 #define PATH_SIZE (RUNDIR_MAX + 16)
+/*
+ * The log's port is open again at once when its connection has ended, but no
+ * guest makes us do that more often than this.
+ */
+#define LOG_REARM_MS 100
+/* Bytes of the agent's last words that go into a message. */
+#define WORDS_MAX 140
 
 /* The guest syncs and powers off in a tenth of a second. */
 static const struct vm_budget polite = {
@@ -58,6 +65,9 @@ struct sandbox {
 	struct host_relay *console_relay;
 	struct host_entropy *entropy;
 	struct host_logport *log;
+	int64_t log_armed_ms;
+	struct loop_id log_timer;
+	char words[WORDS_MAX + 1]; /* the agent's last error, printable */
 	struct host_client *client;
 	struct host_observer observer;
 	struct vm *vm;
@@ -125,8 +135,38 @@ static void on_log(void *ctx, const struct host_log_line *line)
 {
 	struct sandbox *s = ctx;
 
+	/* What no logger wrote is a crash, or about the agent's arguments. */
+	if (line->level == LOG_LEVEL_ERR || !line->json)
+		(void)snprintf(s->words, sizeof(s->words), "%s", line->msg);
 	if (s->c->log)
 		s->c->log(s->c->ctx, line);
+}
+
+static void on_log_ended(void *ctx);
+
+static void arm_log(void *ctx)
+{
+	struct sandbox *s = ctx;
+	struct err e;
+
+	s->log_armed_ms = loop_now_ms(s->c->loop);
+	if (host_logport_arm(s->log, &e) < 0)
+		on_log_ended(s); /* whoever has the port may go */
+}
+
+/* A new agent must find the port open: without it classic mode ends. */
+static void on_log_ended(void *ctx)
+{
+	struct sandbox *s = ctx;
+	const int64_t due = s->log_armed_ms + LOG_REARM_MS;
+	struct err e;
+
+	if (s->ending)
+		return;
+	if (loop_now_ms(s->c->loop) >= due)
+		arm_log(s);
+	else if (loop_at(s->c->loop, due, arm_log, s, &s->log_timer, &e) < 0)
+		fail(s, &e);
 }
 
 /* --- callbacks of the VM ------------------------------------------------ */
@@ -166,6 +206,21 @@ static bool try_again(struct sandbox *s)
 		       &s->retry, &e) == 0;
 }
 
+/* Why the UVM did not end in order, as far as the agent told it. */
+static int end_reason(const struct sandbox *s, struct err *e)
+{
+	const int r = vm_end_err(s->vm, e);
+	const struct err end = *e;
+
+	if (vm_end(s->vm) != VM_END_FAILED)
+		return r;
+	if (s->words[0] != '\0')
+		return err_set(e, EIO, "%s: %s", end.text, s->words);
+	if (!s->c->options->console)
+		return err_set(e, EIO, "%s (--console shows why)", end.text);
+	return r;
+}
+
 static void on_vm_ended(void *ctx)
 {
 	struct sandbox *s = ctx;
@@ -174,7 +229,7 @@ static void on_vm_ended(void *ctx)
 	if (try_again(s))
 		return;
 	phase(s, SANDBOX_GONE);
-	if (!s->failed && vm_end_err(s->vm, &e) == 0 && !s->asked)
+	if (!s->failed && end_reason(s, &e) == 0 && !s->asked)
 		(void)err_set(&e, EIO, "the UVM powered off by itself");
 	if (!s->failed && e.code) {
 		s->failed = true;
@@ -263,8 +318,9 @@ static int listen_all(struct sandbox *s, struct err *e)
 				 &s->entropy, e);
 
 	if (r == 0 && s->c->options->forwarder != FORWARDER_MIGRATABLE)
-		r = host_logport_new(s->c->loop, &s->transport, on_log, NULL, s,
-				     &s->log, e);
+		r = host_logport_new(s->c->loop, &s->transport, on_log,
+				     on_log_ended, s, &s->log, e);
+	s->log_armed_ms = loop_now_ms(s->c->loop);
 	if (r == 0)
 		r = console_listen(s, e);
 	if (r == 0)
@@ -339,6 +395,7 @@ static void tear_down(struct sandbox *s)
 	host_client_unobserve(&s->observer);
 	host_client_free(s->client);
 	s->client = NULL;
+	loop_cancel(s->c->loop, &s->log_timer);
 	host_logport_free(s->log);
 	s->log = NULL;
 	host_entropy_free(s->entropy);

@@ -5,6 +5,7 @@
  * will dial (entropy, the log in classic and relay mode, the bridge); QEMU;
  * negotiation. Then the owner makes calls on sandbox_client() until it asks for
  * the end or the UVM ends by itself. ended() is called once, when QEMU is gone.
+ * An agent that dies and is started again finds the same ports open.
  */
 #ifndef FERRY_TOOLS_SANDBOX_H
 #define FERRY_TOOLS_SANDBOX_H

@@ -72,6 +72,24 @@ check "relay: the log port is dialled" grep -qx '[1-9][0-9]* connections' \
 timeout 20 build/tests/hostdrive off "$base" 2>"$WORK/err"
 wait "$boot"
 
+# --- an agent that dies ----------------------------------------------------------
+
+# PID 1 starts it again, and it finds the host as before. What the command
+# becomes is not looked at here: the agent knows nothing of it.
+for mode in migratable classic relay; do
+	words=(--forwarder "$mode")
+	[ "$mode" = classic ] || words+=(--annotation "$MIGRATABLE")
+	ferry run --verbose "${words[@]}" \
+		-- /bin/sh -c 'sleep 1; kill -9 $(pidof gcs); sleep 100' </dev/null
+	check "$mode: the agent is killed: the bridge comes back" \
+		err_has 'connection=2'
+	check "$mode: and the UVM lives until it is asked to power off" \
+		err_lacks 'powered off'
+	[ "$mode" = migratable ] || check "$mode: its log comes back" \
+		test "$(grep -c 'uvm: info: bridge is up' "$WORK/err")" -gt 1
+	check "$mode: nothing is left" nothing_left
+done
+
 # --- what must not be ---------------------------------------------------------------
 
 ferry run --annotation "$MIGRATABLE" --forwarder classic -- /bin/true </dev/null

@@ -53,6 +53,29 @@ check "a guest that panics is 125" status_is 125
 check "and told so" err_has 'kernel panicked'
 check "nothing is left" nothing_left
 
+# An agent that does not start says why; where nobody hears it, the console has
+# it. A later archive wins.
+mkdir -p "$WORK/tree/bin"
+cat >"$WORK/tree/bin/gcs" <<'EOF'
+#!/bin/sh
+echo '{"level":"info","msg":"a good day"}' >&2
+printf 'gcs: an \033[31mabsurd flag\n' >&2
+echo '{"level":"info","msg":"and a good night"}' >&2
+exit 2
+EOF
+chmod +x "$WORK/tree/bin/gcs"
+(cd "$WORK/tree" && find bin | LC_ALL=C sort |
+	cpio --quiet -o -H newc --owner 0:0) >"$WORK/extra.cpio"
+cat "$LIB/initramfs.img" "$WORK/extra.cpio" >"$WORK/bad.img"
+ferry run --image "$WORK/bad.img" -- /bin/true </dev/null
+check "classic: an agent that does not start is 125" status_is 125
+check "and told with its own words" err_has \
+	'powered off: gcs: an \x1b[31mabsurd flag'
+ferry "${run[@]}" --image "$WORK/bad.img" -- /bin/true </dev/null
+check "migratable: an agent that does not start is 125" status_is 125
+check "and a hint tells where to look" err_has 'powered off (--console shows why)'
+check "nothing is left" nothing_left
+
 # --- things that die in the middle ------------------------------------------------
 
 has_qemu() { [ -n "$(qemus)" ]; }

@@ -74,6 +74,7 @@ out_has() { grep -qF -- "$1" "$WORK/out"; }
 out_lacks() { ! grep -qF -- "$1" "$WORK/out"; }
 err_is() { [ "$(cat "$WORK/err")" = "$1" ]; }
 err_has() { grep -qF -- "$1" "$WORK/err"; }
+err_lacks() { ! grep -qF -- "$1" "$WORK/err"; }
 
 # ferry ARG...: build/ferry with a deadline; stdin is the caller's
 ferry() {
