@@ -185,8 +185,25 @@ static void process_over(struct process *p)
 	forget_oldest(all);
 }
 
+/*
+ * A host that is still there reads the terminal no more, and nothing will be
+ * typed either: it is hung up. The streams have closed their masters already.
+ * The end of input alone is no sign, nor is a stream that was lost with its
+ * host, which goes on as one that is discarded.
+ */
+static void check_terminal(struct process *p)
+{
+	const struct stream *in = p->stream[MSG_STDIN];
+	const struct stream *out = p->stream[MSG_STDOUT];
+
+	if (out && out->refused && (!in || in->state == STREAM_CLOSED))
+		fd_close(&p->terminal);
+}
+
 void process_check(struct process *p)
 {
+	if (p->state == PROCESS_LIVE)
+		check_terminal(p);
 	if (p->state != PROCESS_DRAINING)
 		return;
 	for (int i = 0; i < MSG_STDIO; i++) {

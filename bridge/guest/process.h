@@ -7,6 +7,9 @@
  * PROCESS_DRAIN_MS: neither a host that does not read nor a grandchild that
  * keeps the pipe open can hold it back.
  *
+ * A terminal is hung up (SIGHUP to its session) when a host that is still
+ * connected has closed both its input and its output.
+ *
  * A process that is OVER keeps its exit code until it was told, and then until
  * the connection on which it was told is gone and a limit pushes it out: on
  * that connection its pid is not known any more, as with the reference; on a

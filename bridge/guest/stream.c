@@ -425,7 +425,8 @@ static void on_timer(void *ctx)
 		stream_close(s);
 	} else if (s->state == STREAM_JUDGE) {
 		if (all->host_up && all->host_number == s->broke_on) {
-			stream_close(s); /* it was the stream that ended */
+			s->refused = true; /* it was the stream that ended */
+			stream_close(s);
 			return;
 		}
 		s->state = STREAM_LOST;

@@ -23,8 +23,8 @@
  *		it has let go of it
  *
  * An input stream is OPEN, then CLOSED: by the host's half-close or loss (the
- * process reads an end of file from its pipe; a terminal just gets no more) or
- * when nobody reads the pipe any more.
+ * process reads an end of file from its pipe; a terminal just gets no more, but
+ * see process.h for the end of both) or when nobody reads the pipe any more.
  *
  * Every stream counts its bytes. At the exit of its process a mark is set
  * behind what is in the pipe at that moment: when the count has reached it, all
@@ -108,6 +108,7 @@ struct stream {
 	bool marked;
 	bool quiet;
 	bool forgotten;
+	bool refused;	   /* closed by a host that is still there */
 	uint32_t broke_on; /* connection that was up when the socket broke */
 	struct loop_id sock_watch;
 	struct loop_id end_watch;
