@@ -320,8 +320,10 @@ e2e: all image $(e2e_bin)
 	tests/run.sh e2e $(sort $(e2e_tests))
 
 # The long forms: libFuzzer over the same targets, SOAK_S seconds each, and
-# the tests in QEMU with FERRY_SOAK=1, which those heed that can be longer.
+# the tests in QEMU with FERRY_SOAK=1, which those heed that can be longer, each
+# of them SOAK_TEST_S seconds at most.
 SOAK_S = 600
+SOAK_TEST_S = 7200
 SOAK_FLAGS = $(ASAN_FLAGS) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
 soak_bin := $(fuzz_src:tests/fuzz/%.c=build/soak/%)
 
@@ -341,7 +343,8 @@ $(soak_bin): build/soak/%: build/soak/obj/tests/fuzz/%.o build/soak/obj/tests/fu
 
 soak: all image $(soak_bin)
 	@r=0; tests/soak/fuzz.sh $(SOAK_S) $(sort $(soak_bin)) || r=1; \
-		FERRY_SOAK=1 tests/run.sh soak $(sort $(e2e_tests)) || r=1; exit $$r
+		FERRY_SOAK=1 FERRY_TEST_LIMIT_S=$(SOAK_TEST_S) \
+		tests/run.sh soak $(sort $(e2e_tests)) || r=1; exit $$r
 
 # The rows of the table of figures that can be measured here.
 bench: all image

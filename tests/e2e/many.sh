@@ -3,10 +3,11 @@
 #
 # build/tests/hostdrive is the host side here: `boot` keeps QEMU, the others
 # come, break and go. The counts can be raised: many.sh PROCESSES RECONNECTS.
+# Each process has three streams, and VCONNS_MAX of tools/vsock bounds them all.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64
-processes=${1:-200} reconnects=${2:-10}
+processes=${1:-$(count 200 600)} reconnects=${2:-$(count 10 100)}
 drive=build/tests/hostdrive
 base=$WORK/v
 

@@ -11,7 +11,7 @@ show='cat /proc/cmdline; echo ---; ps'
 run_dir() { find "$TMPDIR" -mindepth 2 -name 'uvm-*'; }
 has_run_dir() { [ -n "$(run_dir)" ]; }
 
-ferry run --annotation "$MIGRATABLE" -- /bin/sh -c "$show" </dev/null
+ferry "${RUN[@]}" --annotation "$MIGRATABLE" -- /bin/sh -c "$show" </dev/null
 check "migratable: ends with 0" status_is 0
 check "migratable: the line starts the agent itself" \
 	out_has ' -- -e 1 /bin/gcs -v4 -log-format json -loglevel info'
@@ -19,8 +19,10 @@ check "migratable: no wrapper is in the line or runs" out_lacks vsockexec
 check "migratable: the agent runs" grep -q '/bin/gcs' "$WORK/out"
 check "migratable: nothing is left" nothing_left
 
-# Somebody listens on the log port of this run all the time that it lives.
-ferry run --annotation "$MIGRATABLE" -- /bin/sh -c 'sleep 2; ps' </dev/null &
+# Somebody listens on the log port of this run all the time that it lives: on
+# a unix socket, so the backend is ferry's own.
+ferry run --vsock user --annotation "$MIGRATABLE" \
+	-- /bin/sh -c 'sleep 2; ps' </dev/null &
 running=$!
 wait_for 20 has_run_dir
 build/tests/hostdrive listen "$(run_dir)/v" 109 3 >"$WORK/listen" 2>&1
@@ -28,18 +30,18 @@ wait "$running"
 check "migratable: nothing dials port 109" \
 	grep -qx '0 connections' "$WORK/listen"
 
-ferry run --annotation io.microsoft.migration.allowed=true \
+ferry "${RUN[@]}" --annotation io.microsoft.migration.allowed=true \
 	-- /bin/cat /proc/cmdline </dev/null
 check "the older key means the same" out_lacks vsockexec
 
 printf '[migration]\nenabled = true\n' >"$WORK/ferry.conf"
-ferry run --config "$WORK/ferry.conf" -- /bin/cat /proc/cmdline </dev/null
+ferry "${RUN[@]}" --config "$WORK/ferry.conf" -- /bin/cat /proc/cmdline </dev/null
 check "the configuration can say it" status_is 0
 check "and is heard" out_lacks vsockexec
 
 # --- classic ------------------------------------------------------------------
 
-ferry run --verbose -- /bin/sh -c "$show" </dev/null
+ferry "${RUN[@]}" --verbose -- /bin/sh -c "$show" </dev/null
 check "classic: ends with 0" status_is 0
 check "classic: the line has the wrapper" \
 	out_has ' -- -e 1 /bin/vsockexec -e 109 /bin/gcs -v4'
@@ -47,7 +49,7 @@ check "classic: the agent's log arrives" err_has 'uvm: info: '
 
 # --- relay -----------------------------------------------------------------------
 
-ferry run --verbose --annotation "$MIGRATABLE" --forwarder relay \
+ferry "${RUN[@]}" --verbose --annotation "$MIGRATABLE" --forwarder relay \
 	-- /bin/sh -c "$show" </dev/null
 check "relay: ends with 0" status_is 0
 check "relay: the line has the relay" \
@@ -79,7 +81,7 @@ wait "$boot"
 for mode in migratable classic relay; do
 	words=(--forwarder "$mode")
 	[ "$mode" = classic ] || words+=(--annotation "$MIGRATABLE")
-	ferry run --verbose "${words[@]}" \
+	ferry "${RUN[@]}" --verbose "${words[@]}" \
 		-- /bin/sh -c 'sleep 1; kill -9 $(pidof gcs); sleep 100' </dev/null
 	check "$mode: the agent is killed: the bridge comes back" \
 		err_has 'connection=2'
@@ -92,7 +94,8 @@ done
 
 # --- what must not be ---------------------------------------------------------------
 
-ferry run --annotation "$MIGRATABLE" --forwarder classic -- /bin/true </dev/null
+ferry "${RUN[@]}" --annotation "$MIGRATABLE" --forwarder classic \
+	-- /bin/true </dev/null
 check "a migratable sandbox with classic is refused" status_is 2
 check "and says why" err_has 'error: migration-incompatible: '
 check "nothing is left" nothing_left

@@ -3,7 +3,7 @@
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64 cpio
-run=(run --annotation "$MIGRATABLE")
+run=("${RUN[@]}" --annotation "$MIGRATABLE")
 
 # --- before anything runs -----------------------------------------------------
 
@@ -26,16 +26,16 @@ check "a QEMU that refuses is 125" status_is 125
 check "with its own words" err_has \
 	'QEMU ended with status 1: machine q35 is unknown'
 
-ferry run --annotation io.microsoft.migration.support-enabled=perhaps \
+ferry "${RUN[@]}" --annotation io.microsoft.migration.support-enabled=perhaps \
 	-- /bin/true </dev/null
 check "a malformed annotation is 2" status_is 2
 check "with its class" err_has 'error: annotation-malformed: '
-ferry run --annotation nonsense -- /bin/true </dev/null
+ferry "${RUN[@]}" --annotation nonsense -- /bin/true </dev/null
 check "an annotation without a value is 2" status_is 2
-ferry run </dev/null
+ferry "${RUN[@]}" </dev/null
 check "no command is 2" status_is 2
 printf '{"io.microsoft.virtualmachine.lcow.kernelbootoptions": "init=/bin/sh"}' |
-	ferry run --annotations - -- /bin/true
+	ferry "${RUN[@]}" --annotations - -- /bin/true
 check "a dangerous kernel option is 2" status_is 2
 
 # --- a guest that is not well ---------------------------------------------------
@@ -67,7 +67,7 @@ chmod +x "$WORK/tree/bin/gcs"
 (cd "$WORK/tree" && find bin | LC_ALL=C sort |
 	cpio --quiet -o -H newc --owner 0:0) >"$WORK/extra.cpio"
 cat "$LIB/initramfs.img" "$WORK/extra.cpio" >"$WORK/bad.img"
-ferry run --image "$WORK/bad.img" -- /bin/true </dev/null
+ferry "${RUN[@]}" --image "$WORK/bad.img" -- /bin/true </dev/null
 check "classic: an agent that does not start is 125" status_is 125
 check "and told with its own words" err_has \
 	'powered off: gcs: an \x1b[31mabsurd flag'

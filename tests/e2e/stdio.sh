@@ -3,7 +3,7 @@
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64 sha256sum
-run=(run --annotation "$MIGRATABLE")
+run=("${RUN[@]}" --annotation "$MIGRATABLE")
 
 # --- streams and exit codes ------------------------------------------------------
 
@@ -59,23 +59,24 @@ status=$?
 check "a full disk behind stdout is told" status_is 125
 check "in words" err_has 'could not all be written'
 
-# --- 1 GiB in and out ----------------------------------------------------------------
+# --- gigabytes in and out ---------------------------------------------------------
 
 head -c 4194304 /dev/urandom >"$WORK/block"
-gigabyte() {
+gib=$(count 1 8)
+gigabytes() {
 	local i
-	for ((i = 0; i < 256; i++)); do
+	for ((i = 0; i < 256 * gib; i++)); do
 		echo "block $i"
 		cat "$WORK/block"
 	done
 }
-gigabyte | tee >(sha256sum >"$WORK/sent") |
-	timeout --kill-after=10 300 build/ferry "${run[@]}" -- /bin/cat \
+gigabytes | tee >(sha256sum >"$WORK/sent") |
+	timeout --kill-after=10 $((300 * gib)) build/ferry "${run[@]}" -- /bin/cat \
 		2>"$WORK/err" | sha256sum >"$WORK/received"
 status=${PIPESTATUS[2]}
-check "1 GiB through cat: ends with 0" status_is 0
+check "$gib GiB through cat: ends with 0" status_is 0
 wait_for 10 test -s "$WORK/sent"
-check "1 GiB through cat: the same bytes" cmp "$WORK/sent" "$WORK/received"
+check "$gib GiB through cat: the same bytes" cmp "$WORK/sent" "$WORK/received"
 
 # --- terminals ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64 cpio
 
-MOVES=${MOVES:-5}
+MOVES=${MOVES:-$(count 5 25)}
 MODULES=$LIB/modules
 # In load order; what is built into a kernel is not there.
 NEEDED='vsock vmw_vsock_virtio_transport_common virtio_ring virtio

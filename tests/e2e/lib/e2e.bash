@@ -3,6 +3,14 @@
 # Every script works in a folder of its own, with TMPDIR below it, so that what
 # ferry leaves behind can be seen; every QEMU has a deadline that belongs to
 # the script. Results are TAP, the last line is the sum.
+#
+# FERRY_E2E_VSOCK=kernel|user	who serves the vsock device; by default the
+#	kernel where it can, as ferry run has it. What boots without ferry run is
+#	bound to ferry's own backend: lib/boot.bash (init_*.sh) and hostdrive
+#	(many.sh, the last part of relay in modes.sh) because their host side
+#	listens on its unix sockets, vsock_backend.sh because that is its subject.
+#	kernel_argv.sh has no vsock.
+# FERRY_SOAK=1	larger counts where a script has any, see count
 # shellcheck shell=bash
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.." || exit 1
@@ -17,6 +25,9 @@ unset XDG_RUNTIME_DIR
 LIB=$PWD/build/lib/ferry
 # shellcheck disable=SC2034
 MIGRATABLE='io.microsoft.migration.support-enabled=true'
+# Every `ferry run` of a script begins so.
+# shellcheck disable=SC2034
+RUN=(run --vsock "${FERRY_E2E_VSOCK:-auto}")
 # One run of ferry; a boot takes 2 s on a quiet machine.
 LIMIT_S=${LIMIT_S:-120}
 
@@ -116,6 +127,11 @@ finish() {
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" -eq 0 ] && [ $((passed + skipped)) -gt 0 ]
 	exit
+}
+
+count() { # USUAL LONG: prints the one that is asked for
+	[ "${FERRY_SOAK:-0}" = 1 ] && shift
+	echo "$1"
 }
 
 need() { # PROGRAM...: all tests are skipped without them
