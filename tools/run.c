@@ -125,14 +125,11 @@ static void on_started(void *ctx, uint32_t pid UNUSED)
 	resize(run);
 }
 
-static void on_process_ended(void *ctx, const struct host_process_end *end)
+/* What the end of the command means for the sandbox. */
+static void command_ended(struct run *run, const struct host_process_end *end)
 {
-	struct run *run = ctx;
 	struct err e;
 
-	host_process_free(run->process);
-	run->process = NULL;
-	tty_restore();
 	if (!end->exited) {
 		e = end->failure->err;
 		give_up(run,
@@ -154,6 +151,18 @@ static void on_process_ended(void *ctx, const struct host_process_end *end)
 			"something that the command left behind keeps its output open; closed");
 	decide(run, (int)(end->code & 0xff));
 	sandbox_shutdown(run->sandbox);
+}
+
+/* @end belongs to the process, which is freed behind its last use. */
+static void on_process_ended(void *ctx, const struct host_process_end *end)
+{
+	struct run *run = ctx;
+	struct host_process *ended = run->process;
+
+	run->process = NULL;
+	tty_restore();
+	command_ended(run, end);
+	host_process_free(ended);
 }
 
 /* Without a terminal for the command every stream is its own. */
