@@ -4,6 +4,7 @@
  */
 #include "tests/unit/guest_peer.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 #include "bridge/guest/pid1.h"
@@ -26,8 +27,15 @@ static void recv_packet(struct control_msg *m)
 
 static void answer(struct control_msg *m, int result)
 {
+	int r;
+
 	m->result = result;
-	assert_int_equal(control_send(control, m, NULL, 0, NULL), 0);
+	/* The agent reads answers in its own time. */
+	do {
+		assert_true(peer_ready(control, POLLOUT, PEER_WAIT_MS));
+		r = control_send(control, m, NULL, 0, NULL);
+	} while (r == -EAGAIN);
+	assert_int_equal(r, 0);
 }
 
 /* The next packet is an @op, and gets @result. */
