@@ -27,14 +27,10 @@
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
-#include "cmdline/build.h"
 #include "config/util.h"
-#include "tools/conf_load.h"
-#include "tools/home.h"
+#include "tools/launch.h"
 #include "tools/report.h"
-#include "tools/run_args.h"
 #include "tools/sandbox.h"
-#include "tools/service_json.h"
 #include "tools/start_code.h"
 #include "tools/tool.h"
 #include "tools/tty.h"
@@ -42,7 +38,6 @@
 /* As timeout(1) has it. */
 #define EXIT_TIMEOUT 124
 #define EXIT_SIGNAL 128
-#define PATH_SIZE 4096
 /* Commands that cannot be started are told at once by the guest. */
 #define START_MS 60000
 
@@ -56,14 +51,8 @@
 static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH };
 
 struct run {
-	struct run_args args;
-	struct conf conf;
+	struct launch launch;
 	struct report report;
-	struct sandbox_options options;
-	char line[CMDLINE_SIZE];
-	char kernel[PATH_SIZE];
-	char image[PATH_SIZE];
-	char vhost_lib[PATH_SIZE];
 	struct loop *loop;
 	struct sandbox_config config;
 	struct sandbox *sandbox;
@@ -105,7 +94,7 @@ static void resize(struct run *run)
 	uint16_t width = 0;
 	struct err e;
 
-	if (run->args.tty && run->running && run->process &&
+	if (run->launch.args.tty && run->running && run->process &&
 	    (tty_size(STDIN_FILENO, &height, &width) ||
 	     tty_size(STDOUT_FILENO, &height, &width)))
 		(void)host_process_resize(run->process, height, width, &nobody,
@@ -119,7 +108,7 @@ static void on_started(void *ctx, uint32_t pid UNUSED)
 
 	run->running = true;
 	report_phase(&run->report, "process-started");
-	if (run->args.tty && isatty(STDIN_FILENO) &&
+	if (run->launch.args.tty && isatty(STDIN_FILENO) &&
 	    tty_raw(STDIN_FILENO, &e) < 0)
 		report_warning(&run->report, e.text);
 	resize(run);
@@ -168,22 +157,22 @@ static void on_process_ended(void *ctx, const struct host_process_end *end)
 /* Without a terminal for the command every stream is its own. */
 static void streams(const struct run *run, int fd[MSG_STDIO])
 {
-	const bool in = run->args.interactive || !isatty(STDIN_FILENO);
+	const bool in = run->launch.args.interactive || !isatty(STDIN_FILENO);
 
 	fd[MSG_STDIN] = in ? STDIN_FILENO : -1;
 	fd[MSG_STDOUT] = STDOUT_FILENO;
-	fd[MSG_STDERR] = run->args.tty ? -1 : STDERR_FILENO;
+	fd[MSG_STDERR] = run->launch.args.tty ? -1 : STDERR_FILENO;
 }
 
 static void on_ready(void *ctx)
 {
 	struct run *run = ctx;
 	struct msg_process_parameters p = {
-		.command_args = run->args.command,
+		.command_args = run->launch.args.command,
 		.command_line = "",
-		.working_directory = run->args.workdir,
-		.environment = run->args.env,
-		.emulate_console = run->args.tty,
+		.working_directory = run->launch.args.workdir,
+		.environment = run->launch.args.env,
+		.emulate_console = run->launch.args.tty,
 		.create_in_utility_vm = true,
 	};
 	struct host_process_config config = {
@@ -196,7 +185,7 @@ static void on_ready(void *ctx)
 	struct err e;
 
 	streams(run, config.fd);
-	if (run->args.tty &&
+	if (run->launch.args.tty &&
 	    !tty_size(STDIN_FILENO, &p.console_size[0], &p.console_size[1]))
 		(void)tty_size(STDOUT_FILENO, &p.console_size[0],
 			       &p.console_size[1]);
@@ -306,7 +295,7 @@ static void on_timeout(void *ctx)
 	struct err e;
 
 	(void)err_set(&e, ETIMEDOUT, "not done after %u seconds",
-		      run->args.timeout_s);
+		      run->launch.args.timeout_s);
 	if (!run->decided)
 		report_error(&run->report, &e);
 	decide(run, EXIT_TIMEOUT);
@@ -340,114 +329,15 @@ static int watch_signals(struct run *run, struct err *e)
 
 static int watch_time(struct run *run, struct err *e)
 {
-	if (run->args.timeout_s == 0)
+	if (run->launch.args.timeout_s == 0)
 		return 0;
 	return loop_at(run->loop,
 		       loop_now_ms(run->loop) +
-			       (int64_t)run->args.timeout_s * 1000,
+			       (int64_t)run->launch.args.timeout_s * 1000,
 		       on_timeout, run, &run->timer, e);
 }
 
-/* --- before anything runs ------------------------------------------------------ */
-
-/* Options of this run are stronger than what the configuration says. */
-static int merge(struct run *run, struct runtime_options *r, struct err *e)
-{
-	struct run_args *a = &run->args;
-	int n = conf_load(&run->conf, a->config, e);
-
-	if (n == 0)
-		n = conf_migration(&run->conf, &a->annotations, e);
-	if (n < 0)
-		return n;
-	conf_runtime(&run->conf, r);
-	r->profile = PROFILE_QEMU; /* whatever the file builds lines for */
-	if (a->memory_mib)
-		r->memory_mib = a->memory_mib;
-	if (a->processors)
-		r->processor_count = a->processors;
-	if (a->forwarder != FORWARDERS)
-		r->forwarder = a->forwarder;
-	r->console = r->console || a->console;
-	if (!a->kernel && *conf_text(&run->conf, CONF_BOOT_KERNEL))
-		a->kernel = conf_text(&run->conf, CONF_BOOT_KERNEL);
-	if (!a->image && *conf_text(&run->conf, CONF_BOOT_IMAGE))
-		a->image = conf_text(&run->conf, CONF_BOOT_IMAGE);
-	if (!a->boot_timeout_s)
-		a->boot_timeout_s = conf_u32(&run->conf, CONF_BOOT_TIMEOUT_S);
-	return a->accel == ACCEL_AUTO
-		       ? accel_parse(conf_text(&run->conf, CONF_BOOT_ACCEL),
-				     &a->accel, e)
-		       : 0;
-}
-
-static int build_line(struct run *run, struct err *e)
-{
-	const long online = sysconf(_SC_NPROCESSORS_ONLN);
-	struct runtime_options r = RUNTIME_OPTIONS_DEFAULT;
-	int n = merge(run, &r, e);
-
-	r.host_processors = online > 0 ? (uint32_t)online : 0;
-	r.rootfs = ROOTFS_INITRD;
-	r.service_json = service_json;
-	if (n == 0)
-		n = sandbox_options_build(&run->options, &run->args.annotations,
-					  &r, e);
-	if (n == 0)
-		n = cmdline_build(&run->options, run->line, sizeof(run->line),
-				  e);
-	return n < 0 ? n : 0;
-}
-
-static void show_notes(const struct run *run)
-{
-	const struct notes *notes = &run->options.notes;
-	char text[512];
-
-	for (size_t i = 0; i < notes->n; i++) {
-		if (notes->item[i].kind != NOTE_WARNING &&
-		    notes->item[i].kind != NOTE_CLAMPED)
-			continue;
-		(void)snprintf(text, sizeof(text), "%s%s%s", notes->item[i].key,
-			       notes->item[i].key[0] ? ": " : "",
-			       notes->item[i].text);
-		report_warning(&run->report, text);
-	}
-}
-
-/* A file that the user named, or ferry's own; readable in either case. */
-static int find_file(const char *what, const char *given, const char *own,
-		     char *out, struct err *e)
-{
-	int r = 0;
-
-	if (given && strlen(given) < PATH_SIZE)
-		memcpy(out, given, strlen(given) + 1);
-	else if (given)
-		r = err_set(e, ENAMETOOLONG, "too long a path");
-	else
-		r = tool_lib_path(own, out, PATH_SIZE, e);
-	if (r == 0 && access(out, R_OK) < 0)
-		r = err_sys(e, "%s", out);
-	return r < 0 ? err_wrap(e, "%s", what) : 0;
-}
-
-static int find_files(struct run *run, struct err *e)
-{
-	int r = find_file("kernel", run->args.kernel, TOOL_LIB_VMLINUX,
-			  run->kernel, e);
-
-	/* The set-up could not unpack it: the compressed one is as good. */
-	if (r < 0 && !run->args.kernel)
-		r = find_file("kernel", NULL, TOOL_LIB_VMLINUZ, run->kernel, e);
-	if (r == 0)
-		r = find_file("image", run->args.image, TOOL_LIB_INITRAMFS,
-			      run->image, e);
-	if (r == 0 && run->args.vsock != VHOST_KERNEL)
-		r = find_file("vsock library", NULL, TOOL_LIB_VHOST,
-			      run->vhost_lib, e);
-	return r;
-}
+/* --- from beginning to end ----------------------------------------------------- */
 
 static int start(struct run *run, struct err *e)
 {
@@ -459,24 +349,13 @@ static int start(struct run *run, struct err *e)
 		r = watch_time(run, e);
 	if (r < 0)
 		return r;
-	run->config = (struct sandbox_config){
-		.loop = run->loop,
-		.options = &run->options,
-		.line = run->line,
-		.qemu = run->args.qemu,
-		.kernel = run->kernel,
-		.image = run->image,
-		.vhost_lib = run->vhost_lib,
-		.accel = run->args.accel,
-		.vsock = run->args.vsock,
-		.boot_timeout_ms = (int)run->args.boot_timeout_s * 1000,
-		.console_fd = STDERR_FILENO,
-		.phase = on_phase,
-		.ready = on_ready,
-		.log = on_log,
-		.ended = on_sandbox_ended,
-		.ctx = run,
-	};
+	run->config = launch_sandbox(&run->launch, run->loop);
+	run->config.console_fd = STDERR_FILENO;
+	run->config.phase = on_phase;
+	run->config.ready = on_ready;
+	run->config.log = on_log;
+	run->config.ended = on_sandbox_ended;
+	run->config.ctx = run;
 	return sandbox_new(&run->config, &run->sandbox, e);
 }
 
@@ -497,9 +376,11 @@ static void finish(struct run *run)
 /* What the bridge logs is not for the eyes of a command's user. */
 static void quiet_log(const struct run *run)
 {
-	log_setup(STDERR_FILENO, run->args.json ? LOG_FORM_JSON : LOG_FORM_TEXT,
-		  run->args.verbose || run->args.json ? LOG_LEVEL_INFO
-						      : LOG_LEVEL_ERR);
+	log_setup(STDERR_FILENO,
+		  run->launch.args.json ? LOG_FORM_JSON : LOG_FORM_TEXT,
+		  run->launch.args.verbose || run->launch.args.json
+			  ? LOG_LEVEL_INFO
+			  : LOG_LEVEL_ERR);
 }
 
 static int run_it(struct run *run)
@@ -508,12 +389,12 @@ static int run_it(struct run *run)
 	int r;
 
 	quiet_log(run);
-	if (build_line(run, &e) < 0) {
+	if (launch_line(&run->launch, &e) < 0) {
 		report_error(&run->report, &e);
 		return TOOL_USAGE;
 	}
-	show_notes(run);
-	r = find_files(run, &e);
+	launch_notes(&run->launch, &run->report);
+	r = launch_files(&run->launch, &e);
 	if (r == 0)
 		report_phase(&run->report, "options");
 	if (r == 0)
@@ -542,18 +423,15 @@ int tool_run(int argc, char **argv)
 	}
 	report_init(&run->report);
 	run->signal_fd = -1;
-	sandbox_options_init(&run->options);
-	conf_init(&run->conf);
-	args = run_args_parse(argc, argv, &run->args);
-	run->report.verbose = run->args.verbose;
-	run->report.json = run->args.json;
+	launch_init(&run->launch);
+	args = run_args_parse(argc, argv, &run->launch.args);
+	run->report.verbose = run->launch.args.verbose;
+	run->report.json = run->launch.args.json;
 	if (args == RUN_ARGS_GO)
 		code = run_it(run);
 	else
 		code = args == RUN_ARGS_HELP ? TOOL_OK : TOOL_USAGE;
-	run_args_done(&run->args);
-	sandbox_options_done(&run->options);
-	conf_done(&run->conf);
+	launch_done(&run->launch);
 	free(run);
 	return code;
 }
