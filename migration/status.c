@@ -1,0 +1,63 @@
+#include "migration/status.h"
+
+#include <stddef.h>
+
+#include "config/util.h"
+
+static const struct {
+	int code; /* errno */
+	enum status_code status;
+} by_errno[] = {
+	{ ECANCELED, STATUS_CANCELLED },
+	{ EINVAL, STATUS_INVALID_ARGUMENT },
+	{ EPROTO, STATUS_INVALID_ARGUMENT },
+	{ ETIMEDOUT, STATUS_DEADLINE_EXCEEDED },
+	{ ENOENT, STATUS_NOT_FOUND },
+	{ ESRCH, STATUS_NOT_FOUND },
+	{ EEXIST, STATUS_ALREADY_EXISTS },
+	{ EALREADY, STATUS_ALREADY_EXISTS },
+	{ EEXHAUSTED, STATUS_RESOURCE_EXHAUSTED },
+	{ E2BIG, STATUS_RESOURCE_EXHAUSTED },
+	{ ENOSPC, STATUS_RESOURCE_EXHAUSTED },
+	{ ENOMEM, STATUS_RESOURCE_EXHAUSTED },
+	{ EPRECONDITION, STATUS_FAILED_PRECONDITION },
+	{ EBUSY, STATUS_FAILED_PRECONDITION },
+	{ ENOSYS, STATUS_UNIMPLEMENTED },
+	{ EOPNOTSUPP, STATUS_UNIMPLEMENTED },
+	{ EIO, STATUS_INTERNAL },
+	{ ENOTCONN, STATUS_UNAVAILABLE },
+};
+
+static const char *const names[] = {
+	[STATUS_OK] = "OK",
+	[STATUS_CANCELLED] = "CANCELLED",
+	[STATUS_UNKNOWN] = "UNKNOWN",
+	[STATUS_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+	[STATUS_DEADLINE_EXCEEDED] = "DEADLINE_EXCEEDED",
+	[STATUS_NOT_FOUND] = "NOT_FOUND",
+	[STATUS_ALREADY_EXISTS] = "ALREADY_EXISTS",
+	[STATUS_RESOURCE_EXHAUSTED] = "RESOURCE_EXHAUSTED",
+	[STATUS_FAILED_PRECONDITION] = "FAILED_PRECONDITION",
+	[STATUS_UNIMPLEMENTED] = "UNIMPLEMENTED",
+	[STATUS_INTERNAL] = "INTERNAL",
+	[STATUS_UNAVAILABLE] = "UNAVAILABLE",
+};
+
+enum status_code status_of(int r)
+{
+	size_t i;
+
+	if (r >= 0)
+		return STATUS_OK;
+	for (i = 0; i < ARRAY_LEN(by_errno); i++)
+		if (by_errno[i].code == -r)
+			return by_errno[i].status;
+	return STATUS_UNKNOWN;
+}
+
+const char *status_name(enum status_code code)
+{
+	if ((size_t)code >= ARRAY_LEN(names) || !names[code])
+		return names[STATUS_UNKNOWN];
+	return names[code];
+}
