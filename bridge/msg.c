@@ -7,6 +7,7 @@
 #include "bridge/json_encode.h"
 #include "bridge/msg_base.h"
 #include "bridge/msg_container.h"
+#include "bridge/msg_ferry.h"
 #include "bridge/msg_settings.h"
 #include "bridge/wire.h"
 #include "config/util.h"
@@ -46,6 +47,8 @@ static const struct schema_member negotiate_members[] = {
 	MSG_BASE_ROWS(T, base.),
 	SCHEMA_U32(T, minimum_version, "MinimumVersion", SCHEMA_ALWAYS),
 	SCHEMA_U32(T, maximum_version, "MaximumVersion", SCHEMA_ALWAYS),
+	SCHEMA_POINTER(struct msg_ferry_hello, T, ferry, "Ferry", OPT,
+		       msg_ferry_hello_schema),
 #undef T
 };
 const struct schema msg_negotiate_schema =
@@ -68,6 +71,7 @@ static const struct schema_member guest_defined_members[] = {
 	SCHEMA_BOOL(T, dump_stacks_supported, "DumpStacksSupported", OPT),
 	SCHEMA_BOOL(T, delete_container_state_supported,
 		    "DeleteContainerStateSupported", OPT),
+	SCHEMA_BOOL(T, ferry_resume, "FerryResume", OPT),
 #undef T
 };
 static const struct schema guest_defined_schema =
@@ -97,6 +101,8 @@ static const struct schema_member negotiate_result_members[] = {
 	SCHEMA_U32(T, version, "Version", SCHEMA_ALWAYS),
 	SCHEMA_OBJECT(struct msg_capabilities, T, capabilities, "Capabilities",
 		      SCHEMA_ALWAYS, capabilities_schema),
+	SCHEMA_POINTER(struct msg_ferry_welcome, T, ferry, "Ferry", OPT,
+		       msg_ferry_welcome_schema),
 #undef T
 };
 const struct schema msg_negotiate_result_schema =

@@ -27,6 +27,9 @@
 #include "config/err.h"
 #include "config/text.h"
 
+struct msg_ferry_hello;
+struct msg_ferry_welcome;
+
 /* Base of every request, and the whole body of Start, Shutdown*, DumpStacks
  * and DeleteContainerState. */
 struct msg_base {
@@ -58,6 +61,7 @@ struct msg_negotiate {
 	struct msg_base base;
 	uint32_t minimum_version;
 	uint32_t maximum_version;
+	struct msg_ferry_hello *ferry; /* NULL: a host without FerryResume */
 };
 
 struct msg_schema_version {
@@ -76,12 +80,14 @@ struct msg_capabilities {
 	bool signal_process_supported;
 	bool dump_stacks_supported;
 	bool delete_container_state_supported;
+	bool ferry_resume;
 };
 
 struct msg_negotiate_result {
 	struct msg_result base;
 	uint32_t version;
 	struct msg_capabilities capabilities;
+	struct msg_ferry_welcome *ferry; /* NULL: the plain protocol */
 };
 
 /* The inner document of ExecuteProcess. */
