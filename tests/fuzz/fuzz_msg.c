@@ -13,6 +13,7 @@
 #include "bridge/json_encode.h"
 #include "bridge/msg.h"
 #include "bridge/msg_container.h"
+#include "bridge/msg_ferry.h"
 #include "bridge/msg_metrics.h"
 #include "bridge/msg_settings.h"
 #include "bridge/wire.h"
@@ -35,7 +36,8 @@ static const struct schema *const schemas[] = {
 	&msg_dump_stacks_result_schema,
 	&msg_create_result_schema,
 	&msg_get_properties_result_schema,
-#define ANSWERS 7
+	&msg_ferry_read_log_result_schema,
+#define ANSWERS 8
 	&msg_base_schema,
 	&msg_negotiate_schema,
 	&msg_execute_process_schema,
@@ -61,6 +63,13 @@ static const struct schema *const schemas[] = {
 	&msg_container_constraints_schema,
 	&msg_security_policy_schema,
 	&msg_security_policy_fragment_schema,
+	&msg_ferry_received_schema,
+	&msg_ferry_output_end_schema,
+	&msg_ferry_out_of_memory_schema,
+	&msg_ferry_input_end_schema,
+	&msg_ferry_unwanted_schema,
+	&msg_ferry_read_log_schema,
+	&msg_ferry_upgrade_schema,
 };
 
 /* Decodes and encodes; false when the text is refused. */
