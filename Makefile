@@ -16,7 +16,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),@:,@echo "  $(1)	$@")
 
 # What tools/setup.sh fetched: stamps, written when an item is whole.
-deps_stamps := $(addprefix build/deps/stamp/,json-c protobuf-c kernel busybox)
+deps_stamps := $(addprefix build/deps/stamp/,json-c protobuf-c kernel busybox crun)
 ifneq ($(filter-out clean,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(words $(wildcard $(deps_stamps))),$(words $(deps_stamps)))
 $(error $(filter-out $(wildcard $(deps_stamps)),$(deps_stamps)) missing: \
@@ -107,7 +107,8 @@ programs := $(call have,tools/main.c,build/ferry) \
 guest_bin := init vsockexec gcs
 lib := build/lib/ferry
 lib_files := $(lib)/vmlinuz $(lib)/vmlinux $(lib)/modules \
-	$(lib)/guest/busybox $(call have,init/main.c,$(lib)/guest/init) \
+	$(lib)/guest/busybox $(lib)/guest/crun $(lib)/guest/lib \
+	$(call have,init/main.c,$(lib)/guest/init) \
 	$(call have,init/vsockexec.c,$(lib)/guest/vsockexec) \
 	$(call have,bridge/guest/main.c,$(lib)/initramfs.img)
 
@@ -250,10 +251,22 @@ $(lib)/guest/busybox: | build/deps/stamp/busybox
 	@mkdir -p $(@D)
 	@ln -sf ../../../deps/busybox $@
 
+$(lib)/guest/crun: | build/deps/stamp/crun
+	@mkdir -p $(@D)
+	@ln -sf ../../../deps/crun/usr/bin/crun $@
+
+# What crun loads, as far as the set-up fetched it.
+$(lib)/guest/lib: build/deps/stamp/crun
+	@rm -rf $@; mkdir -p $@
+	@cd $@ && find ../../../../deps/crun/ -path '*/lib/*-linux-gnu/lib*.so*' \
+		-o -path '*/lib/*-linux-gnu/ld-*' | xargs ln -sf -t .
+	@touch $@
+
 image: $(lib)/initramfs.img
 $(lib)/initramfs.img: build/ferry $(guest_bin:%=$(lib)/guest/%) \
 		build/deps/stamp/kernel build/deps/stamp/busybox \
-		| $(lib)/modules $(lib)/guest/busybox
+		build/deps/stamp/crun | $(lib)/modules $(lib)/guest/busybox \
+		$(lib)/guest/crun $(lib)/guest/lib
 	$(call say,IMAGE)
 	$(Q)build/ferry image build -o $@
 
@@ -408,7 +421,9 @@ install: all
 	install build/ferry $(DESTDIR)$(bindir)/
 	install -m 644 $(lib)/vmlinuz $(lib)/vmlinux $(lib)/initramfs.img $(libferry)/
 	install -m 644 $(wildcard $(lib)/*.so) $(libferry)/
-	install $(wildcard $(lib)/guest/*) $(libferry)/guest/
+	install $(filter-out %/lib,$(wildcard $(lib)/guest/*)) $(libferry)/guest/
+	rm -rf $(libferry)/guest/lib
+	cp -rL --no-preserve=ownership $(lib)/guest/lib $(libferry)/guest/lib
 	rm -rf $(libferry)/modules
 	cp -rL --no-preserve=ownership $(lib)/modules $(libferry)/modules
 	for n in 1 5 7 8; do install -d $(DESTDIR)$(mandir)/man$$n && \

@@ -87,7 +87,8 @@ static int do_cgroup(struct err *e)
 
 static int do_modules(struct err *e)
 {
-	return modules_load(MODULES_LIST, modules_insert, warn, e);
+	return modules_load(MODULES_LIST, MODULES_DEVICES, modules_insert, warn,
+			    e);
 }
 
 static int do_overlay(struct err *e)

@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "config/num.h"
+#include "config/text.h"
 #include "config/util.h"
 
-/* Words of the longest kind (nod), and one more to notice a surplus. */
-#define WORDS_MAX 7
+/* Words of the longest kind, and one more to notice a surplus. */
+#define WORDS_MAX 8
+/* "VVVV:DDDD" */
+#define DEVICE_LEN 9
 
 /* A line on its way to an entry. */
 struct line {
@@ -96,13 +99,57 @@ static int take_text(struct line *l, struct manifest_entry *n, struct err *e)
 	return take_mode(l->words[2], &n->mode, e);
 }
 
+/* "1af4:1004" as "1af41004", which is how the kernel lists it. */
+static int take_device(struct text *to, const char *word, struct err *e)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (strlen(word) != DEVICE_LEN || word[DEVICE_LEN / 2] != ':')
+		return err_set(e, EINVAL, "'%.20s' is not VENDOR:DEVICE", word);
+	if (to->len)
+		text_addc(to, ',');
+	for (const char *p = word; *p; p++) {
+		if (p - word == DEVICE_LEN / 2)
+			continue;
+		if (!strchr(digits, *p))
+			return err_set(e, EINVAL,
+				       "'%.20s': digits are 0 to 9 and a to f",
+				       word);
+		text_addc(to, *p);
+	}
+	return 0;
+}
+
+static int take_devices(struct line *l, struct manifest_entry *n, struct err *e)
+{
+	char buf[WORDS_MAX * DEVICE_LEN];
+	struct text devices;
+
+	text_fixed(&devices, buf, sizeof(buf));
+	for (size_t i = 3; i < l->count; i++) {
+		const int r = take_device(&devices, l->words[i], e);
+
+		if (r < 0)
+			return r;
+	}
+	n->devices = arena_strn(&l->m->arena, buf, devices.len);
+	return n->devices ? 0 : err_set(e, ENOMEM, "no memory");
+}
+
 static int take_module(struct line *l, struct manifest_entry *n, struct err *e)
 {
+	const char *when = l->count > 2 ? l->words[2] : "";
+
 	n->arg = l->words[1];
-	n->later = l->count == 3;
-	if (n->later && strcmp(l->words[2], "later") != 0)
-		return err_set(e, EINVAL, "'later' or nothing, not '%.20s'",
-			       l->words[2]);
+	n->devices = "";
+	n->later = l->count == 3 && strcmp(when, "later") == 0;
+	if (l->count > 3 && strcmp(when, "if") == 0)
+		return take_devices(l, n, e);
+	if (l->count > 2 && !n->later)
+		return err_set(
+			e, EINVAL,
+			"'later', 'if DEVICE...' or nothing, not '%.20s'",
+			when);
 	return 0;
 }
 
@@ -120,13 +167,15 @@ static const struct {
 			    "PATH MODE SOURCE" },
 	[MANIFEST_BUSYBOX] = { "busybox", 4, 4, true, take_source,
 			       "PATH MODE SOURCE" },
+	[MANIFEST_RUNTIME] = { "runtime", 4, 4, true, take_source,
+			       "PATH MODE SOURCE" },
 	[MANIFEST_SLINK] = { "slink", 3, 3, true, take_target, "PATH TARGET" },
 	[MANIFEST_NOD] = { "nod", 6, 6, true, take_nod,
 			   "PATH MODE c|b MAJOR MINOR" },
 	[MANIFEST_TEXT] = { "text", 3, SIZE_MAX, true, take_text,
 			    "PATH MODE TEXT..." },
-	[MANIFEST_MODULE] = { "module", 2, 3, false, take_module,
-			      "NAME [later]" },
+	[MANIFEST_MODULE] = { "module", 2, WORDS_MAX - 1, false, take_module,
+			      "NAME [later | if DEVICE...]" },
 };
 static_assert(ARRAY_LEN(kinds) == MANIFEST_KINDS, "a kind has no row");
 

@@ -6,11 +6,14 @@
  *	dir PATH MODE
  *	file PATH MODE SOURCE
  *	busybox PATH MODE SOURCE	a file, and a link for each of its applets
+ *	runtime PATH MODE SOURCE	a program, with its loader and libraries
  *	slink PATH TARGET
  *	nod PATH MODE c|b MAJOR MINOR
  *	text PATH MODE TEXT...		the rest of the line, \n and \\ in it
  *	module NAME			with all it needs; loaded at boot, in order
  *	module NAME later		with all it needs; in the image only
+ *	module NAME if DEVICE...	loaded at boot if one of the PCI devices,
+ *					VENDOR:DEVICE in hexadecimal, is there
  *
  * PATH is absolute, MODE octal. SOURCE is a file on the host, or @NAME: one of
  * the programs that the image's builder knows.
@@ -37,6 +40,7 @@ enum manifest_kind {
 	MANIFEST_DIR,
 	MANIFEST_FILE,
 	MANIFEST_BUSYBOX,
+	MANIFEST_RUNTIME,
 	MANIFEST_SLINK,
 	MANIFEST_NOD,
 	MANIFEST_TEXT,
@@ -55,6 +59,8 @@ enum manifest_kind {
  * @major:	nod
  * @minor:	nod
  * @later:	module: not loaded at boot
+ * @devices:	module: loaded only if one of these is there, eight hexadecimal
+ *		digits each, with commas between; "": in any case
  */
 struct manifest_entry {
 	enum manifest_kind kind;
@@ -66,6 +72,7 @@ struct manifest_entry {
 	uint32_t major;
 	uint32_t minor;
 	bool later;
+	const char *devices;
 };
 
 /**

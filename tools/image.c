@@ -30,7 +30,11 @@ static const char help_text[] =
 	"  --add SRC:DST          one more file, in place of what is there\n"
 	"  --init FILE, --agent FILE, --vsockexec FILE, --busybox FILE\n"
 	"                         programs to take instead of ferry's own\n"
+	"  --runtime FILE         OCI runtime to take, with all it loads (default:\n"
+	"                         the prepared crun)\n"
 	"  --no-busybox           without the manifest's busybox\n"
+	"  --no-runtime           without the OCI runtime: a small image that runs\n"
+	"                         no containers\n"
 	"  -o, --output OUT       file to write; the same input gives the same\n"
 	"                         bytes, times are $SOURCE_DATE_EPOCH or 0\n"
 	"\n"
@@ -46,6 +50,7 @@ enum option_id {
 	OPT_MODULE,
 	OPT_ADD,
 	OPT_NO_BUSYBOX,
+	OPT_NO_RUNTIME,
 	OPT_JSON,
 	OPT_PROGRAM, /* and one number for each program */
 };
@@ -58,11 +63,13 @@ static const struct option options[] = {
 	{ "module", required_argument, NULL, OPT_MODULE },
 	{ "add", required_argument, NULL, OPT_ADD },
 	{ "no-busybox", no_argument, NULL, OPT_NO_BUSYBOX },
+	{ "no-runtime", no_argument, NULL, OPT_NO_RUNTIME },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "init", required_argument, NULL, OPT_PROGRAM + IMAGE_INIT },
 	{ "vsockexec", required_argument, NULL, OPT_PROGRAM + IMAGE_VSOCKEXEC },
 	{ "agent", required_argument, NULL, OPT_PROGRAM + IMAGE_GCS },
 	{ "busybox", required_argument, NULL, OPT_PROGRAM + IMAGE_BUSYBOX },
+	{ "runtime", required_argument, NULL, OPT_PROGRAM + IMAGE_RUNTIME },
 	{ 0 },
 };
 
@@ -103,6 +110,8 @@ static int take_option(struct given *g, int c)
 		b->modules_dir = optarg;
 	else if (c == OPT_NO_BUSYBOX)
 		b->no_busybox = true;
+	else if (c == OPT_NO_RUNTIME)
+		b->no_runtime = true;
 	else if (c == OPT_MODULE)
 		return take_extra(b->modules, &b->modules_count, "module");
 	else if (c == OPT_ADD)

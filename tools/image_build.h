@@ -11,12 +11,13 @@
 /* --add and --module options of one call. */
 #define IMAGE_EXTRAS_MAX 256
 
-/* The programs that a manifest calls @init, @vsockexec, @gcs, @busybox. */
+/* The programs that a manifest calls @init, and so on. */
 enum image_program {
 	IMAGE_INIT,
 	IMAGE_VSOCKEXEC,
 	IMAGE_GCS,
 	IMAGE_BUSYBOX,
+	IMAGE_RUNTIME,
 	IMAGE_PROGRAMS,
 };
 
@@ -26,6 +27,7 @@ enum image_program {
  * @modules_dir: folder of modules.dep, NULL: the prepared kernel's
  * @programs:	files, NULL: the ones of ferry's library folder
  * @no_busybox:	leave "busybox" lines out
+ * @no_runtime:	leave "runtime" lines out
  * @modules:	further modules to load at boot, @modules_count of them
  * @adds:	"SOURCE:PATH", files that take the place of others
  * @out:	file to write
@@ -36,6 +38,7 @@ struct image_options {
 	const char *modules_dir;
 	const char *programs[IMAGE_PROGRAMS];
 	bool no_busybox;
+	bool no_runtime;
 	const char *modules[IMAGE_EXTRAS_MAX];
 	size_t modules_count;
 	const char *adds[IMAGE_EXTRAS_MAX];

@@ -395,6 +395,7 @@ static size_t check_modules(struct index *x)
 		}
 		(void)memcpy(line, p, len);
 		line[len] = '\0';
+		line[strcspn(line, " ")] = '\0'; /* before its devices */
 		if (len)
 			check_module(x, line);
 		p = nl + 1;

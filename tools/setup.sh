@@ -3,7 +3,8 @@
 #
 # Installs Debian packages, and fetches below build/deps what is used but not
 # installed: the sources of json-c and protobuf-c (compiled for the guest with
-# musl), the guest's kernel with its modules, a static busybox, and crun. All
+# musl), the guest's kernel with its modules, a static busybox, and crun with the
+# libraries that it loads. All
 # of it comes through apt from the mirrors that this machine's own apt uses,
 # checked against their signed indexes; /etc/apt, apt's lists and /boot stay as
 # they are. What is there already is left alone, so that a second run does
@@ -41,8 +42,10 @@ packages=(
 	ca-certificates dpkg-dev xz-utils kmod
 	# run: the machine
 	"$qemu"
+	# run: disks from a folder
+	e2fsprogs erofs-utils
 	# tests and bench
-	libcmocka-dev valgrind cpio e2fsprogs procps zstd
+	libcmocka-dev valgrind cpio procps zstd
 	# soak (the library of Debian 12's clang), lint
 	libclang-rt-14-dev
 	clang clang-tidy clang-format cppcheck shellcheck
@@ -274,12 +277,17 @@ get_kernel() {
 		echo "$release" >kernel/release && place kernel kernel
 }
 
+# What crun loads. What is missing here comes from this machine's folders when
+# an image is built.
+crun_libs=(libc6 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libseccomp2
+	libsystemd0 libyajl2 libzstd1)
+
 get_item() {
 	case $1 in
 	json-c | protobuf-c) source_package "$1" ;;
 	kernel) get_kernel ;;
 	busybox) fetch busybox-static && place root/bin/busybox busybox ;;
-	crun) fetch crun libyajl2 && place root crun ;;
+	crun) fetch crun "${crun_libs[@]}" && place root crun ;;
 	esac
 }
 

@@ -37,7 +37,12 @@ build() { "$ferry" image build --agent build/guest/bin/init "$@"; }
 cat_of() { cpio --quiet -i --to-stdout "$2" <"$1"; }
 listing() { "$ferry" image list "$1"; }
 boot_modules() {
-	cat_of "$1" lib/modules/ferry.list | sed 's|.*/||; s|\.ko$||' | tr - _ | tr '\n' ' '
+	cat_of "$1" lib/modules/ferry.list | grep -v ' ' | sed 's|.*/||; s|\.ko$||' |
+		tr - _ | tr '\n' ' '
+}
+device_modules() { # IMAGE DEVICES
+	cat_of "$1" lib/modules/ferry.list | sed -n "s| $2\$||p" |
+		sed 's|.*/||; s|\.ko$||' | tr - _ | tr '\n' ' '
 }
 
 # --- a whole image ---
@@ -58,6 +63,9 @@ expect 'sh is a link to busybox' 0 'bin/sh -> /bin/busybox' listing "$dir/a"
 same 'modules are in load order' \
 	'virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport ' \
 	"$(boot_modules "$dir/a")"
+same 'modules of disks and networks load for their devices' \
+	'scsi_common scsi_mod virtio_scsi sd_mod libcrc32c erofs overlay : failover net_failover virtio_net ' \
+	"$(device_modules "$dir/a" 1af41004,1af41048): $(device_modules "$dir/a" 1b36000c,1af41000,1af41041)"
 "$ferry" image list "$dir/a" --json >"$dir/json" &&
 	grep -qF '{"name":"init","type":"file","mode":"0755","size":' "$dir/json" &&
 	grep -qF '"target":"/bin/busybox"}' "$dir/json" &&
@@ -86,6 +94,21 @@ expect 'add to a place outside' 2 'not a name for an image' \
 build --no-busybox -o "$dir/b"
 ! listing "$dir/b" | grep -q busybox
 result 'no busybox' $?
+
+# --- the runtime ---
+mkdir "$dir/tree" && (cd "$dir/tree" && cpio --quiet -id --no-absolute-filenames 2>/dev/null) <"$dir/a"
+loader=$(readelf -lW build/lib/ferry/guest/crun | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
+libs=$(echo "$dir"/tree/lib/*-linux-gnu)
+"$dir/tree$loader" --library-path "$libs" "$dir/tree/usr/bin/crun" --version 2>&1 | grep -q '^crun version'
+result 'the image has all that its crun loads' $?
+! "$dir/tree$loader" --library-path "$libs" --list "$dir/tree/usr/bin/crun" |
+	grep '=> /' | grep -qvF "=> $dir/tree/"
+result 'and takes nothing from elsewhere' $?
+build --no-runtime -o "$dir/b"
+! listing "$dir/b" | grep -qE 'crun|linux-gnu|lib64'
+result 'no runtime' $?
+expect 'a runtime that is no program' 2 'not an ELF file' \
+	build --runtime "$dir/passwd" -o "$dir/c"
 expect 'busybox that lists nothing' 2 '/bin/true: lists no applets' build --busybox /bin/true -o "$dir/c"
 expect 'no such program' 1 "$dir/gone: No such file" build --init "$dir/gone" -o "$dir/c"
 printf 'dir /x 0755\nfile /y 0755\n' >"$dir/manifest"

@@ -118,12 +118,46 @@ static void test_modules_load_in_order_and_past_a_failure(void **state)
 	warned = 0;
 	refused = "bad";
 	assert_int_equal(
-		modules_load(in_dir("absent"), fake_load, fake_warn, NULL), 0);
+		modules_load(in_dir("absent"), "", fake_load, fake_warn, NULL),
+		0);
 	make_file("list", "/a.ko\n\n/bad.ko\n/c.ko", 20, 0600);
 	assert_int_equal(
-		modules_load(in_dir("list"), fake_load, fake_warn, NULL), 0);
+		modules_load(in_dir("list"), "", fake_load, fake_warn, NULL),
+		0);
 	assert_string_equal(written, "[/a.ko][/c.ko]");
 	assert_int_equal(warned, 1);
+}
+
+static void load_for(const char *devices)
+{
+	static const char list[] = "/a.ko\n"
+				   "/scsi.ko 1af41004,1af41048\n"
+				   "/nic.ko 1af41000\n";
+
+	written[0] = '\0';
+	make_file("list", list, sizeof(list) - 1, 0600);
+	make_file("devices", devices, strlen(devices), 0600);
+	assert_int_equal(modules_load(in_dir("list"), in_dir("devices"),
+				      fake_load, fake_warn, NULL),
+			 0);
+}
+
+static void test_modules_load_for_devices_that_are_there(void **state)
+{
+	(void)state;
+	refused = "bad";
+	load_for("");
+	assert_string_equal(written, "[/a.ko]");
+	load_for("0000\t80862918\t0\n0018\t1af41048\tb\t1af41000\n");
+	assert_string_equal(written, "[/a.ko][/scsi.ko]");
+	load_for("0018\t1af41000\tb\n0020\t1af41004\tb\n");
+	assert_string_equal(written, "[/a.ko][/scsi.ko][/nic.ko]");
+	assert_int_equal(unlink(in_dir("devices")), 0);
+	written[0] = '\0';
+	assert_int_equal(modules_load(in_dir("list"), in_dir("devices"),
+				      fake_load, fake_warn, NULL),
+			 0);
+	assert_string_equal(written, "[/a.ko][/scsi.ko][/nic.ko]");
 }
 
 static void test_a_list_beyond_its_limit_is_refused(void **state)
@@ -134,11 +168,12 @@ static void test_a_list_beyond_its_limit_is_refused(void **state)
 	memset(big, '\n', sizeof(big));
 	make_file("big", big, sizeof(big), 0600);
 	assert_int_equal(
-		modules_load(in_dir("big"), fake_load, fake_warn, NULL),
+		modules_load(in_dir("big"), "", fake_load, fake_warn, NULL),
 		-EFBIG);
 	make_file("fits", big, sizeof(big) - 1, 0600);
 	assert_int_equal(
-		modules_load(in_dir("fits"), fake_load, fake_warn, NULL), 0);
+		modules_load(in_dir("fits"), "", fake_load, fake_warn, NULL),
+		0);
 }
 
 /* --- entropy ----------------------------------------------------------------- */
@@ -240,6 +275,7 @@ int main(void)
 		T(test_w_c26_a_refused_controller_disables_no_other),
 		T(test_w_c26_a_controller_name_has_a_bound),
 		T(test_modules_load_in_order_and_past_a_failure),
+		T(test_modules_load_for_devices_that_are_there),
 		T(test_a_list_beyond_its_limit_is_refused),
 		T(test_entropy_is_read_to_its_end),
 		T(test_w_c24_a_silent_entropy_host_ends_at_the_deadline),

@@ -24,14 +24,16 @@ static void test_every_kind_is_read(void **state)
 				   "text /etc/motd 0644 two  words\\nand \\\\\n"
 				   "text /etc/empty 0644\n"
 				   "module virtio_pci\n"
-				   "module overlay later";
+				   "module overlay later\n"
+				   "module sd_mod if 1af4:1004 1af4:1048\n"
+				   "runtime /usr/bin/crun 0755 @runtime\n";
 	struct manifest m;
 	struct err e = { 0 };
 	const struct manifest_entry *n;
 
 	(void)state;
 	assert_int_equal(manifest_parse(&m, "m", text, strlen(text), &e), 0);
-	assert_int_equal(m.count, 10);
+	assert_int_equal(m.count, 12);
 	n = m.entries;
 	assert_int_equal(n[0].kind, MANIFEST_DIR);
 	assert_string_equal(n[0].path, "/tmp");
@@ -57,6 +59,11 @@ static void test_every_kind_is_read(void **state)
 	assert_false(n[8].later);
 	assert_true(n[9].later);
 	assert_int_equal(n[9].line, 12);
+	assert_string_equal(n[9].devices, "");
+	assert_string_equal(n[10].devices, "1af41004,1af41048");
+	assert_false(n[10].later);
+	assert_int_equal(n[11].kind, MANIFEST_RUNTIME);
+	assert_string_equal(n[11].arg, "@runtime");
 	manifest_done(&m);
 }
 
@@ -84,7 +91,13 @@ static void test_errors_name_file_and_line(void **state)
 		{ "nod /a 0600 c 0x1 1\n", EINVAL, "major number" },
 		{ "text /a 0644 a\\t\n", EINVAL, "before 'n' or '\\' only" },
 		{ "text /a 0644 a\\", EINVAL, "before 'n' or '\\' only" },
-		{ "module\n", EINVAL, "want 'module NAME [later]'" },
+		{ "module\n", EINVAL,
+		  "want 'module NAME [later | if DEVICE...]'" },
+		{ "module a if\n", EINVAL, "not 'if'" },
+		{ "module a later 1af4:1004\n", EINVAL, "not 'later'" },
+		{ "module a if 1af41004\n", EINVAL, "not VENDOR:DEVICE" },
+		{ "module a if 1af4:1O04\n", EINVAL, "digits are" },
+		{ "runtime /a 0755\n", EINVAL, "want 'runtime" },
 		{ "module a soon\n", EINVAL, "not 'soon'" },
 	};
 
