@@ -45,6 +45,83 @@ static struct msg_base base(const char *container_id)
 	};
 }
 
+/* A request that is nothing but its base, and an answer likewise. */
+static int start_plain(struct host_client *c, uint32_t type,
+		       const char *container_id, const struct host_done *done,
+		       uint64_t *ret_id, struct err *e)
+{
+	const struct message m = {
+		.type = type,
+		.request = &msg_base_schema,
+		.response = &msg_result_schema,
+		.response_size = sizeof(struct msg_result),
+		.timeout_ms = HOST_CALL_TIMEOUT_MS,
+	};
+	const struct msg_base content = base(container_id);
+
+	return start(c, &m, &content, false, false, done, ret_id, e);
+}
+
+int host_create(struct host_client *c, const char *container_id,
+		const struct msg_container_config *document,
+		const struct host_done *done, uint64_t *ret_id, struct err *e)
+{
+	static const struct message m = {
+		.type = WIRE_CREATE,
+		.request = &msg_create_schema,
+		.response = &msg_create_result_schema,
+		.response_size = sizeof(struct msg_create_result),
+		.timeout_ms = HOST_CALL_TIMEOUT_MS,
+	};
+	struct msg_create content = {
+		.base = base(container_id),
+		.config = *document,
+	};
+
+	if (content.config.schema_version.major == 0)
+		content.config.schema_version =
+			(struct msg_schema_version){ 2, 1 };
+	return start(c, &m, &content, false, false, done, ret_id, e);
+}
+
+int host_start(struct host_client *c, const char *container_id,
+	       const struct host_done *done, uint64_t *ret_id, struct err *e)
+{
+	return start_plain(c, WIRE_START, container_id, done, ret_id, e);
+}
+
+int host_delete_container_state(struct host_client *c, const char *container_id,
+				const struct host_done *done, uint64_t *ret_id,
+				struct err *e)
+{
+	return start_plain(c, WIRE_DELETE_CONTAINER_STATE, container_id, done,
+			   ret_id, e);
+}
+
+int host_get_properties(struct host_client *c, const char *container_id,
+			unsigned int what, const struct host_done *done,
+			uint64_t *ret_id, struct err *e)
+{
+	static const struct message m = {
+		.type = WIRE_GET_PROPERTIES,
+		.request = &msg_get_properties_schema,
+		.response = &msg_get_properties_result_schema,
+		.response_size = sizeof(struct msg_get_properties_result),
+		.timeout_ms = HOST_CALL_TIMEOUT_MS,
+	};
+	const char *types[2];
+	struct msg_get_properties content = {
+		.base = base(container_id),
+		.query = { .types = { .item = types } },
+	};
+
+	if (what & HOST_PROCESS_LIST)
+		types[content.query.types.n++] = "ProcessList";
+	if (what & HOST_STATISTICS)
+		types[content.query.types.n++] = "Statistics";
+	return start(c, &m, &content, false, false, done, ret_id, e);
+}
+
 int host_execute_process(struct host_client *c, const char *container_id,
 			 const struct msg_process_parameters *parameters,
 			 const uint32_t port[MSG_STDIO],

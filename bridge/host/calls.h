@@ -3,7 +3,12 @@
  *
  * Each starts a call on a client (see host_client_call() for returns and
  * limits) and gives its id. The callback gets the response struct named here,
- * or a failure. A NULL container id is the UVM itself.
+ * or a failure. A NULL container id is the UVM itself. ModifySettings has a
+ * function for each resource: bridge/host/settings.h. A container that is
+ * created or taken over is an object: bridge/host/container.h.
+ *
+ * No call waits for another: one that is slow delays nobody else (W-H13), and
+ * one that is past its deadline fails alone (W-H14).
  */
 #ifndef FERRY_BRIDGE_HOST_CALLS_H
 #define FERRY_BRIDGE_HOST_CALLS_H
@@ -13,6 +18,7 @@
 
 #include "bridge/host/client.h"
 #include "bridge/msg.h"
+#include "bridge/msg_container.h"
 #include "config/err.h"
 
 /* Deadlines of the calls that have another than HOST_CALL_TIMEOUT_MS. */
@@ -29,6 +35,51 @@ struct host_done {
 	void *ctx;
 	int timeout_ms;
 };
+
+/* What host_get_properties() asks for; may be added. */
+enum host_properties {
+	HOST_PROCESS_LIST = 1,
+	HOST_STATISTICS = 2,
+};
+
+/**
+ * host_create() - create a container; struct msg_create_result
+ * @document:	borrowed for the call; a schema version of 0.0 is sent as 2.1
+ *
+ * Use host_container_create(), which knows of the exit notice that may follow.
+ */
+int host_create(struct host_client *c, const char *container_id,
+		const struct msg_container_config *document,
+		const struct host_done *done, uint64_t *ret_id, struct err *e);
+
+/**
+ * host_start() - struct msg_result
+ *
+ * Starts nothing, but belongs between Create and the first ExecuteProcess,
+ * which starts the init process.
+ */
+int host_start(struct host_client *c, const char *container_id,
+	       const struct host_done *done, uint64_t *ret_id, struct err *e);
+
+/**
+ * host_get_properties() - struct msg_get_properties_result
+ * @what:	enum host_properties
+ *
+ * Members that were not asked for are absent; one that was asked for may be
+ * absent too (no processes; a guest that does not know the statistics).
+ */
+int host_get_properties(struct host_client *c, const char *container_id,
+			unsigned int what, const struct host_done *done,
+			uint64_t *ret_id, struct err *e);
+
+/**
+ * host_delete_container_state() - struct msg_result
+ *
+ * HR_SYSTEM_NOT_FOUND: there is nothing (left) to delete.
+ */
+int host_delete_container_state(struct host_client *c, const char *container_id,
+				const struct host_done *done, uint64_t *ret_id,
+				struct err *e);
 
 /**
  * host_execute_process() - start a process; struct msg_execute_process_result

@@ -32,6 +32,7 @@ struct host_client {
 	struct host_guest guest;
 	struct err last_err; /* of a connection that came to nothing */
 	struct host_observers observers;
+	struct host_track track;
 	struct arena arena; /* of the notice that is being handled */
 };
 
@@ -46,6 +47,7 @@ static void on_notification(struct host_client *c, const struct frame *frame)
 	char buf[128];
 	struct text id;
 	struct err e = { 0 };
+	bool kept;
 
 	if (frame->header.type != WIRE_CONTAINER_NOTIFICATION) {
 		log_warn("bridge notice of unknown type 0x%08x, ignored",
@@ -57,12 +59,14 @@ static void on_notification(struct host_client *c, const struct frame *frame)
 		log_warn("bridge notice is garbled: %s, ignored", e.text);
 		return;
 	}
-	if (host_observer_notification(&c->observers, &n))
+	if (host_track_notice(&c->track, &n) ||
+	    host_observer_notification(&c->observers, &n))
 		return;
+	kept = host_track_remember(&c->track, &n);
 	text_fixed(&id, buf, sizeof(buf));
 	text_quote(&id, n.base.container_id, 24);
-	log_warn("bridge notice for an unknown container id=%s, ignored",
-		 text_str(&id));
+	log_warn("bridge notice for an unknown container id=%s, %s",
+		 text_str(&id), kept ? "kept for later" : "ignored");
 }
 
 static void on_frame(void *ctx, const struct frame *frame)
@@ -377,6 +381,7 @@ void host_client_free(struct host_client *c)
 	host_pending_end(&c->calls, HOST_FAIL_CANCELLED, true, unsent, NULL);
 	while (c->observers.first)
 		host_client_unobserve(c->observers.first);
+	host_track_done(&c->track);
 	host_pending_done(&c->calls);
 	arena_done(&c->arena);
 	free(c);
@@ -400,6 +405,11 @@ struct loop *host_client_loop(const struct host_client *c)
 const struct transport *host_client_transport(const struct host_client *c)
 {
 	return &c->config.transport;
+}
+
+struct host_track *host_client_track(struct host_client *c)
+{
+	return &c->track;
 }
 
 struct host_ports *host_client_ports(struct host_client *c)

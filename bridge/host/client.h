@@ -32,6 +32,7 @@
 #include <stdint.h>
 
 #include "bridge/host/ports.h"
+#include "bridge/host/track.h"
 #include "bridge/io/loop.h"
 #include "bridge/io/transport.h"
 #include "bridge/msg.h"
@@ -102,8 +103,9 @@ struct host_guest {
  * @lost:	the connection was lost, the client listens again; called after
  *		the calls that did not survive were ended
  * @failed:	the client gave up and does nothing any more
- * @notification: an exit notice of a container. Return true when the container
- *		is known; a notice that nobody knows is logged and dropped
+ * @notification: an exit notice of a container that is not tracked (see
+ *		bridge/host/container.h). Return true when the container is
+ *		known; a notice that nobody knows is remembered for a while
  * @ctx:	passed to all of them; any of them may be NULL
  * @prev, @next, @client: the client's
  *
@@ -169,6 +171,7 @@ const struct host_guest *host_client_guest(const struct host_client *c);
 struct loop *host_client_loop(const struct host_client *c);
 const struct transport *host_client_transport(const struct host_client *c);
 struct host_ports *host_client_ports(struct host_client *c);
+struct host_track *host_client_track(struct host_client *c);
 
 /** host_client_next_id() - the id that the next call gets */
 uint64_t host_client_next_id(const struct host_client *c);
