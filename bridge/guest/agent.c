@@ -276,6 +276,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	a->signal_fd = -1;
 	list_init(&a->held);
 	pid1_init(&a->pid1);
+	a->held_max = AGENT_HELD_MAX;
 	arena_init(&a->arena, AGENT_MESSAGE_MAX);
 	text_heap(&a->body, WIRE_GUEST_FRAME_MAX - WIRE_HEADER_SIZE + 1);
 	raise_file_limit(a);

@@ -30,8 +30,9 @@
 
 /* Memory that one decoded message may take. */
 #define AGENT_MESSAGE_MAX ((size_t)48 << 20)
-/* Bytes of answers that are held while no host is there. */
-#define AGENT_HELD_MAX ((size_t)8 << 20)
+/* Bytes of answers that are held while no host is there: an error of the
+ * longest text for each request that may be in progress. */
+#define AGENT_HELD_MAX ((size_t)17 << 20)
 /* Descriptors: 8,192 processes with pipes, sockets and a pidfd each. */
 #define AGENT_FILES_MAX 131072u
 /* Time for the last answer to leave before the UVM ends. */
@@ -52,6 +53,7 @@ enum agent_end {
  * @epoch:	number of the last connection that a new host object opened;
  *		whatever came on an earlier one is answered no more
  * @held:	answers that found no negotiated connection, oldest first
+ * @held_max:	AGENT_HELD_MAX; a test may want less
  * @body:	the answer being encoded
  * @arena:	the message being handled
  * @nofile:	descriptor limit that the processes get
@@ -69,6 +71,7 @@ struct agent {
 	uint32_t epoch;
 	struct list held;
 	size_t held_bytes;
+	size_t held_max;
 	struct text body;
 	struct arena arena;
 	struct rlimit nofile;

@@ -37,7 +37,13 @@ void processes_init(struct processes *all, struct loop *l,
 		    process_over_fn *over, process_reaped_fn *reaped, void *ctx)
 {
 	*all = (struct processes){
-		.loop = l, .on_over = over, .on_reaped = reaped, .ctx = ctx
+		.loop = l,
+		.max_live = PROCESSES_MAX,
+		.max_untold = PROCESS_EXITS_MAX,
+		.max_told = PROCESS_TOLD_MAX,
+		.on_over = over,
+		.on_reaped = reaped,
+		.ctx = ctx,
 	};
 	list_init(&all->live);
 	list_init(&all->untold);
@@ -53,7 +59,22 @@ static struct list *bucket_of(struct processes *all, uint32_t pid)
 
 bool process_room(const struct processes *all)
 {
-	return all->n_live < PROCESSES_MAX;
+	return all->n_live < all->max_live;
+}
+
+static uint8_t bit_of(uint32_t pid)
+{
+	return (uint8_t)(1u << (pid % 8));
+}
+
+static size_t byte_of(uint32_t pid)
+{
+	return pid % PROCESS_FORGOTTEN_BITS / 8;
+}
+
+bool process_forgotten(const struct processes *all, uint32_t pid)
+{
+	return (all->forgotten[byte_of(pid)] & bit_of(pid)) != 0;
 }
 
 struct process *process_find(struct processes *all, uint32_t pid)
@@ -147,6 +168,8 @@ int process_adopt(struct processes *all, pid_t pid, int pidfd,
 	list_init(&p->bucket);
 	list_push(&all->live, &p->node);
 	list_push(bucket_of(all, (uint32_t)pid), &p->bucket);
+	all->forgotten[byte_of((uint32_t)pid)] &=
+		(uint8_t)~bit_of((uint32_t)pid);
 	all->n_live++;
 	r = loop_watch(all->loop, pidfd, EPOLLIN, on_pidfd, p, &p->watch, e);
 	if (r < 0) {
@@ -161,11 +184,17 @@ int process_adopt(struct processes *all, pid_t pid, int pidfd,
 /* Keeps the number of remembered exits below its limits. */
 static void forget_oldest(struct processes *all)
 {
-	if (all->n_untold > PROCESS_EXITS_MAX) {
-		log_warn("an exit that nobody asked for is forgotten");
-		process_free(LIST_ITEM(all->untold.next, struct process, node));
+	if (all->n_untold > all->max_untold) {
+		struct process *p =
+			LIST_ITEM(all->untold.next, struct process, node);
+
+		log_warn("an exit that nobody asked for is forgotten pid=%d",
+			 (int)p->pid);
+		all->forgotten[byte_of((uint32_t)p->pid)] |=
+			bit_of((uint32_t)p->pid);
+		process_free(p);
 	}
-	if (all->n_told > PROCESS_TOLD_MAX)
+	if (all->n_told > all->max_told)
 		process_free(LIST_ITEM(all->told.next, struct process, node));
 }
 

@@ -15,6 +15,10 @@
  * that connection its pid is not known any more, as with the reference; on a
  * later one the host can ask again, because an answer that was sent need not
  * have arrived.
+ *
+ * A process whose exit code nobody asked for, and which a limit pushed out, is
+ * told apart from one that never was: a host takes "not found" for an exit
+ * with code 0, so the answer to a wait for it has to be another.
  */
 #ifndef FERRY_BRIDGE_GUEST_PROCESS_H
 #define FERRY_BRIDGE_GUEST_PROCESS_H
@@ -33,12 +37,17 @@
 
 /* Most processes that are not OVER. */
 #define PROCESSES_MAX 8192u
-/* Most exit codes that nobody asked for; the oldest goes first. */
-#define PROCESS_EXITS_MAX 4096u
+/*
+ * Most exit codes that nobody asked for; the oldest goes first. As many as the
+ * kernel has pids by default: an exit is known until its pid is used again.
+ */
+#define PROCESS_EXITS_MAX 32768u
 /* Most exit codes that were told already. */
 #define PROCESS_TOLD_MAX 256u
 #define PROCESS_DRAIN_MS 5000
 #define PROCESS_BUCKETS 4096u
+/* Bits that remember which pids were forgotten; pids may share one. */
+#define PROCESS_FORGOTTEN_BITS 32768u
 
 enum process_state { PROCESS_LIVE, PROCESS_DRAINING, PROCESS_OVER };
 
@@ -77,6 +86,12 @@ typedef void process_over_fn(void *ctx, struct process *p);
 /* Called when a process was reaped, before anything else happens. */
 typedef void process_reaped_fn(void *ctx, struct process *p);
 
+/**
+ * struct processes - all of them
+ * @max_live, @max_untold, @max_told: PROCESSES_MAX, PROCESS_EXITS_MAX,
+ *		PROCESS_TOLD_MAX; a test may want less
+ * @forgotten:	a bit for each pid that was pushed out untold
+ */
 struct processes {
 	struct loop *loop;
 	struct list live;   /* LIVE and DRAINING */
@@ -85,11 +100,15 @@ struct processes {
 	size_t n_live;
 	size_t n_untold;
 	size_t n_told;
+	size_t max_live;
+	size_t max_untold;
+	size_t max_told;
 	uint64_t started;
 	process_over_fn *on_over;
 	process_reaped_fn *on_reaped;
 	void *ctx;
 	struct list bucket[PROCESS_BUCKETS];
+	uint8_t forgotten[PROCESS_FORGOTTEN_BITS / 8];
 };
 
 /** processes_init() - none */
@@ -114,6 +133,12 @@ int process_adopt(struct processes *all, pid_t pid, int pidfd,
 
 /** process_find() - the object of a pid, or NULL */
 struct process *process_find(struct processes *all, uint32_t pid);
+
+/**
+ * process_forgotten() - was there a process of this pid (or of one that shares
+ * its bit) whose exit code was pushed out before anybody asked for it?
+ */
+bool process_forgotten(const struct processes *all, uint32_t pid);
 
 /** process_room() - may one more be started? */
 bool process_room(const struct processes *all);

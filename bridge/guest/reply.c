@@ -12,7 +12,7 @@
 
 static enum reply hold(struct agent *a, struct answer *answer)
 {
-	if (a->held_bytes + answer->len > AGENT_HELD_MAX) {
+	if (a->held_bytes + answer->len > a->held_max) {
 		log_warn("no room to hold an answer: dropped");
 		a->dropped++;
 		answer_free(answer);

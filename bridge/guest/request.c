@@ -6,6 +6,7 @@ void requests_init(struct requests *all, struct loop *l)
 {
 	all->loop = l;
 	all->n = 0;
+	all->max = REQUESTS_MAX;
 	list_init(&all->all);
 	for (size_t i = 0; i < REQUEST_BUCKETS; i++)
 		list_init(&all->bucket[i]);
@@ -20,7 +21,7 @@ struct request *request_new(struct requests *all, const struct answer_to *to)
 {
 	struct request *r;
 
-	if (all->n >= REQUESTS_MAX)
+	if (all->n >= all->max)
 		return NULL;
 	r = calloc(1, sizeof(*r));
 	if (!r)

@@ -47,11 +47,17 @@ struct request {
 	request_drop_fn *on_drop;
 };
 
+/**
+ * struct requests - all of them
+ * @all:	oldest first
+ * @max:	REQUESTS_MAX; a test may want less
+ */
 struct requests {
 	struct loop *loop;
-	struct list all; /* oldest first */
+	struct list all;
 	struct list bucket[REQUEST_BUCKETS];
 	size_t n;
+	size_t max;
 };
 
 /** requests_init() - none */

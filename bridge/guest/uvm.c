@@ -27,7 +27,12 @@ static struct process *named(struct call *c, const char *container_id,
 		return NULL;
 	}
 	p = process_find(&c->agent->processes, pid);
-	if (!p)
+	if (!p && process_forgotten(&c->agent->processes, pid))
+		(void)reply_error(c->agent, &c->to, HR_FAIL,
+				  "process %u has ended and its exit code was "
+				  "forgotten",
+				  pid);
+	else if (!p)
 		(void)reply_code(c->agent, &c->to, HR_ELEMENT_NOT_FOUND);
 	return p;
 }

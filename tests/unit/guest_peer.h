@@ -54,6 +54,7 @@ struct peer {
 	int fd; /* the bridge, -1: none */
 	uint64_t next_id;
 	uint32_t next_port;
+	void (*tune)(struct agent *a); /* before it runs; NULL: as it is */
 };
 
 struct peer_frame {
@@ -76,8 +77,11 @@ UNUSED static void peer_run_agent(const struct peer *p)
 		log_setup(null, LOG_FORM_TEXT, LOG_LEVEL_ERR);
 	signal(SIGPIPE, SIG_IGN);
 	fd_close(&(int){ p->listener });
-	if (agent_new(&p->flags, &a, &e) == 0 && agent_run(a, &e) == 0)
-		code = 0;
+	if (agent_new(&p->flags, &a, &e) == 0) {
+		if (p->tune)
+			p->tune(a);
+		code = agent_run(a, &e) == 0 ? 0 : 3;
+	}
 	agent_free(a);
 	_exit(code);
 }
