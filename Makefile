@@ -68,7 +68,8 @@ hostside_src := $(wildcard bridge/host/*.c)
 init_src := $(filter-out %/main.c init/vsockexec.c,$(wildcard init/*.c))
 initramfs_src := $(wildcard initramfs/*.c)
 migration_src := $(wildcard migration/*.c)
-tools_src := $(filter-out %/main.c,$(wildcard tools/*.c tools/qemu/*.c))
+tools_src := $(filter-out %/main.c,$(wildcard tools/*.c tools/qemu/*.c tools/ttrpc/*.c \
+	tools/shim/*.c))
 vsock_src := $(wildcard tools/vsock/*.c)
 # Tests use the library's insides, but not its names for open() and ioctl().
 vsock_lib_src := $(filter-out %/preload.c,$(vsock_src))
@@ -78,6 +79,11 @@ guest_lib_src := $(filter-out config/conf.c,$(config_src)) $(cmdline_src) $(brid
 	$(guest_src) $(init_src)
 host_lib_src := $(guest_lib_src) config/conf.c $(hostside_src) $(initramfs_src) \
 	$(migration_src) $(tools_src)
+
+# Messages in protobuf's language; what protoc-c makes of them is below build/.
+proto_src := $(wildcard migration/proto/*.proto tools/proto/*.proto)
+proto_h := $(patsubst %.proto,build/proto/%.pb-c.h,$(notdir $(proto_src)))
+proto_c := $(proto_h:.h=.c)
 
 unit_src := $(wildcard tests/unit/test_*.c)
 golden_src := $(wildcard tests/golden/golden_*.c)
@@ -203,14 +209,41 @@ build/guest/bin/vsockexec: build/guest/init/vsockexec.o build/guest/libferry.a
 build/guest/bin/gcs: build/guest/bridge/guest/main.o build/guest/libferry.a build/guest/libdeps.a
 	$(link_guest)
 
+# --- messages ----------------------------------------------------------------
+
+vpath %.proto migration/proto tools/proto
+build/proto/%.pb-c.c build/proto/%.pb-c.h: %.proto Makefile
+	@mkdir -p $(@D)
+	$(call say,PROTOC)
+	$(Q)protoc-c -Imigration/proto -Itools/proto --c_out=$(@D) $<
+	@sed -i -e '1i #pragma GCC system_header' \
+		-e 's/(char \*)protobuf_c/(char *)(__UINTPTR_TYPE__)protobuf_c/g' \
+		build/proto/$*.pb-c.h
+
+# Not our code: -w.
+PROTO_FLAGS = -w
+
+build/host/build/proto/%.o: build/proto/%.c $(proto_h) Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(HOST_FLAGS) $(PROTO_FLAGS) -fPIC $(CFLAGS) -c -o $@ $<
+build/asan/build/proto/%.o: build/proto/%.c $(proto_h) Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ASAN_FLAGS) $(PROTO_FLAGS) $(CFLAGS) -c -o $@ $<
+build/soak/obj/build/proto/%.o: build/proto/%.c $(proto_h) Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CLANG) $(SOAK_FLAGS) $(PROTO_FLAGS) $(CFLAGS) -c -o $@ $<
+
 # --- host programs -----------------------------------------------------------
 
-build/host/%.o: %.c Makefile
+build/host/%.o: %.c Makefile | $(proto_h)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(HOST_FLAGS) -fPIC $(CFLAGS) -c -o $@ $<
 
-build/host/libferry.a: $(host_lib_src:%.c=build/host/%.o)
+build/host/libferry.a: $(host_lib_src:%.c=build/host/%.o) $(proto_c:%.c=build/host/%.o)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
@@ -272,12 +305,12 @@ $(lib)/initramfs.img: build/ferry $(guest_bin:%=$(lib)/guest/%) \
 
 # --- tests -------------------------------------------------------------------
 
-build/asan/%.o: %.c Makefile
+build/asan/%.o: %.c Makefile | $(proto_h)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(ASAN_FLAGS) $(CFLAGS) -c -o $@ $<
 
-build/asan/libferry.a: $(host_lib_src:%.c=build/asan/%.o) $(vsock_lib_src:%.c=build/asan/%.o)
+build/asan/libferry.a: $(host_lib_src:%.c=build/asan/%.o) $(proto_c:%.c=build/asan/%.o) $(vsock_lib_src:%.c=build/asan/%.o)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
@@ -340,12 +373,12 @@ SOAK_TEST_S = 7200
 SOAK_FLAGS = $(ASAN_FLAGS) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
 soak_bin := $(fuzz_src:tests/fuzz/%.c=build/soak/%)
 
-build/soak/obj/%.o: %.c Makefile
+build/soak/obj/%.o: %.c Makefile | $(proto_h)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CLANG) $(SOAK_FLAGS) $(CFLAGS) -c -o $@ $<
 
-build/soak/libferry.a: $(host_lib_src:%.c=build/soak/obj/%.o) $(vsock_src:%.c=build/soak/obj/%.o)
+build/soak/libferry.a: $(host_lib_src:%.c=build/soak/obj/%.o) $(proto_c:%.c=build/soak/obj/%.o) $(vsock_src:%.c=build/soak/obj/%.o)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
@@ -378,7 +411,7 @@ lint_stamps := $(lint_c:%=build/lint/%.gcc) $(lint_c:%=build/lint/%.clang) \
 	build/lint/shell
 LINT_FLAGS = $(filter-out -MMD -MP,$(FLAGS)) -O2 -Werror
 
-build/lint/%.gcc: % Makefile
+build/lint/%.gcc: % Makefile | $(proto_h)
 	@mkdir -p $(@D)
 	@$(CC) $(LINT_FLAGS) -MMD -MP -MF $@.d -MT $@ -fanalyzer -c -o /dev/null $<
 	@touch $@
@@ -430,7 +463,7 @@ install: all
 		install -m 644 docs/*.$$n $(DESTDIR)$(mandir)/man$$n/ || exit; done
 
 clean:
-	rm -rf build/guest build/host build/asan build/soak build/bench \
+	rm -rf build/proto build/guest build/host build/asan build/soak build/bench \
 		build/tests build/lint build/lib build/uapi build/ferry
 
 -include $(shell find build/guest build/host build/asan build/soak build/lint -name '*.d' 2>/dev/null)
