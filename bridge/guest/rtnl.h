@@ -4,7 +4,7 @@
  * One request, one answer: a message is built in a bounded buffer, sent with
  * NLM_F_ACK, and what the kernel answers is the result; its extended error
  * text is passed on. Encoding and decoding are pure and apart from the socket
- * (rtnl_begin() ... rtnl_end(), rtnl_link_read()). Sockets block, but the
+ * (rtnl_message.c: rtnl_begin(), rtnl_put(), rtnl_link_read()). Sockets block, but the
  * kernel answers rtnetlink within the call; reads have a time limit all the
  * same.
  * Source: rtnetlink(7), netlink(7), the kernel's linux/rtnetlink.h.
@@ -27,6 +27,8 @@
 /* Links that a look-up goes through. */
 #define RTNL_LINKS_MAX 4096u
 #define RTNL_TIMEOUT_MS 2000
+/* Bytes of an address as text, with NUL. */
+#define RTNL_ADDRESS_TEXT 48
 
 /* Of the second and later adapters of a namespace (bridge.md 3.11.7). */
 #define RTNL_TABLE_SECOND 101u
@@ -89,6 +91,10 @@ int rtnl_parse_address(const char *text, struct rtnl_address *ret,
 /** rtnl_parse_mac() - six bytes in hex with dashes or colons */
 int rtnl_parse_mac(const char *text, uint8_t ret[RTNL_MAC_SIZE], struct err *e);
 
+/** rtnl_address_text() - into @text, "none" for no address; returns @text */
+const char *rtnl_address_text(const struct rtnl_address *a,
+			      char text[RTNL_ADDRESS_TEXT]);
+
 /** rtnl_address_bits() - 32, 128, or 0 */
 uint8_t rtnl_address_bits(const struct rtnl_address *a);
 
@@ -144,7 +150,12 @@ int rtnl_link_by_mac(struct rtnl *n, const uint8_t mac[RTNL_MAC_SIZE],
 int rtnl_link_up(struct rtnl *n, int index, bool up, struct err *e);
 int rtnl_link_mtu(struct rtnl *n, int index, uint32_t mtu, struct err *e);
 
-/** rtnl_link_move() - into the network namespace that @netns_fd is open on */
+/**
+ * rtnl_link_move() - into the network namespace that @netns_fd is open on
+ *
+ * Where its name is taken there, it becomes the first free of eth0, eth1, ...;
+ * its index may change too.
+ */
 int rtnl_link_move(struct rtnl *n, int index, int netns_fd, struct err *e);
 
 /**
@@ -154,12 +165,13 @@ int rtnl_link_move(struct rtnl *n, int index, int netns_fd, struct err *e);
 int rtnl_address_add(struct rtnl *n, int index, const struct rtnl_address *a,
 		     uint8_t prefix, struct err *e);
 
-/** rtnl_route_add() - one that is there already is a success */
+/** rtnl_route_add() - -EEXIST: the table has one to there with that metric */
 int rtnl_route_add(struct rtnl *n, const struct rtnl_route *r, struct err *e);
 
 /**
  * rtnl_route_via() - rtnl_route_add(); when the gateway cannot be reached, it
- * is added to the link as an address of its own and the route is tried again
+ * is made a neighbour on the link (a route to it alone, /32 or /128) and the
+ * route is tried again
  */
 int rtnl_route_via(struct rtnl *n, const struct rtnl_route *r, struct err *e);
 
