@@ -190,9 +190,6 @@ struct guest_ops {
 	 */
 	int (*process_open)(void *ctx, const struct guest_process *p,
 			    struct op *op, struct err *e);
-
-	/* Asks for an early end of @op with -ECANCELED. */
-	void (*cancel)(void *ctx, struct op *op);
 };
 
 #endif

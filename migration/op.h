@@ -36,12 +36,15 @@ typedef void op_done_fn(struct op *op, int result, const struct err *e);
  * @ctx:	the starter's
  * @value:	what came of it when it succeeded: a process id, an exit code;
  *		each starter says which. Set by who carries it out
+ * @cancel:	set by who carries it out: asks for an early end with -ECANCELED;
+ *		done() still runs, once. NULL: it cannot be ended early
  * @impl:	for who carries it out
  */
 struct op {
 	op_done_fn *done;
 	void *ctx;
 	uint64_t value;
+	void (*cancel)(struct op *op);
 	void *impl;
 };
 
@@ -49,6 +52,13 @@ struct op {
 static inline void op_end(struct op *op, int result, const struct err *e)
 {
 	op->done(op, result, e);
+}
+
+/** op_cancel() - ask for an early end of an operation that has been started */
+static inline void op_cancel(struct op *op)
+{
+	if (op->cancel)
+		op->cancel(op);
 }
 
 #endif

@@ -9,7 +9,7 @@
  *     removing a disk or a NIC that is not there is a success
  *   - what is asked of a VM that has ended fails with -ESHUTDOWN, and vm_exited
  *     has been told or will be
- *   - cancel() asks for an early end; done() still runs, once
+ *   - op->cancel is set while an operation can be ended early
  *   - at most one of create, start and stop, and one of the operations of a
  *     migration, runs at a time; those of disks and NICs may overlap
  *   - strings and structs are borrowed for the call
@@ -91,6 +91,9 @@ struct vmm_options {
  *		destination that of the source
  * @disks:	destination: every disk that has to be there before the state
  *		comes, at its address; source: boot disks
+ * @nics:	destination: the same for the NICs that were added while the
+ *		source ran; their PCI addresses are in the document, their
+ *		endpoints are those of this host
  * @compat:	destination: compatibility statement of the source, NULL: cold
  * @options:	destination only, else NULL
  *
@@ -103,6 +106,8 @@ struct vmm_config {
 	size_t document_len;
 	const struct vmm_disk *disks;
 	size_t n_disks;
+	const struct vmm_nic *nics;
+	size_t n_nics;
 	const void *compat;
 	size_t compat_len;
 	const struct vmm_options *options;
@@ -179,9 +184,6 @@ struct vmm_ops {
 			  struct err *e);
 	int (*destination_start)(void *ctx, uint32_t number, struct op *op,
 				 struct err *e);
-
-	/* Asks for an early end of @op with -ECANCELED. */
-	void (*cancel)(void *ctx, struct op *op);
 };
 
 #endif
