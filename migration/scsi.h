@@ -37,7 +37,7 @@
 
 #define SCSI_CONTROLLERS_MAX 4u
 #define SCSI_LUNS 64u
-#define SCSI_SLOTS_MAX (SCSI_CONTROLLERS_MAX * SCSI_LUNS)
+#define SCSI_SLOTS_MAX 256u /* SCSI_CONTROLLERS_MAX * SCSI_LUNS */
 /* Mount options of one partition. */
 #define SCSI_OPTIONS_MAX 64u
 
@@ -101,8 +101,6 @@ struct scsi_mount {
 	char *guest_path;
 };
 
-struct scsi_job;
-
 struct scsi_disk {
 	uint32_t slot;
 	struct scsi_disk_config config;
@@ -113,15 +111,19 @@ struct scsi_disk {
 	bool tried;    /* an attach was asked for: detach, whatever it said */
 	struct scsi_ctl *ctl;
 	struct seq seq;
-	struct scsi_job *jobs; /* the first one runs */
+	struct scsi_reservation *jobs; /* the first one runs */
 };
 
+/* One holder's handle, and the one job that may be on its way for it. */
 struct scsi_reservation {
-	struct scsi_reservation *next; /* ascending id */
+	struct scsi_reservation *next; /* the newest first */
 	char id[NAMES_GUID_SIZE];      /* lower case */
 	uint32_t slot;
 	uint64_t partition;
 	bool releasing; /* an unmap has begun: it counts no more */
+	struct scsi_reservation *next_job; /* of the same slot */
+	struct op *op;			   /* the caller's, NULL: no job */
+	bool unmap;			   /* the job: unmap, else map */
 };
 
 struct scsi_ctl {
@@ -167,7 +169,8 @@ int scsi_ctl_reserve(struct scsi_ctl *c, const struct scsi_disk_config *d,
 /**
  * scsi_ctl_map() - attach and mount what a reservation holds
  *
- * Idempotent. Return: 0 (see op.h), -ENOENT, -EPRECONDITION, -ENOMEM
+ * Idempotent. Return: 0 (see op.h), -ENOENT, -EPRECONDITION, -EBUSY (it is on
+ *         its way)
  */
 int scsi_ctl_map(struct scsi_ctl *c, const char *id, struct op *op,
 		 struct err *e);
@@ -176,7 +179,7 @@ int scsi_ctl_map(struct scsi_ctl *c, const char *id, struct op *op,
  * scsi_ctl_unmap() - give a reservation back, mapped or not
  *
  * After a failure the reservation is still there and the call can be repeated.
- * Return: 0 (see op.h), -ENOENT, -EPRECONDITION, -ENOMEM
+ * Return: 0 (see op.h), -ENOENT, -EPRECONDITION, -EBUSY (it is on its way)
  */
 int scsi_ctl_unmap(struct scsi_ctl *c, const char *id, struct op *op,
 		   struct err *e);
