@@ -64,14 +64,19 @@ static void argv_with_every_option(void **state UNUSED)
 	struct qemu_options o = base;
 
 	o.console = "/run/uvm-1/console";
-	o.scsi = true;
-	o.nic = true;
+	o.scsi = 4;
+	o.nics = 3;
 	o.incoming = "unix:/run/uvm-1/incoming";
-	check_argv(&o,
-		   HEAD QMP "-serial\nunix:/run/uvm-1/console\n" TAIL
-			    "-device\nvirtio-scsi-pci,id=scsi0,addr=3\n"
-			    "-device\npcie-root-port,id=nic0,chassis=1,addr=4\n"
-			    "-incoming\nunix:/run/uvm-1/incoming\n");
+	check_argv(&o, HEAD QMP
+		   "-serial\nunix:/run/uvm-1/console\n" TAIL
+		   "-device\nvirtio-scsi-pci,id=scsi0,addr=0x3\n"
+		   "-device\nvirtio-scsi-pci,id=scsi1,addr=0x5\n"
+		   "-device\nvirtio-scsi-pci,id=scsi2,addr=0x6\n"
+		   "-device\nvirtio-scsi-pci,id=scsi3,addr=0x7\n"
+		   "-device\npcie-root-port,id=nic0,chassis=1,addr=0x4\n"
+		   "-device\npcie-root-port,id=nic1,chassis=2,addr=0x8\n"
+		   "-device\npcie-root-port,id=nic2,chassis=3,addr=0x9\n"
+		   "-incoming\nunix:/run/uvm-1/incoming\n");
 }
 
 static void argv_kvm_uses_the_host_processor(void **state UNUSED)
@@ -80,9 +85,11 @@ static void argv_kvm_uses_the_host_processor(void **state UNUSED)
 	struct text t;
 
 	o.accel = ACCEL_KVM;
+	o.only_migratable = true;
 	text_heap(&t, QEMU_ARGV_BYTES);
 	render(&o, &t);
 	assert_non_null(strstr(text_str(&t), "-accel\nkvm\n-cpu\nhost\n"));
+	assert_non_null(strstr(text_str(&t), "\n-only-migratable\n"));
 	text_done(&t);
 }
 
@@ -97,7 +104,9 @@ static void argv_doubles_commas_in_socket_paths(void **state UNUSED)
 
 static void argv_refuses_what_cannot_run(void **state UNUSED)
 {
-	struct qemu_options bad[] = { base, base, base, base, base };
+	struct qemu_options bad[] = {
+		base, base, base, base, base, base, base
+	};
 	char *sentinel = NULL;
 	char **argv = &sentinel;
 
@@ -106,6 +115,8 @@ static void argv_refuses_what_cannot_run(void **state UNUSED)
 	bad[2].cid = UINT32_MAX;
 	bad[3].processors = 0;
 	bad[4].memory_mib = 0;
+	bad[5].scsi = QEMU_SCSI_MAX + 1;
+	bad[6].nics = QEMU_NICS_MAX + 1;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct arena a;
 		struct err e = { 0 };

@@ -325,6 +325,60 @@ static void qmp_strange_ids_answer_nobody(void **state)
 	assert_int_equal(f->closed, 0);
 }
 
+/* A descriptor that came with what was written, -1: none. */
+static int heard_fd(struct fixture *f, char *buf, size_t size)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = { .iov_base = buf, .iov_len = size - 1 };
+	struct msghdr m = { .msg_iov = &part,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	ssize_t n;
+	int fd = -1;
+
+	turn(f);
+	n = recvmsg(f->peer, &m, MSG_CMSG_CLOEXEC);
+	buf[n > 0 ? n : 0] = '\0';
+	c = CMSG_FIRSTHDR(&m);
+	if (c)
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+static void qmp_a_descriptor_goes_with_its_command(void **state)
+{
+	struct fixture *f = *state;
+	char buf[512];
+	struct err e;
+	int fd;
+
+	get_ready(f);
+	ask(f, LONG_MS);
+	assert_int_equal(qmp_send_fd(f->q, "getfd", "{\"fdname\":\"a\"}",
+				     f->peer, LONG_MS, on_answer, f, &e),
+			 0);
+	ask(f, LONG_MS);
+	assert_int_equal(qmp_send_fd(f->q, "getfd", NULL, f->peer, LONG_MS,
+				     NULL, NULL, &e),
+			 -EBUSY);
+	/* The kernel may hand on what came before in the same read. */
+	fd = heard_fd(f, buf, sizeof(buf));
+	if (fd < 0)
+		fd = heard_fd(f, buf, sizeof(buf));
+	assert_true(fd >= 0);
+	fd_close(&fd);
+	assert_non_null(strstr(buf, "{\"execute\":\"getfd\""));
+	say(f, "{\"return\": {}, \"id\": 3}\n");
+	assert_int_equal(qmp_send_fd(f->q, "getfd", NULL, f->peer, LONG_MS,
+				     NULL, NULL, &e),
+			 0);
+}
+
 #define QMP_TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
 int main(void)
@@ -342,6 +396,7 @@ int main(void)
 		QMP_TEST(qmp_other_greeting_ends_the_connection),
 		QMP_TEST(qmp_line_has_a_limit),
 		QMP_TEST(qmp_strange_ids_answer_nobody),
+		QMP_TEST(qmp_a_descriptor_goes_with_its_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

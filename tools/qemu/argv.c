@@ -87,6 +87,8 @@ static void machine(struct vector *v, const struct qemu_options *o)
 	/* A guest that resets itself has ended; the QMP event tells how. */
 	add(v, "-no-reboot");
 	add_text(v, "-bios", "qboot.rom");
+	if (o->only_migratable)
+		add(v, "-only-migratable");
 }
 
 static void devices(struct vector *v, const struct qemu_options *o)
@@ -97,13 +99,15 @@ static void devices(struct vector *v, const struct qemu_options *o)
 	add_pair(v, "-device",
 		 "vhost-vsock-pci,id=vsock0,guest-cid=%" PRIu32 ",addr=%d",
 		 o->cid, QEMU_SLOT_VSOCK);
-	if (o->scsi)
-		add_pair(v, "-device", "virtio-scsi-pci,id=scsi0,addr=%d",
-			 QEMU_SLOT_SCSI);
-	if (o->nic)
+	for (uint32_t i = 0; i < o->scsi; i++)
 		add_pair(v, "-device",
-			 "pcie-root-port,id=nic0,chassis=1,addr=%d",
-			 QEMU_SLOT_NIC);
+			 "virtio-scsi-pci,id=scsi%" PRIu32 ",addr=0x%" PRIx32,
+			 i, i ? QEMU_SLOT_SCSI_1 + i - 1 : QEMU_SLOT_SCSI);
+	for (uint32_t i = 0; i < o->nics; i++)
+		add_pair(v, "-device",
+			 "pcie-root-port,id=nic%" PRIu32 ",chassis=%" PRIu32
+			 ",addr=0x%" PRIx32,
+			 i, i + 1, i ? QEMU_SLOT_NIC_1 + i - 1 : QEMU_SLOT_NIC);
 }
 
 static int check(const struct qemu_options *o, struct err *e)
@@ -115,6 +119,10 @@ static int check(const struct qemu_options *o, struct err *e)
 			       o->cid);
 	if (o->processors == 0 || o->memory_mib == 0)
 		return err_set(e, EINVAL, "a UVM needs processors and memory");
+	if (o->scsi > QEMU_SCSI_MAX || o->nics > QEMU_NICS_MAX)
+		return err_set(e, EINVAL,
+			       "more than %u SCSI controllers or %u NICs",
+			       QEMU_SCSI_MAX, QEMU_NICS_MAX);
 	return 0;
 }
 

@@ -17,15 +17,27 @@
 #include "config/err.h"
 #include "tools/qemu/accel.h"
 
-/* PCI slots on the root bus; never renumbered, a migration depends on them. */
+/*
+ * PCI slots on the root bus; never renumbered, a migration depends on them. The
+ * second to fourth SCSI controller follow each other from QEMU_SLOT_SCSI_1 on,
+ * the second and further root ports, each for one virtio NIC, from
+ * QEMU_SLOT_NIC_1 on.
+ */
 enum qemu_slot {
 	QEMU_SLOT_VSOCK = 2,
 	QEMU_SLOT_SCSI = 3,
-	QEMU_SLOT_NIC = 4, /* a root port: virtio NICs are plugged in here */
+	QEMU_SLOT_NIC = 4,
+	QEMU_SLOT_SCSI_1 = 5,
+	QEMU_SLOT_NIC_1 = 8,
 };
 
+/* SCSI controllers, disks of one, and network cards of a UVM. */
+#define QEMU_SCSI_MAX 4u
+#define QEMU_LUNS 64u
+#define QEMU_NICS_MAX 8u
+
 /* Most arguments that qemu_argv() makes, the NULL behind them included. */
-#define QEMU_ARGV_MAX 64u
+#define QEMU_ARGV_MAX 96u
 /* Bytes for all of them; the kernel's command line is the largest. */
 #define QEMU_ARGV_BYTES ((size_t)32 * 1024)
 
@@ -46,8 +58,11 @@ enum qemu_slot {
  * @console:	path of a unix socket on which the caller listens for the
  *		first serial port; NULL: the machine has none
  * @cid:	vsock address of the guest
- * @scsi:	a SCSI controller at QEMU_SLOT_SCSI for disks to come
- * @nic:	a root port at QEMU_SLOT_NIC for a NIC to come
+ * @scsi:	SCSI controllers for disks to come, at most QEMU_SCSI_MAX;
+ *		controller N is the bus "scsiN.0"
+ * @nics:	root ports for NICs to come, at most QEMU_NICS_MAX; port N is
+ *		the bus "nicN"
+ * @only_migratable: refuse to start with a device that cannot move
  * @incoming:	migration source to wait for, NULL: start now
  */
 struct qemu_options {
@@ -61,8 +76,9 @@ struct qemu_options {
 	const char *qmp;
 	const char *console;
 	uint32_t cid;
-	bool scsi;
-	bool nic;
+	uint32_t scsi;
+	uint32_t nics;
+	bool only_migratable;
 	const char *incoming;
 };
 

@@ -6,11 +6,13 @@
  * dropped. Closing answers every waiting slot, then tells the owner, once.
  *
  * Input is gathered up to a newline in one buffer that grows to QMP_LINE_MAX.
- * Output is queued and written when the socket takes it.
+ * Output is queued and written when the socket takes it. A descriptor travels
+ * with the first byte of its command, which begins a send of its own.
  */
 #include "tools/qemu/qmp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +51,9 @@ struct qmp {
 	struct text in;
 	struct text out;
 	size_t out_sent;
+	int pass_fd; /* goes with the byte at pass_at; -1: none */
+	size_t pass_at;
+	uint64_t pass_id; /* command that was sent with one; 0: none */
 	uint64_t next_id;
 	struct command command[QMP_COMMANDS_MAX];
 };
@@ -115,6 +120,8 @@ static void finish(struct command *c, int result, const struct qmp_data *data,
 	void *const ctx = c->ctx;
 
 	loop_cancel(c->q->loop, &c->timer);
+	if (c->q->pass_id == c->id)
+		c->q->pass_id = 0;
 	c->id = 0;
 	if (fn)
 		fn(ctx, result, data, e);
@@ -129,6 +136,7 @@ static void close_with(struct qmp *q, const struct err *e)
 	q->state = CLOSED;
 	loop_unwatch(q->loop, &q->watch);
 	fd_close(&q->fd);
+	fd_close(&q->pass_fd);
 	for (size_t i = 0; i < QMP_COMMANDS_MAX; i++)
 		if (q->command[i].id)
 			finish(&q->command[i], -why.code, NULL, &why);
@@ -150,12 +158,42 @@ close_because(struct qmp *q, int code, const char *fmt, ...)
 
 static void receive(struct qmp *q);
 
+/* Some of what is queued; up to a byte that a descriptor goes with, or it. */
+static ssize_t send_some(struct qmp *q)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .head = {
+			      .cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS,
+		      } };
+	struct iovec part = { .iov_base = q->out.buf + q->out_sent,
+			      .iov_len = q->out.len - q->out_sent };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (q->pass_fd < 0)
+		return sendmsg(q->fd, &m, MSG_NOSIGNAL);
+	if (q->out_sent < q->pass_at) {
+		part.iov_len = q->pass_at - q->out_sent;
+		return sendmsg(q->fd, &m, MSG_NOSIGNAL);
+	}
+	memcpy(CMSG_DATA(&control.head), &q->pass_fd, sizeof(int));
+	m.msg_control = control.bytes;
+	m.msg_controllen = sizeof(control.bytes);
+	n = sendmsg(q->fd, &m, MSG_NOSIGNAL);
+	if (n > 0)
+		fd_close(&q->pass_fd);
+	return n;
+}
+
 /* Writes what is queued; returns false when the connection broke. */
 static bool flush(struct qmp *q)
 {
 	while (q->out_sent < q->out.len) {
-		const ssize_t n = send(q->fd, q->out.buf + q->out_sent,
-				       q->out.len - q->out_sent, MSG_NOSIGNAL);
+		const ssize_t n = send_some(q);
 
 		if (n > 0) {
 			q->out_sent += (size_t)n;
@@ -266,6 +304,28 @@ int qmp_send(struct qmp *q, const char *command, const char *arguments,
 	if (q->state != READY)
 		return err_set(e, ENOTCONN, "QMP is not connected");
 	return send_command(q, command, arguments, timeout_ms, fn, ctx, e);
+}
+
+int qmp_send_fd(struct qmp *q, const char *command, const char *arguments,
+		int fd, int timeout_ms, qmp_answer_fn *fn, void *ctx,
+		struct err *e)
+{
+	const size_t at = q->out.len;
+	cleanup_fd copy = -1;
+	int r;
+
+	if (q->pass_id || q->pass_fd >= 0)
+		return err_set(e, EBUSY, "QEMU is given a descriptor already");
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return err_sys(e, "descriptor for QEMU");
+	r = qmp_send(q, command, arguments, timeout_ms, fn, ctx, e);
+	if (r < 0)
+		return r;
+	q->pass_id = q->next_id - 1;
+	q->pass_at = at;
+	q->pass_fd = fd_take(&copy);
+	return 0;
 }
 
 static void on_agreed(void *ctx, int result, const struct qmp_data *data UNUSED,
@@ -428,7 +488,9 @@ int qmp_new(struct qmp **ret, struct loop *l, int fd,
 		fd_close(&fd);
 		return err_set(e, ENOMEM, "QMP client");
 	}
-	*q = (struct qmp){ .loop = l, .h = *h, .fd = fd, .next_id = 1 };
+	*q = (struct qmp){
+		.loop = l, .h = *h, .fd = fd, .pass_fd = -1, .next_id = 1
+	};
 	text_heap(&q->in, QMP_LINE_MAX);
 	text_heap(&q->out, QMP_QUEUE_MAX);
 	for (size_t i = 0; i < QMP_COMMANDS_MAX; i++)
@@ -450,6 +512,7 @@ void qmp_free(struct qmp *q)
 	for (size_t i = 0; i < QMP_COMMANDS_MAX; i++)
 		loop_cancel(q->loop, &q->command[i].timer);
 	fd_close(&q->fd);
+	fd_close(&q->pass_fd);
 	text_done(&q->in);
 	text_done(&q->out);
 	free(q);

@@ -103,6 +103,18 @@ void qmp_free(struct qmp *q);
 int qmp_send(struct qmp *q, const char *command, const char *arguments,
 	     int timeout_ms, qmp_answer_fn *fn, void *ctx, struct err *e);
 
+/**
+ * qmp_send_fd() - as qmp_send(), with a descriptor: "getfd" and its kin
+ * @fd:		borrowed, a copy travels with the command
+ *
+ * QEMU keeps one such descriptor until the command has been carried out, so
+ * one is sent at a time. Return: as qmp_send(), and -EBUSY when one is on its
+ * way; -errno of dup
+ */
+int qmp_send_fd(struct qmp *q, const char *command, const char *arguments,
+		int fd, int timeout_ms, qmp_answer_fn *fn, void *ctx,
+		struct err *e);
+
 /** qmp_drain() - handle what has arrived already, without waiting */
 void qmp_drain(struct qmp *q);
 
