@@ -71,6 +71,7 @@ struct sandbox {
 	struct host_client *client;
 	struct host_observer observer;
 	struct vm *vm;
+	struct plug *plug;
 	int retries;
 	struct loop_id retry;
 	bool seen[SANDBOX_PHASES];
@@ -171,9 +172,19 @@ static void on_log_ended(void *ctx)
 
 /* --- callbacks of the VM ------------------------------------------------ */
 
+static void on_vm_ready(void *ctx)
+{
+	struct sandbox *s = ctx;
+
+	plug_up(s->plug, vm_qmp(s->vm));
+}
+
 static void on_vm_event(void *ctx, const char *name,
 			const struct qmp_data *data)
 {
+	const struct sandbox *s = ctx;
+
+	plug_event(s->plug, name, data);
 	if (strcmp(name, "SHUTDOWN") == 0 && qmp_data_bool(data, "guest"))
 		phase(ctx, SANDBOX_OFF);
 }
@@ -228,6 +239,7 @@ static void on_vm_ended(void *ctx)
 
 	if (try_again(s))
 		return;
+	plug_down(s->plug);
 	phase(s, SANDBOX_GONE);
 	if (!s->failed && end_reason(s, &e) == 0 && !s->asked)
 		(void)err_set(&e, EIO, "the UVM powered off by itself");
@@ -351,11 +363,16 @@ static int start_vm(struct sandbox *s, struct err *e)
 			.qmp = s->qmp,
 			.console = s->console_listen >= 0 ? s->console : NULL,
 			.cid = s->transport.cid,
+			.scsi = s->c->scsi,
+			.nics = s->c->nics,
+			.only_migratable = s->c->options->forwarder ==
+					   FORWARDER_MIGRATABLE,
 		},
 		.preload = user ? s->c->vhost_lib : NULL,
 		.vsock_base = user ? s->base : NULL,
 	};
 	const struct vm_handler h = {
+		.ready = on_vm_ready,
 		.event = on_vm_event,
 		.ended = on_vm_ended,
 		.ctx = s,
@@ -378,7 +395,9 @@ static int begin(struct sandbox *s, struct err *e)
 	(void)snprintf(s->qmp, sizeof(s->qmp), "%s/qmp", s->dir.path);
 	(void)snprintf(s->console, sizeof(s->console), "%s/console",
 		       s->dir.path);
-	r = listen_all(s, e);
+	r = plug_new(&s->plug, s->c->loop, s->c->scsi, s->c->nics, e);
+	if (r == 0)
+		r = listen_all(s, e);
 	if (r == 0)
 		r = start_vm(s, e);
 	return r;
@@ -388,6 +407,8 @@ static void tear_down(struct sandbox *s)
 {
 	vm_free(s->vm);
 	s->vm = NULL;
+	plug_free(s->plug);
+	s->plug = NULL;
 	loop_unwatch(s->c->loop, &s->console_watch);
 	fd_close(&s->console_listen);
 	host_relay_free(s->console_relay);
@@ -466,6 +487,16 @@ struct host_client *sandbox_client(const struct sandbox *s)
 struct vm *sandbox_vm(const struct sandbox *s)
 {
 	return s->vm;
+}
+
+struct plug *sandbox_plug(const struct sandbox *s)
+{
+	return s->plug;
+}
+
+const char *sandbox_dir(const struct sandbox *s)
+{
+	return s->dir.path;
 }
 
 enum accel sandbox_accel(const struct sandbox *s)

@@ -18,6 +18,7 @@
 #include "config/err.h"
 #include "config/options.h"
 #include "tools/qemu/accel.h"
+#include "tools/qemu/plug.h"
 #include "tools/qemu/vhost.h"
 #include "tools/qemu/vm.h"
 
@@ -47,6 +48,8 @@ enum sandbox_phase {
  * @vhost_lib:	path of ferry's vsock library, for VHOST_USER
  * @accel:	accelerator, ACCEL_AUTO is settled here
  * @vsock:	backend, VHOST_AUTO is settled here
+ * @scsi:	SCSI controllers for disks to be plugged, at most QEMU_SCSI_MAX
+ * @nics:	ports for network cards to be plugged, at most QEMU_NICS_MAX
  * @boot_timeout_ms: 0: SANDBOX_BOOT_MS
  * @console_fd:	where the output of the UVM's console goes, -1: nowhere. Used
  *		when the options have a console
@@ -69,6 +72,8 @@ struct sandbox_config {
 	const char *vhost_lib;
 	enum accel accel;
 	enum vhost_backend vsock;
+	uint32_t scsi;
+	uint32_t nics;
 	int boot_timeout_ms;
 	int console_fd;
 	void (*phase)(void *ctx, enum sandbox_phase phase);
@@ -109,6 +114,12 @@ struct host_client *sandbox_client(const struct sandbox *s);
 
 /** sandbox_vm() - the QEMU process, for its monitor and its end */
 struct vm *sandbox_vm(const struct sandbox *s);
+
+/** sandbox_plug() - its disks and cards; from ready() to sandbox_free() */
+struct plug *sandbox_plug(const struct sandbox *s);
+
+/** sandbox_dir() - its folder, for files that go when it does */
+const char *sandbox_dir(const struct sandbox *s);
 
 /** sandbox_accel(), sandbox_vsock() - what was settled on */
 enum accel sandbox_accel(const struct sandbox *s);
