@@ -171,21 +171,27 @@ int outbox_put(struct outbox *o, const void *frame, size_t len, struct err *e)
 	return 0;
 }
 
-int outbox_next(const struct outbox *o, struct iovec part[2])
+uint64_t outbox_unsent(const struct outbox *o)
+{
+	return o->head->head - o->next;
+}
+
+int outbox_read(const struct outbox *o, uint64_t *at, struct iovec part[2])
 {
 	size_t place;
 	size_t end;
 	size_t len;
 
-	if (o->next == o->head->head)
+	if (*at == o->head->head)
 		return 0;
-	len = front_at(o, o->next).len;
-	place = (o->next + sizeof(struct front)) & (o->head->size - 1);
+	len = front_at(o, *at).len;
+	place = (*at + sizeof(struct front)) & (o->head->size - 1);
 	end = o->head->size - place;
 	part[0] = (struct iovec){ .iov_base = o->ring + place,
 				  .iov_len = len < end ? len : end };
 	part[1] = (struct iovec){ .iov_base = o->ring,
 				  .iov_len = len - part[0].iov_len };
+	*at += record_bytes(len);
 	return part[1].iov_len > 0 ? 2 : 1;
 }
 

@@ -80,7 +80,7 @@ int outbox_init(struct outbox *o, void *memory, size_t bytes, struct err *e);
 int outbox_open(struct outbox *o, void *memory, size_t bytes, struct err *e);
 
 /**
- * outbox_put() - keep a frame; the caller sends what outbox_next() gives
+ * outbox_put() - keep a frame; the caller sends what outbox_read() gives
  * @len:	1 to UINT32_MAX bytes
  *
  * Return: 0, -ENOBUFS: there is no room until something is acknowledged
@@ -90,15 +90,19 @@ int outbox_put(struct outbox *o, const void *frame, size_t len, struct err *e);
 /** outbox_room() - bytes of the largest frame that can be put now */
 size_t outbox_room(const struct outbox *o);
 
+/** outbox_unsent() - bytes of records that this connection has not had yet */
+uint64_t outbox_unsent(const struct outbox *o);
+
 /**
- * outbox_next() - the frame that goes out next
+ * outbox_read() - the frame at a place in the box
+ * @at:		outbox.next for the frame that goes out next; moved behind it
  * @part:	receives its bytes, in the box, in one or two pieces
  *
- * Return: number of pieces, 0: there is nothing to send
+ * Return: number of pieces, 0: there is none
  */
-int outbox_next(const struct outbox *o, struct iovec part[2]);
+int outbox_read(const struct outbox *o, uint64_t *at, struct iovec part[2]);
 
-/** outbox_sent() - all of that frame was written to the connection */
+/** outbox_sent() - all of the next frame was written to the connection */
 void outbox_sent(struct outbox *o);
 
 /**

@@ -131,26 +131,35 @@ static void drop_held(struct agent *a)
 	a->held_bytes = 0;
 }
 
-void agent_negotiated(struct agent *a)
+void agent_negotiated(struct agent *a, int how)
 {
+	static const char *const hosts[] = {
+		[RESUME_PLAIN] = "same",
+		[RESUME_NEW] = "new session",
+		[RESUME_GOES_ON] = "same session",
+	};
 	struct conn *c = &a->conn;
+	const bool fresh =
+		how == RESUME_NEW || (how == RESUME_PLAIN && c->saw_id_zero);
 	struct list *node;
 
 	c->negotiated = true;
-	if (c->saw_id_zero) {
+	if (fresh) {
 		/* A new host object: it waits for nothing that an earlier one
 		 * asked for, and would close on an id that it does not know. */
 		a->epoch = c->number;
 		drop_held(a);
 		requests_drop_before(&a->requests, c->number);
 	}
+	if (how != RESUME_PLAIN)
+		resume_begin(a);
 	while ((node = list_pop(&a->held)) != NULL)
 		(void)reply_route(a, LIST_ITEM(node, struct answer, node));
 	a->held_bytes = 0;
 	streams_host(&a->streams, true, c->number);
 	pid1_stable(&a->pid1);
 	log_info("bridge is up connection=%u host=%s", c->number,
-		 c->saw_id_zero ? "new" : "same");
+		 fresh && how == RESUME_PLAIN ? "new" : hosts[how]);
 }
 
 static void on_link_up(void *ctx, int fd)
@@ -171,8 +180,10 @@ static void keep_unsent(struct agent *a, struct list *unsent)
 	while ((node = list_pop(unsent)) != NULL) {
 		struct answer *answer = LIST_ITEM(node, struct answer, node);
 
-		if (wire_header_get(answer->frame).type ==
-		    wire_response_type(WIRE_NEGOTIATE_PROTOCOL))
+		const uint32_t type = wire_header_get(answer->frame).type;
+
+		if (type == wire_response_type(WIRE_NEGOTIATE_PROTOCOL) ||
+		    type == WIRE_FERRY_RECEIVED)
 			answer_free(answer);
 		else
 			(void)reply_route(a, answer);
@@ -193,6 +204,7 @@ static void replace_connection(struct agent *a)
 			  a->conn.why.text);
 	list_init(&unsent);
 	conn_close(&a->conn, &unsent);
+	resume_lost(a);
 	streams_host(&a->streams, false, 0);
 	if (useful)
 		keep_unsent(a, &unsent);
@@ -208,11 +220,12 @@ static void replace_connection(struct agent *a)
 
 static void end_of_turn(struct agent *a)
 {
+	resume_turn(a);
 	conn_flush(&a->conn);
 	if (a->conn.up && a->conn.lost)
 		replace_connection(a);
 	streams_sweep(&a->streams);
-	if (a->end == AGENT_ANSWERS && list_empty(&a->conn.queue))
+	if (a->end == AGENT_ANSWERS && conn_waiting(&a->conn) == 0)
 		end_step(a, AGENT_GRACE, AGENT_LAST_GRACE_MS);
 }
 
@@ -277,6 +290,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	list_init(&a->held);
 	pid1_init(&a->pid1);
 	a->held_max = AGENT_HELD_MAX;
+	resume_init(&a->resume);
 	arena_init(&a->arena, AGENT_MESSAGE_MAX);
 	text_heap(&a->body, WIRE_GUEST_FRAME_MAX - WIRE_HEADER_SIZE + 1);
 	raise_file_limit(a);
@@ -318,6 +332,7 @@ void agent_free(struct agent *a)
 	processes_done(&a->processes);
 	streams_done(&a->streams);
 	pid1_done(&a->pid1);
+	resume_done(&a->resume, a->loop);
 	loop_unwatch(a->loop, &a->signal_watch);
 	fd_close(&a->signal_fd);
 	text_done(&a->body);

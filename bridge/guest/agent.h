@@ -22,6 +22,7 @@
 #include "bridge/guest/pid1.h"
 #include "bridge/guest/process.h"
 #include "bridge/guest/request.h"
+#include "bridge/guest/resume.h"
 #include "bridge/guest/stream.h"
 #include "bridge/io/loop.h"
 #include "config/arena.h"
@@ -67,6 +68,7 @@ struct agent {
 	struct processes processes;
 	struct streams streams;
 	struct pid1 pid1;
+	struct resume resume;
 
 	uint32_t epoch;
 	struct list held;
@@ -109,8 +111,9 @@ int agent_run(struct agent *a, struct err *e);
 /**
  * agent_negotiated() - a version was agreed on: what was held is released or,
  * for a new host object, dropped
+ * @how:	enum resume_hello
  */
-void agent_negotiated(struct agent *a);
+void agent_negotiated(struct agent *a, int how);
 
 /** agent_shutdown() - answer what is queued, then end the UVM */
 void agent_shutdown(struct agent *a);

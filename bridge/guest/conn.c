@@ -21,12 +21,17 @@ static void conn_lose(struct conn *c, int code, const char *what)
 	(void)err_set(&c->why, code, "%s", what);
 }
 
+size_t conn_waiting(const struct conn *c)
+{
+	return c->queued + (c->box ? (size_t)outbox_unsent(c->box) : 0);
+}
+
 /* Which events matter now: frames unless paused, room while there is a queue.
  * Without any, errors and hang-ups are still told. */
 static void conn_rewatch(struct conn *c)
 {
 	const uint32_t in = c->paused || c->stopped ? 0 : EPOLLIN;
-	const uint32_t out = list_empty(&c->queue) ? 0 : EPOLLOUT;
+	const uint32_t out = conn_waiting(c) == 0 ? 0 : EPOLLOUT;
 
 	if (c->rfd == c->wfd) {
 		loop_rewatch(c->loop, c->rwatch, in | out);
@@ -44,7 +49,7 @@ static void conn_frames(struct conn *c)
 	int got = 0;
 
 	while (!c->lost && !c->stopped) {
-		if (c->queued >= CONN_QUEUE_MAX) {
+		if (conn_waiting(c) >= CONN_QUEUE_MAX) {
 			c->paused = true;
 			return;
 		}
@@ -126,6 +131,8 @@ int conn_open(struct conn *c, int rfd, int wfd, struct err *e)
 	c->stopped = false;
 	c->sent = 0;
 	c->queued = 0;
+	c->box = NULL;
+	c->box_sent = 0;
 	r = loop_watch(c->loop, rfd, EPOLLIN, on_read_ready, c, &c->rwatch, e);
 	if (r == 0 && wfd != rfd)
 		r = loop_watch(c->loop, wfd, 0, on_write_ready, c, &c->wwatch,
@@ -151,6 +158,7 @@ void conn_close(struct conn *c, struct list *unsent)
 	list_move_all(unsent, &c->queue);
 	c->queued = 0;
 	c->sent = 0;
+	c->box = NULL;
 	c->up = false;
 	c->negotiated = false;
 }
@@ -162,7 +170,7 @@ void conn_send(struct conn *c, struct answer *a)
 }
 
 /* Takes @n written bytes off the queue. */
-static void conn_sent(struct conn *c, size_t n)
+static void queue_sent(struct conn *c, size_t n)
 {
 	c->queued -= n;
 	c->sent += n;
@@ -178,48 +186,112 @@ static void conn_sent(struct conn *c, size_t n)
 	}
 }
 
-static size_t conn_gather(struct conn *c, struct iovec v[GATHER], size_t *total)
+static size_t queue_gather(const struct conn *c, struct iovec v[GATHER])
 {
 	size_t skip = c->sent;
 	size_t n = 0;
 
-	*total = 0;
 	for (struct list *l = c->queue.next; l != &c->queue && n < GATHER;
 	     l = l->next) {
 		struct answer *a = LIST_ITEM(l, struct answer, node);
 
 		v[n].iov_base = a->frame + skip;
-		v[n].iov_len = a->len - skip;
-		*total += v[n++].iov_len;
+		v[n++].iov_len = a->len - skip;
 		skip = 0;
 	}
 	return n;
 }
 
-void conn_flush(struct conn *c)
+/* Bytes of the frame of the box at *@at, which is moved behind it. */
+static size_t box_frame(const struct conn *c, uint64_t *at)
 {
-	struct iovec v[GATHER];
-	size_t total;
+	struct iovec part[2];
+	const int n = outbox_read(c->box, at, part);
 
-	while (c->up && !c->lost && !list_empty(&c->queue)) {
-		const size_t count = conn_gather(c, v, &total);
-		const ssize_t n = writev(c->wfd, v, (int)count);
+	return n == 0 ? 0 : part[0].iov_len + part[1].iov_len;
+}
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
+static void box_sent(struct conn *c, size_t n)
+{
+	c->box_sent += n;
+	while (outbox_unsent(c->box) > 0) {
+		uint64_t at = c->box->next;
+		const size_t len = box_frame(c, &at);
+
+		if (c->box_sent < len)
+			return;
+		c->box_sent -= len;
+		outbox_sent(c->box);
+	}
+}
+
+/* Frames of the box; only the rest of one that has begun when others wait. */
+static size_t box_gather(const struct conn *c, struct iovec v[GATHER])
+{
+	uint64_t at = c->box->next;
+	size_t skip = c->box_sent;
+	size_t n = 0;
+
+	while (n + 2 <= GATHER) {
+		struct iovec part[2];
+		const int parts = outbox_read(c->box, &at, part);
+
+		if (parts == 0)
 			break;
-		if (n < 0) {
-			conn_lose(c, errno, "cannot be written");
-			break;
+		for (int i = 0; i < parts; i++) {
+			const size_t off =
+				skip < part[i].iov_len ? skip : part[i].iov_len;
+
+			skip -= off;
+			if (off == part[i].iov_len)
+				continue;
+			v[n].iov_base = (uint8_t *)part[i].iov_base + off;
+			v[n++].iov_len = part[i].iov_len - off;
 		}
-		conn_sent(c, (size_t)n);
-		if ((size_t)n < total)
+		if (!list_empty(&c->queue))
 			break;
 	}
+	return n;
+}
+
+static size_t total_of(const struct iovec *v, size_t n)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < n; i++)
+		total += v[i].iov_len;
+	return total;
+}
+
+/* Writes once. Return: is there more to write, and room for it? */
+static bool conn_write(struct conn *c)
+{
+	const bool box = c->box_sent > 0 || list_empty(&c->queue);
+	struct iovec v[GATHER];
+	const size_t count = box ? box_gather(c, v) : queue_gather(c, v);
+	const ssize_t n = writev(c->wfd, v, (int)count);
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n < 0) {
+		if (errno != EAGAIN)
+			conn_lose(c, errno, "cannot be written");
+		return false;
+	}
+	if (box)
+		box_sent(c, (size_t)n);
+	else
+		queue_sent(c, (size_t)n);
+	return (size_t)n == total_of(v, count);
+}
+
+void conn_flush(struct conn *c)
+{
+	while (c->up && !c->lost && conn_waiting(c) > 0 && conn_write(c))
+		;
 	if (!c->up || c->lost)
 		return;
-	if (c->paused && c->queued <= CONN_QUEUE_LOW) {
+	if (c->paused && conn_waiting(c) <= CONN_QUEUE_LOW) {
 		c->paused = false;
 		conn_frames(c);
 	}

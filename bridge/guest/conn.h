@@ -9,6 +9,10 @@
  * Nothing here closes the connection by itself: an error, an end of file, a
  * hang-up or a frame out of its limits set @lost, and the owner, at the end of
  * its turn, closes it with conn_close() and gets back what was not sent.
+ *
+ * In a session (docs/resume.md) answers are not in the queue but in the
+ * session's outbox, which the owner lends to the connection. What is in the
+ * queue then goes out before it, between frames.
  */
 #ifndef FERRY_BRIDGE_GUEST_CONN_H
 #define FERRY_BRIDGE_GUEST_CONN_H
@@ -21,6 +25,7 @@
 #include "bridge/guest/answer.h"
 #include "bridge/guest/list.h"
 #include "bridge/io/loop.h"
+#include "bridge/outbox.h"
 #include "config/err.h"
 
 /* Bytes of waiting answers at which no more frames are taken. */
@@ -41,6 +46,7 @@ typedef void conn_frame_fn(void *ctx, const struct frame *f);
  * @negotiated:	a version was agreed on
  * @saw_id_zero: a frame before that had id 0: the host object is a new one
  * @why:	after a loss: the reason
+ * @box:	frames of the session, NULL: none on this connection
  */
 struct conn {
 	uint32_t number;
@@ -49,6 +55,7 @@ struct conn {
 	bool negotiated;
 	bool saw_id_zero;
 	struct err why;
+	struct outbox *box;
 
 	struct loop *loop;
 	int rfd;
@@ -60,7 +67,8 @@ struct conn {
 	struct frame_reader reader;
 	struct list queue;
 	size_t queued;
-	size_t sent; /* bytes of the first answer that have left */
+	size_t sent;	 /* bytes of the first answer that have left */
+	size_t box_sent; /* the same of the next frame of the box */
 	bool paused;
 	bool stopped;
 };
@@ -85,6 +93,9 @@ void conn_close(struct conn *c, struct list *unsent);
 
 /** conn_send() - queue an answer, which is the connection's now */
 void conn_send(struct conn *c, struct answer *a);
+
+/** conn_waiting() - bytes that are not written yet */
+size_t conn_waiting(const struct conn *c);
 
 /** conn_flush() - write what can be written; called once a turn */
 void conn_flush(struct conn *c);

@@ -137,6 +137,8 @@ void dispatch(struct agent *a, const struct frame *f)
 			.conn = a->conn.number },
 	};
 
+	if (resume_frame(a, f))
+		return;
 	a->frames++;
 	if (!a->conn.negotiated && f->header.id == 0)
 		a->conn.saw_id_zero = true;

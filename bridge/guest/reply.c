@@ -49,6 +49,11 @@ enum reply reply_route(struct agent *a, struct answer *answer)
 		answer_free(answer);
 		return REPLY_DROPPED;
 	}
+	if (a->resume.exists && (!c->up || c->negotiated)) {
+		a->answers++;
+		resume_put(a, answer);
+		return REPLY_SENT;
+	}
 	/* Before a version is agreed on only its own requests are answered. */
 	if (c->up && !c->lost && (c->negotiated || answer->conn == c->number)) {
 		a->answers++;

@@ -12,7 +12,9 @@ void handle_negotiate(struct call *c, const void *msg)
 {
 	static struct msg_schema_version schema = { .major = 2, .minor = 1 };
 	const struct msg_negotiate *m = msg;
-	const struct msg_negotiate_result result = {
+	struct resume_welcome welcome = { 0 };
+	struct err e = { 0 };
+	struct msg_negotiate_result result = {
 		.base = { .activity_id = c->to.activity },
 		.version = WIRE_PROTOCOL_VERSION,
 		.capabilities = {
@@ -25,15 +27,25 @@ void handle_negotiate(struct call *c, const void *msg)
 			.delete_container_state_supported = true,
 		},
 	};
+	int how;
 
 	if (m->maximum_version < WIRE_PROTOCOL_VERSION ||
 	    m->minimum_version > WIRE_PROTOCOL_VERSION) {
 		(void)reply_code(c->agent, &c->to, HR_UNSUPPORTED_VERSION);
 		return;
 	}
+	how = resume_hello(c->agent, m->ferry, &welcome, &e);
+	if (how < 0) {
+		(void)reply_error(c->agent, &c->to, HR_FAIL, "%s", e.text);
+		return;
+	}
+	if (how != RESUME_PLAIN) {
+		result.capabilities.ferry_resume = true;
+		result.ferry = &welcome.msg;
+	}
 	(void)reply_with(c->agent, &c->to, &msg_negotiate_result_schema,
 			 &result);
-	agent_negotiated(c->agent);
+	agent_negotiated(c->agent, how);
 }
 
 void handle_create(struct call *c, const void *msg)

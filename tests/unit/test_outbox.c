@@ -43,7 +43,8 @@ static void expect_next(const struct outbox *o, const char *want)
 {
 	char got[64] = "";
 	struct iovec part[2];
-	const int n = outbox_next(o, part);
+	uint64_t at = o->next;
+	const int n = outbox_read(o, &at, part);
 	size_t len = 0;
 
 	for (int i = 0; i < n; i++) {
@@ -218,9 +219,10 @@ static void say(struct end *x)
 static void write_wire(struct end *x)
 {
 	struct iovec part[2];
+	uint64_t at = x->out.next;
 	int n;
 
-	while ((n = outbox_next(&x->out, part)) > 0 && pick(8) != 0) {
+	while ((n = outbox_read(&x->out, &at, part)) > 0 && pick(8) != 0) {
 		for (int i = 0; i < n; i++) {
 			memcpy(x->wire + x->wire_len, part[i].iov_base,
 			       part[i].iov_len);

@@ -1,0 +1,309 @@
+#include "bridge/guest/resume.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "bridge/guest/agent.h"
+#include "bridge/io/fd.h"
+#include "bridge/io/log.h"
+#include "bridge/wire.h"
+
+static void on_heartbeat(void *ctx);
+
+void resume_init(struct resume *r)
+{
+	*r = (struct resume){ .memfd = -1 };
+	list_init(&r->waiting);
+}
+
+/* The old session's frames are for nobody. */
+static void forget(struct resume *r)
+{
+	answer_free_all(&r->waiting);
+	r->waiting_bytes = 0;
+	r->exists = false;
+	r->on = false;
+	if (r->memory)
+		(void)munmap(r->memory, RESUME_BOX_BYTES);
+	r->memory = NULL;
+	fd_close(&r->memfd);
+}
+
+void resume_done(struct resume *r, struct loop *l)
+{
+	loop_cancel(l, &r->timer);
+	forget(r);
+}
+
+/* --- negotiation ----------------------------------------------------------- */
+
+static int map_box(struct resume *r, struct err *e)
+{
+	void *memory;
+
+	r->memfd = memfd_create("ferry-outbox", MFD_CLOEXEC);
+	if (r->memfd < 0)
+		return err_sys(e, "memfd of the outbox");
+	if (ftruncate(r->memfd, (off_t)RESUME_BOX_BYTES) < 0)
+		return err_sys(e, "size of the outbox");
+	memory = mmap(NULL, RESUME_BOX_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_SHARED, r->memfd, 0);
+	if (memory == MAP_FAILED)
+		return err_sys(e, "map the outbox");
+	r->memory = memory;
+	return outbox_init(&r->out, memory, RESUME_BOX_BYTES, e);
+}
+
+static int new_session(struct resume *r, struct err *e)
+{
+	int code;
+
+	forget(r);
+	r->in = (struct session_in){ 0 };
+	r->trimmed = 0;
+	code = map_box(r, e);
+	if (code < 0) {
+		forget(r);
+		return code;
+	}
+	if (getrandom(&r->session, sizeof(r->session), 0) !=
+	    (ssize_t)sizeof(r->session)) {
+		forget(r);
+		return err_set(e, EIO, "no random bytes for a session");
+	}
+	r->exists = true;
+	return RESUME_NEW;
+}
+
+static bool is_ours(const struct resume *r, const struct msg_ferry_hello *m)
+{
+	uint8_t id[SESSION_ID_BYTES];
+
+	return r->exists && session_unhex(m->session, id, sizeof(id)) &&
+	       memcmp(id, r->session.id, sizeof(id)) == 0;
+}
+
+static int go_on(struct resume *r, const struct msg_ferry_hello *m,
+		 struct err *e)
+{
+	int code = 0;
+
+	if (m->sent < r->in.taken)
+		code = err_set(e, EPROTO,
+			       "Ferry.Sent is %" PRIu64 ", but %" PRIu64
+			       " frames came",
+			       m->sent, r->in.taken);
+	else
+		code = outbox_resume(&r->out, m->received, e);
+	if (code < 0) {
+		forget(r);
+		return err_wrap(e, "Ferry.Received");
+	}
+	return RESUME_GOES_ON;
+}
+
+static void fill_welcome(const struct agent *a, bool is_new,
+			 struct resume_welcome *w)
+{
+	const struct resume *r = &a->resume;
+	uint8_t proof[DIGEST_BYTES];
+
+	session_proof(&r->session, r->nonce, proof);
+	session_hex(proof, sizeof(proof), w->proof);
+	session_hex(r->session.id, sizeof(r->session.id), w->session);
+	session_hex(r->session.key, sizeof(r->session.key), w->key);
+	w->msg = (struct msg_ferry_welcome){
+		.version = SESSION_VERSION,
+		.session = w->session,
+		.key = is_new ? w->key : "",
+		.proof = w->proof,
+		.received = r->in.taken,
+		.incarnation = a->pid1.incarnation,
+	};
+}
+
+int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
+		 struct resume_welcome *w, struct err *e)
+{
+	struct resume *r = &a->resume;
+	uint32_t beat;
+	int code;
+
+	if (!m || m->version < SESSION_VERSION ||
+	    !session_unhex(m->nonce, r->nonce, sizeof(r->nonce))) {
+		if (r->exists)
+			log_info("a plain host: the session is over");
+		forget(r);
+		return RESUME_PLAIN;
+	}
+	code = is_ours(r, m) ? go_on(r, m, e) : new_session(r, e);
+	if (code < 0)
+		return code;
+	beat = m->heartbeat_ms == 0 ? SESSION_HEARTBEAT_MS : m->heartbeat_ms;
+	if (beat < SESSION_HEARTBEAT_MIN_MS)
+		beat = SESSION_HEARTBEAT_MIN_MS;
+	if (beat > SESSION_HEARTBEAT_MAX_MS)
+		beat = SESSION_HEARTBEAT_MAX_MS;
+	r->heartbeat_ms = beat;
+	fill_welcome(a, code == RESUME_NEW, w);
+	return code;
+}
+
+static void set_timer(struct agent *a)
+{
+	struct resume *r = &a->resume;
+
+	/* Without memory for a timer the next turn of anything tries again. */
+	(void)loop_at(a->loop, loop_now_ms(a->loop) + r->heartbeat_ms,
+		      on_heartbeat, a, &r->timer, NULL);
+}
+
+void resume_begin(struct agent *a)
+{
+	struct resume *r = &a->resume;
+
+	r->on = true;
+	r->heard_ms = loop_now_ms(a->loop);
+	a->conn.box = &r->out;
+	set_timer(a);
+}
+
+void resume_lost(struct agent *a)
+{
+	a->resume.on = false;
+	loop_cancel(a->loop, &a->resume.timer);
+}
+
+/* --- frames ---------------------------------------------------------------- */
+
+static void send_received(struct agent *a)
+{
+	struct resume *r = &a->resume;
+	const struct answer_to nobody = { .type = WIRE_FERRY_RECEIVED,
+					  .conn = a->conn.number };
+	char body[64];
+	struct answer *answer;
+	int n;
+
+	n = snprintf(body, sizeof(body), "{\"Received\":%" PRIu64 "}",
+		     r->in.taken);
+	answer = answer_new(&nobody, body, (size_t)n);
+	if (!answer)
+		return; /* the next turn tries again */
+	wire_header_put(answer->frame,
+			&(struct wire_header){ .type = WIRE_FERRY_RECEIVED,
+					       .size = answer->len });
+	conn_send(&a->conn, answer);
+	session_in_told(&r->in);
+}
+
+static void on_heartbeat(void *ctx)
+{
+	struct agent *a = ctx;
+	struct resume *r = &a->resume;
+	const int64_t silent = loop_now_ms(a->loop) - r->heard_ms;
+
+	if (!r->on)
+		return;
+	if (silent >= (int64_t)r->heartbeat_ms * SESSION_HEARTBEATS_LOST) {
+		a->conn.lost = true;
+		(void)err_set(&a->conn.why, ETIMEDOUT,
+			      "nothing came for %" PRId64 " ms", silent);
+		return;
+	}
+	send_received(a);
+	set_timer(a);
+}
+
+void resume_turn(struct agent *a)
+{
+	if (a->resume.on && !a->conn.lost && session_in_due(&a->resume.in))
+		send_received(a);
+}
+
+/* Gives the pages of an empty box back, but the one with its last number. */
+static void trim(struct resume *r)
+{
+	const struct outbox_head *h = r->out.head;
+	const uint64_t keep = ((h->head - 1) & (h->size - 1)) & ~(uint64_t)4095;
+
+	if (h->head != h->tail || h->head - r->trimmed < RESUME_TRIM_BYTES)
+		return;
+	r->trimmed = h->head;
+	(void)madvise(r->out.ring, keep, MADV_REMOVE);
+	(void)madvise(r->out.ring + keep + 4096, h->size - keep - 4096,
+		      MADV_REMOVE);
+}
+
+static void move_waiting(struct resume *r)
+{
+	while (!list_empty(&r->waiting)) {
+		struct answer *first =
+			LIST_ITEM(r->waiting.next, struct answer, node);
+
+		if (outbox_put(&r->out, first->frame, first->len, NULL) < 0)
+			return;
+		r->waiting_bytes -= first->len;
+		(void)list_pop(&r->waiting); /* it is the first */
+		answer_free(first);
+	}
+}
+
+static void take_received(struct agent *a, const struct frame *f)
+{
+	struct resume *r = &a->resume;
+	struct msg_ferry_received m;
+	struct err e = { 0 };
+	int code;
+
+	arena_reset(&a->arena);
+	code = msg_decode(&msg_ferry_received_schema, f->body, f->len,
+			  &a->arena, &m, &e);
+	if (code == 0)
+		code = outbox_ack(&r->out, m.received, &e);
+	if (code < 0) {
+		a->conn.lost = true;
+		a->conn.why = e;
+		return;
+	}
+	move_waiting(r);
+	trim(r);
+}
+
+bool resume_frame(struct agent *a, const struct frame *f)
+{
+	struct resume *r = &a->resume;
+
+	if (!r->on)
+		return false;
+	r->heard_ms = loop_now_ms(a->loop);
+	if (f->header.type == WIRE_FERRY_RECEIVED) {
+		take_received(a, f);
+		return true;
+	}
+	session_in_took(&r->in, f->header.size);
+	return false;
+}
+
+void resume_put(struct agent *a, struct answer *answer)
+{
+	struct resume *r = &a->resume;
+
+	if (list_empty(&r->waiting) &&
+	    outbox_put(&r->out, answer->frame, answer->len, NULL) == 0) {
+		answer_free(answer);
+		return;
+	}
+	r->waiting_bytes += answer->len;
+	list_push(&r->waiting, &answer->node);
+	if (r->waiting_bytes > RESUME_WAITING_MAX && r->on && !a->conn.lost) {
+		a->conn.lost = true;
+		(void)err_set(&a->conn.why, ENOBUFS,
+			      "the host acknowledges nothing");
+	}
+}

@@ -1,0 +1,122 @@
+/*
+ * bridge/guest/resume.h - the agent's end of a session: nothing is lost
+ *
+ * Theory of operation (docs/resume.md 1). A host that sends the member Ferry in
+ * NegotiateProtocol gets a session, or goes on with the one that it names. On
+ * such a connection every frame of either side is numbered by counting, and
+ * kept by its sender until the other has said that it came. Answers and
+ * notices go through an outbox that outlives the connection: while no host is
+ * there they wait in it, and what a lost connection swallowed is sent again.
+ *
+ *	none --hello--> on --loss--> off --hello of this session--> on
+ *		off --hello of another, or a plain host--> none, or a new one
+ *
+ * The outbox is a memfd, so that it can be handed to the next incarnation. What
+ * finds no room in it waits in a list; when that is long too the host has
+ * acknowledged nothing for megabytes, and the connection is given up: the next
+ * negotiation says what came.
+ */
+#ifndef FERRY_BRIDGE_GUEST_RESUME_H
+#define FERRY_BRIDGE_GUEST_RESUME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/frame.h"
+#include "bridge/guest/answer.h"
+#include "bridge/guest/list.h"
+#include "bridge/io/loop.h"
+#include "bridge/msg_ferry.h"
+#include "bridge/outbox.h"
+#include "bridge/session.h"
+#include "config/err.h"
+
+struct agent;
+
+/* Memory of the outbox; its pages are given back while it is empty. */
+#define RESUME_BOX_BYTES (OUTBOX_HEAD_BYTES + ((size_t)4 << 20))
+#define RESUME_TRIM_BYTES ((uint64_t)256 << 10)
+/* Answers that found no room in it. */
+#define RESUME_WAITING_MAX ((size_t)12 << 20)
+
+/**
+ * struct resume - the session of the agent
+ * @exists:	there is one
+ * @on:		the connection that is up is one of it
+ * @nonce:	the host's, of that connection
+ * @in:		frames of the host
+ * @out:	ours; its memory is @memfd, mapped at @memory
+ * @waiting:	answers behind those in @out
+ * @heard_ms:	when the last frame came
+ * @trimmed:	bytes of the box when its pages were given back
+ */
+struct resume {
+	bool exists;
+	bool on;
+	struct session_id session;
+	uint8_t nonce[SESSION_NONCE_BYTES];
+	struct session_in in;
+	struct outbox out;
+	void *memory;
+	int memfd;
+	struct list waiting;
+	size_t waiting_bytes;
+	uint32_t heartbeat_ms;
+	int64_t heard_ms;
+	struct loop_id timer;
+	uint64_t trimmed;
+};
+
+/* The member Ferry of an answer, with what its strings are in. */
+struct resume_welcome {
+	struct msg_ferry_welcome msg;
+	char session[2 * SESSION_ID_BYTES + 1];
+	char key[2 * SESSION_KEY_BYTES + 1];
+	char proof[2 * DIGEST_BYTES + 1];
+};
+
+enum resume_hello {
+	RESUME_PLAIN, /* no session on this connection */
+	RESUME_NEW,   /* another one, and the old one is over */
+	RESUME_GOES_ON,
+};
+
+/** resume_init() - no session; resume_done() is fine */
+void resume_init(struct resume *r);
+
+/** resume_done() - forget the session, close what it has */
+void resume_done(struct resume *r, struct loop *l);
+
+/**
+ * resume_hello() - a host negotiates
+ * @m:		its member Ferry, NULL: a plain host
+ * @w:		receives the answer, unless RESUME_PLAIN
+ *
+ * The session is not on before resume_begin().
+ * Return: enum resume_hello, -EPROTO: what the host says of the session cannot
+ *         be true, which ends the session; -ENOMEM
+ */
+int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
+		 struct resume_welcome *w, struct err *e);
+
+/** resume_begin() - the answer has left: number frames from here on */
+void resume_begin(struct agent *a);
+
+/** resume_lost() - the connection is gone; fine when it was a plain one */
+void resume_lost(struct agent *a);
+
+/**
+ * resume_frame() - a frame came on a connection of the session
+ *
+ * Return: true: it was about the session itself, and is done with
+ */
+bool resume_frame(struct agent *a, const struct frame *f);
+
+/** resume_put() - keep and send an answer, which is taken */
+void resume_put(struct agent *a, struct answer *answer);
+
+/** resume_turn() - acknowledge if it is time; called once a turn */
+void resume_turn(struct agent *a);
+
+#endif
