@@ -50,6 +50,8 @@ static void on_sigchld(void *ctx, uint32_t events)
 		if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		    child.si_pid == 0)
 			return;
+		if (jobs_reap(&a->jobs, child.si_pid))
+			continue;
 		p = process_find(&a->processes, (uint32_t)child.si_pid);
 		if (p && p->state == PROCESS_LIVE)
 			process_reap(p);
@@ -303,6 +305,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	link_init(&a->link, a->loop, &a->flags.transport, WIRE_PORT_BRIDGE,
 		  on_link_up, a);
 	requests_init(&a->requests, a->loop);
+	jobs_init(&a->jobs, a->loop, &a->nofile);
 	processes_init(&a->processes, a->loop, uvm_process_over, on_reaped, a);
 	r = streams_init(&a->streams, a->loop);
 	if (r < 0)
@@ -328,6 +331,7 @@ void agent_free(struct agent *a)
 	answer_free_all(&unsent);
 	answer_free_all(&a->held);
 	link_stop(&a->link);
+	jobs_done(&a->jobs);
 	requests_done(&a->requests);
 	processes_done(&a->processes);
 	streams_done(&a->streams);

@@ -17,6 +17,7 @@
 
 #include "bridge/guest/conn.h"
 #include "bridge/guest/flags.h"
+#include "bridge/guest/job.h"
 #include "bridge/guest/link.h"
 #include "bridge/guest/list.h"
 #include "bridge/guest/pid1.h"
@@ -69,6 +70,7 @@ struct agent {
 	struct streams streams;
 	struct pid1 pid1;
 	struct resume resume;
+	struct jobs jobs;
 
 	uint32_t epoch;
 	struct list held;

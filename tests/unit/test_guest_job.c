@@ -1,0 +1,585 @@
+/* tests/unit/test_guest_job.c - children with deadlines */
+#include "tests/unit/unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bridge/guest/job.h"
+#include "bridge/io/fd.h"
+#include "config/util.h"
+
+/* argv wants pointers to char, literals are const. */
+#define STR(s) ((char[]){ s })
+
+#define LONG_MS 20000
+#define SHORT_MS 50
+
+/**
+ * struct seen - what the end of one job told
+ * @times:	how often
+ */
+struct seen {
+	int times;
+	int result;
+	struct err err;
+	char out[256];
+	size_t out_len;
+	bool out_cut;
+	char errors[256];
+	bool errors_cut;
+	struct jobs *again; /* submit one more from inside the call */
+};
+
+static struct loop *loop;
+static struct jobs jobs;
+
+static int setup(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(loop_new(&loop, &e), 0);
+	jobs_init(&jobs, loop, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	jobs_done(&jobs);
+	loop_free(loop);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child left */
+	return 0;
+}
+
+static void on_done(void *ctx, const struct job_result *r)
+{
+	struct seen *s = ctx;
+
+	s->times++;
+	s->result = r->result;
+	s->err = r->err;
+	s->out_len = r->out_len;
+	s->out_cut = r->out_cut;
+	s->errors_cut = r->errors_cut;
+	(void)snprintf(s->out, sizeof(s->out), "%s", r->out);
+	(void)snprintf(s->errors, sizeof(s->errors), "%s", r->errors);
+}
+
+static void run_until(const struct seen *s)
+{
+	struct err e = { 0 };
+
+	while (s->times == 0)
+		assert_true(loop_turn(loop, LONG_MS, &e) > 0);
+	assert_int_equal(s->times, 1);
+}
+
+static struct job *call(job_fn *fn, void *arg, int64_t deadline_ms,
+			struct seen *s)
+{
+	const struct job_call c = {
+		.name = "test",
+		.fn = fn,
+		.arg = arg,
+		.deadline_ms = deadline_ms,
+		.done = on_done,
+		.ctx = s,
+	};
+	struct err e = { 0 };
+	struct job *j = NULL;
+
+	*s = (struct seen){ 0 };
+	assert_int_equal(job_call(&jobs, &c, &j, &e), 0);
+	assert_int_equal(s->times, 0); /* never from inside */
+	return j;
+}
+
+static void shell(const char *line, struct job_exec x, struct seen *s)
+{
+	char *copy = strdup(line);
+	char *argv[] = { STR("sh"), STR("-c"), copy, NULL };
+	struct err e = { 0 };
+
+	x.name = "sh";
+	x.argv = argv;
+	if (x.deadline_ms == 0)
+		x.deadline_ms = LONG_MS;
+	x.done = on_done;
+	x.ctx = s;
+	*s = (struct seen){ 0 };
+	assert_int_equal(job_exec(&jobs, &x, NULL, &e), 0);
+	free(copy); /* what is needed was copied */
+}
+
+/* --- functions ------------------------------------------------------------- */
+
+static int fn_answer(void *arg, struct text *out, struct err *e)
+{
+	text_addf(out, "%s in %d", (const char *)arg, getppid() > 0);
+	if (strcmp(arg, "bad") == 0)
+		return err_set(e, ENODEV, "no disk");
+	return 7;
+}
+
+static void test_function_tells_result_text_and_error(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	(void)call(fn_answer, STR("good"), LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 7);
+	assert_string_equal(s.out, "good in 1");
+	(void)call(fn_answer, STR("bad"), LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, -ENODEV);
+	assert_string_equal(s.err.text, "no disk");
+	assert_int_equal(s.err.code, ENODEV);
+}
+
+static int fn_hang(void *arg, struct text *out, struct err *e)
+{
+	(void)arg;
+	(void)out;
+	(void)e;
+	(void)signal(SIGTERM, SIG_IGN);
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+static void test_hanging_function_is_killed_at_its_deadline(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	(void)call(fn_hang, NULL, SHORT_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, -ETIMEDOUT);
+	assert_string_equal(s.err.text, "test: no end within 50 ms");
+	assert_true(jobs.n_running[JOB_WORK] == 0 && jobs.expired == 1);
+}
+
+/* Starts a program that holds a pipe open for ever, and says so. */
+static int fn_leaves_a_child(void *arg, struct text *out, struct err *e)
+{
+	const int fd = *(const int *)arg;
+	const pid_t pid = fork();
+
+	(void)out;
+	(void)e;
+	if (pid == 0)
+		fn_hang(NULL, NULL, NULL);
+	(void)fd; /* the child has it */
+	return pid > 0 ? 0 : -EAGAIN;
+}
+
+static void test_what_a_function_started_ends_with_it(void **state)
+{
+	struct seen s;
+	struct job_call c = {
+		.name = "test",
+		.fn = fn_leaves_a_child,
+		.deadline_ms = LONG_MS,
+		.n_keep = 1,
+		.done = on_done,
+		.ctx = &s,
+	};
+	struct err e = { 0 };
+	int p[2];
+	char byte;
+
+	(void)state;
+	s = (struct seen){ 0 };
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	c.arg = &p[1];
+	c.keep = &p[1];
+	assert_int_equal(job_call(&jobs, &c, NULL, &e), 0);
+	run_until(&s);
+	assert_int_equal(s.result, 0);
+	close(p[1]);
+	/* End of file: nobody has the other end any more. */
+	assert_int_equal(read(p[0], &byte, 1), 0);
+	close(p[0]);
+}
+
+static int fn_list(void *arg, struct text *out, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	for (int fd = 0; fd < 1024; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			text_addf(out, "%d ", fd);
+	}
+	text_addf(out, "group=%d", getpgrp() == getpid());
+	return 0;
+}
+
+static void test_function_has_only_the_descriptors_it_names(void **state)
+{
+	const int other = dup(0);
+	const int keep[] = { fcntl(0, F_DUPFD_CLOEXEC, 200),
+			     fcntl(0, F_DUPFD_CLOEXEC, 100) };
+	struct seen s = { 0 };
+	const struct job_call c = {
+		.name = "test",
+		.fn = fn_list,
+		.deadline_ms = LONG_MS,
+		.keep = keep,
+		.n_keep = 2,
+		.done = on_done,
+		.ctx = &s,
+	};
+	char want[64];
+	struct err e = { 0 };
+	int report;
+
+	(void)state;
+	assert_int_equal(job_call(&jobs, &c, NULL, &e), 0);
+	run_until(&s);
+	/* One more: the pipe of its report, whatever its number is. */
+	assert_int_equal(sscanf(s.out, "0 1 2 %d", &report), 1);
+	(void)snprintf(want, sizeof(want), "0 1 2 %d 100 200 group=1", report);
+	assert_string_equal(s.out, want);
+	close(other);
+	close(keep[0]);
+	close(keep[1]);
+}
+
+static int fn_dies(void *arg, struct text *out, struct err *e)
+{
+	(void)arg;
+	(void)out;
+	(void)e;
+	raise(SIGKILL);
+	return 0;
+}
+
+static int fn_too_much(void *arg, struct text *out, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	for (int i = 0; i < 100000; i++)
+		text_add(out, "0123456789");
+	return 0;
+}
+
+static void test_function_that_dies_or_says_too_much_is_an_error(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	(void)call(fn_dies, NULL, LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, -EPROTO);
+	(void)call(fn_too_much, NULL, LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, -EMSGSIZE);
+	assert_string_equal(s.out, "");
+}
+
+/* --- cancelling ------------------------------------------------------------ */
+
+static void test_cancelled_job_is_told_once(void **state)
+{
+	struct seen s, t;
+	struct job *j = call(fn_hang, NULL, LONG_MS, &s);
+	struct err e = { 0 };
+
+	(void)state;
+	job_cancel(j); /* never started */
+	assert_int_equal(s.times, 0);
+	run_until(&s);
+	assert_int_equal(s.result, -ECANCELED);
+	assert_int_equal(jobs.started, 0);
+
+	j = call(fn_hang, NULL, LONG_MS, &t);
+	assert_true(loop_turn(loop, LONG_MS, &e) > 0);
+	assert_int_equal(jobs.started, 1);
+	job_cancel(j);
+	job_cancel(j);
+	run_until(&t);
+	assert_int_equal(t.result, -ECANCELED);
+}
+
+/* --- programs -------------------------------------------------------------- */
+
+static void test_program_tells_code_and_both_outputs(void **state)
+{
+	static char one[] = "ONE=1";
+	static char *const envp[] = { one, NULL };
+	struct seen s;
+
+	(void)state;
+	shell("cat; echo $ONE $PWD >&2; exit 3",
+	      (struct job_exec){ .envp = envp,
+				 .cwd = "/usr",
+				 .input = "input",
+				 .input_len = 5 },
+	      &s);
+	run_until(&s);
+	assert_int_equal(s.result, 3);
+	assert_string_equal(s.out, "input");
+	assert_string_equal(s.errors, "1 /usr\n");
+	shell("kill -9 $$", (struct job_exec){ 0 }, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 128 + SIGKILL);
+}
+
+static void test_program_that_is_not_there_is_told_later(void **state)
+{
+	char *argv[] = { STR("/nonexistent/program"), NULL };
+	struct seen s = { 0 };
+	const struct job_exec x = {
+		.name = "none",
+		.argv = argv,
+		.deadline_ms = LONG_MS,
+		.done = on_done,
+		.ctx = &s,
+	};
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(job_exec(&jobs, &x, NULL, &e), 0);
+	run_until(&s);
+	assert_int_equal(s.result, -ENOENT);
+	assert_non_null(strstr(s.err.text, "/nonexistent/program"));
+}
+
+static void test_hanging_program_is_killed_with_its_children(void **state)
+{
+	struct seen s;
+	int p[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	shell("sleep 1000 & sleep 1000",
+	      (struct job_exec){ .stdio = (int[]){ -1, p[1], -1 },
+				 .deadline_ms = SHORT_MS },
+	      &s);
+	close(p[1]); /* the job has its own */
+	run_until(&s);
+	assert_int_equal(s.result, -ETIMEDOUT);
+	assert_int_equal(read(p[0], &byte, 1), 0);
+	close(p[0]);
+}
+
+static void test_program_that_floods_is_bounded_and_ends(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	shell("i=0; while [ $i -lt 3000 ]; do echo $i-aaaaaaaaaaaaaaaaaaaaaaa; "
+	      "echo x >&2; i=$((i + 1)); done; echo end",
+	      (struct job_exec){ .output_max = 100 }, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 0);
+	assert_true(s.out_cut && s.errors_cut);
+	assert_int_equal(s.out_len, 100);
+	/* The last words are kept. */
+	assert_string_equal(s.out + 96, "end\n");
+}
+
+static void test_program_ends_though_others_hold_its_output(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	shell("echo said; setsid sleep 1 & exit 0", (struct job_exec){ 0 }, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 0);
+	assert_string_equal(s.out, "said\n");
+}
+
+/* --- many ------------------------------------------------------------------ */
+
+static void on_again(void *ctx, const struct job_result *r)
+{
+	struct seen *s = ctx;
+	struct jobs *all = s->again;
+
+	on_done(s, r);
+	if (s->times == 1 && all) {
+		struct err e = { 0 };
+		const struct job_call c = { .name = "again",
+					    .fn = fn_answer,
+					    .arg = STR("good"),
+					    .deadline_ms = LONG_MS,
+					    .done = on_again,
+					    .ctx = s };
+
+		s->again = NULL;
+		s->times = 0;
+		assert_int_equal(job_call(all, &c, NULL, &e), 0);
+	}
+}
+
+static void test_hundred_side_by_side_in_bounded_slots(void **state)
+{
+	enum { N = 100 };
+	static struct seen s[N];
+	struct err e = { 0 };
+	size_t most = 0;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		const struct job_call c = {
+			.name = "many",
+			.fn = fn_answer,
+			.arg = STR("good"),
+			.deadline_ms = LONG_MS,
+			.done = on_again,
+			.ctx = &s[i],
+		};
+
+		s[i] = (struct seen){ .again = i % 10 == 0 ? &jobs : NULL };
+		assert_int_equal(job_call(&jobs, &c, NULL, &e), 0);
+	}
+	assert_int_equal(jobs.n_queued, N);
+	while (jobs.n_queued + jobs.n_running[JOB_WORK] > 0) {
+		assert_true(loop_turn(loop, LONG_MS, &e) > 0);
+		if (jobs.n_running[JOB_WORK] > most)
+			most = jobs.n_running[JOB_WORK];
+		assert_true(jobs.n_running[JOB_WORK] <= JOBS_WORK_MAX);
+	}
+	assert_true(most > 1);
+	assert_int_equal(jobs.started, N + N / 10);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(s[i].times, 1);
+		assert_int_equal(s[i].result, 7);
+	}
+}
+
+static void test_waiting_jobs_do_not_hold_up_work(void **state)
+{
+	static struct seen held[JOBS_WAIT_MAX];
+	static struct seen s;
+	struct job_call c = {
+		.name = "wait",
+		.fn = fn_hang,
+		.deadline_ms = LONG_MS,
+		.class = JOB_WAIT,
+		.done = on_done,
+	};
+	struct err e = { 0 };
+
+	(void)state;
+	for (unsigned int i = 0; i < JOBS_WAIT_MAX; i++) {
+		c.ctx = &held[i];
+		assert_int_equal(job_call(&jobs, &c, NULL, &e), 0);
+	}
+	(void)call(fn_answer, STR("good"), LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 7);
+	assert_int_equal(held[0].times, 0);
+}
+
+static int open_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void test_no_descriptor_is_left(void **state)
+{
+	struct seen s;
+	const int before = open_descriptors();
+
+	(void)state;
+	shell("echo a; echo b >&2",
+	      (struct job_exec){ .input = "x", .input_len = 1 }, &s);
+	run_until(&s);
+	(void)call(fn_answer, STR("good"), LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* Somebody who looks at every child (the agent without PID 1) asks first. */
+static void test_reaper_of_all_children_leaves_jobs_alone(void **state)
+{
+	struct seen s;
+	struct job *j = call(fn_answer, STR("good"), LONG_MS, &s);
+	siginfo_t info = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	(void)j;
+	assert_true(loop_turn(loop, LONG_MS, &e) > 0);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
+	assert_true(jobs_reap(&jobs, info.si_pid));
+	assert_int_equal(s.times, 1);
+	assert_int_equal(s.result, 7);
+	assert_false(jobs_reap(&jobs, info.si_pid));
+}
+
+/* --- programs inside a function -------------------------------------------- */
+
+static int fn_runs(void *arg, struct text *out, struct err *e)
+{
+	char *const argv[] = { STR("sh"), STR("-c"), arg, NULL };
+
+	(void)out;
+	return job_run(argv, "word\n", 5, e);
+}
+
+static void test_function_runs_a_program(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	(void)call(fn_runs, STR("read a; test $a = word"), LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 0);
+	(void)call(fn_runs, STR("echo first; echo its reason >&2; exit 4"),
+		   LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, -EIO);
+	assert_string_equal(s.err.text, "sh ended with 4: first its reason");
+	/* One that floods cannot take all memory. */
+	(void)call(fn_runs, STR("yes 2>/dev/null; exit 5"), LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, -EIO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_function_tells_result_text_and_error),
+		T(test_hanging_function_is_killed_at_its_deadline),
+		T(test_what_a_function_started_ends_with_it),
+		T(test_function_has_only_the_descriptors_it_names),
+		T(test_function_that_dies_or_says_too_much_is_an_error),
+		T(test_cancelled_job_is_told_once),
+		T(test_program_tells_code_and_both_outputs),
+		T(test_program_that_is_not_there_is_told_later),
+		T(test_hanging_program_is_killed_with_its_children),
+		T(test_program_that_floods_is_bounded_and_ends),
+		T(test_program_ends_though_others_hold_its_output),
+		T(test_hundred_side_by_side_in_bounded_slots),
+		T(test_waiting_jobs_do_not_hold_up_work),
+		T(test_no_descriptor_is_left),
+		T(test_reaper_of_all_children_leaves_jobs_alone),
+		T(test_function_runs_a_program),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
