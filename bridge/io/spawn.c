@@ -24,6 +24,7 @@
 #include <linux/close_range.h>
 
 #include "bridge/io/fd.h"
+#include "bridge/io/novsock.h"
 #include "config/util.h"
 
 /* The child makes a few shallow calls; PATH_MAX is its largest variable. */
@@ -42,6 +43,7 @@ enum step {
 	STEP_TERMINAL,
 	STEP_CWD,
 	STEP_LIMIT,
+	STEP_FILTER,
 	STEP_EXEC,
 	STEPS, /* number of steps */
 };
@@ -53,6 +55,7 @@ static const char *const step_names[] = {
 	[STEP_TERMINAL] = "controlling terminal",
 	[STEP_CWD] = "working directory",
 	[STEP_LIMIT] = "descriptor limit",
+	[STEP_FILTER] = "system call filter",
 	[STEP_EXEC] = "exec",
 };
 static_assert(ARRAY_LEN(step_names) == STEPS, "a step has no name");
@@ -202,6 +205,8 @@ IN_CHILD static enum step child_prepare(const struct spawn *s, pid_t parent)
 		return STEP_LIMIT;
 	if (s->die_with_parent)
 		child_bind(parent);
+	if (s->no_vsock && (errno = -novsock()) != 0)
+		return STEP_FILTER;
 	return STEP_NONE;
 }
 

@@ -23,6 +23,8 @@
  *		ended before the child could ask for this is noticed too
  * @nofile:	RLIMIT_NOFILE of the child, NULL: the caller's; for a caller that
  *		has raised its own
+ * @no_vsock:	neither it nor what it starts may use AF_VSOCK, see
+ *		bridge/io/novsock.h
  *
  * The child gets no other descriptor, an empty signal mask and default signal
  * actions. Which signals the caller ignores is read at the first start; of
@@ -38,6 +40,7 @@ struct spawn {
 	bool setsid;
 	bool die_with_parent;
 	const struct rlimit *nofile;
+	bool no_vsock;
 };
 
 /**
