@@ -166,6 +166,22 @@ int host_wait_for_process(struct host_client *c, const char *container_id,
 	return start(c, &m, &content, for_ever, false, done, ret_id, e);
 }
 
+int host_preregister_wait(struct host_client *c, uint64_t id,
+			  host_answer_fn *done, void *ctx, struct err *e)
+{
+	const struct host_call call = {
+		.type = WIRE_WAIT_FOR_PROCESS,
+		.response = &msg_wait_for_process_result_schema,
+		.response_size = sizeof(struct msg_wait_for_process_result),
+		.timeout_ms = HOST_NO_TIMEOUT,
+		.survives = true,
+		.done = done,
+		.ctx = ctx,
+	};
+
+	return host_client_preregister(c, id, &call, e);
+}
+
 int host_signal_process(struct host_client *c, const char *container_id,
 			uint32_t pid, int32_t signal,
 			const struct host_done *done, uint64_t *ret_id,

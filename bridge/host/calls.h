@@ -108,6 +108,19 @@ int host_wait_for_process(struct host_client *c, const char *container_id,
 			  struct err *e);
 
 /**
+ * host_preregister_wait() - expect the answer to another host's wait
+ * @id:		of that WaitForProcess, which had no limit; not 0
+ * @done:	as of host_wait_for_process(); the call survives every loss and has
+ *		no deadline
+ *
+ * An answer that is here already is handed on from the loop. Nothing is sent.
+ * Return: 0, -EINVAL (0), -EEXIST (a call with this id is outstanding), -ENOBUFS,
+ *         -ENOMEM
+ */
+int host_preregister_wait(struct host_client *c, uint64_t id,
+			  host_answer_fn *done, void *ctx, struct err *e);
+
+/**
  * host_signal_process() - struct msg_result
  * @signal:	signal number; 0 sends none, which means SIGKILL
  *

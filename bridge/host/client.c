@@ -295,6 +295,12 @@ int host_client_call(struct host_client *c, const struct host_call *call,
 	return host_pending_start(&c->calls, call, ret_id, e);
 }
 
+int host_client_preregister(struct host_client *c, uint64_t id,
+			    const struct host_call *call, struct err *e)
+{
+	return host_pending_preregister(&c->calls, id, call, e);
+}
+
 void host_client_cancel(struct host_client *c, uint64_t id)
 {
 	host_pending_cancel(&c->calls, id);
@@ -312,8 +318,7 @@ uint64_t host_client_next_id(const struct host_client *c)
 
 void host_client_raise_id(struct host_client *c, uint64_t floor)
 {
-	if (c->calls.next_id < floor)
-		c->calls.next_id = floor;
+	host_pending_raise(&c->calls, floor);
 }
 
 /* --- observers ------------------------------------------------------------ */

@@ -230,6 +230,21 @@ struct host_call {
 int host_client_call(struct host_client *c, const struct host_call *call,
 		     uint64_t *ret_id, struct err *e);
 
+/**
+ * host_client_preregister() - expect the answer to a request of another host
+ * @id:		its id, not 0
+ * @call:	what it was; it has to survive losses, and is never sent. The id
+ *		counts as read by the guest
+ *
+ * An answer to a WaitForProcess that came before is kept for this (up to
+ * EARLY_ANSWERS_MAX of them) and handed on from the loop.
+ *
+ * Return: 0, -EINVAL (an id of 0), -EEXIST (outstanding: its owner will get
+ *         the answer), -ENOBUFS, -ENOMEM
+ */
+int host_client_preregister(struct host_client *c, uint64_t id,
+			    const struct host_call *call, struct err *e);
+
 /** host_client_cancel() - forget a call; its callback does not run */
 void host_client_cancel(struct host_client *c, uint64_t id);
 

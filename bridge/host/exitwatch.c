@@ -43,7 +43,12 @@ static int ask(struct exitwatch *w, enum exitwatch_call which,
 	       uint32_t timeout_ms, struct err *e)
 {
 	struct exitwatch_slot *slot = &w->call[which];
-	const struct host_done done = { .fn = on_answer, .ctx = slot };
+	const struct host_done done = {
+		.fn = on_answer,
+		.ctx = slot,
+		.timeout_ms =
+			which == EXITWATCH_PROBE ? EXITWATCH_PROBE_LIMIT_MS : 0,
+	};
 	const int r = host_wait_for_process(w->client, container_of(w), w->pid,
 					    timeout_ms, &done, &slot->id, e);
 
@@ -83,11 +88,15 @@ static void after_probe(struct exitwatch *w, const struct host_failure *f)
 {
 	struct host_failure no = { .kind = HOST_FAIL_LOCAL };
 
+	/* The adopted wait is as good as the other host's word. */
+	if (w->adopted && f->kind != HOST_FAIL_LOST &&
+	    !w->call[EXITWATCH_AGAIN].active)
+		(void)ask(w, EXITWATCH_AGAIN, MSG_WAIT_FOREVER, NULL);
 	if (waits(w))
 		return;
 	if (host_client_state(w->client) == HOST_FAILED)
 		finish(w, 0, f);
-	else if (f->kind == HOST_FAIL_REFUSED &&
+	else if (f->kind != HOST_FAIL_LOST &&
 		 ask(w, EXITWATCH_AGAIN, MSG_WAIT_FOREVER, &no.err) < 0)
 		finish(w, 0, &no);
 }
@@ -103,9 +112,7 @@ static void on_answer(void *ctx, const void *result,
 	slot->active = false;
 	if (!f) {
 		finish(w, r->exit_code, NULL);
-	} else if (is_probe && (f->kind == HOST_FAIL_LOST ||
-				(f->kind == HOST_FAIL_REFUSED &&
-				 f->hresult == HR_TIMEOUT))) {
+	} else if (is_probe && !is_unknown(f)) {
 		after_probe(w, f);
 	} else {
 		w->last = *f;
@@ -156,34 +163,76 @@ static void on_bridge_failed(void *ctx, const struct err *why)
 	finish(ctx, 0, &f);
 }
 
-int exitwatch_start(struct exitwatch *w, struct host_client *c,
-		    const char *container_id, uint32_t pid, exitwatch_fn *done,
-		    void *ctx, struct err *e)
+static int watch_init(struct exitwatch *w, struct host_client *c,
+		      const char *container_id, uint32_t pid,
+		      exitwatch_fn *done, void *ctx, struct err *e)
 {
-	int r;
-
 	*w = (struct exitwatch){
 		.client = c,
 		.pid = pid,
 		.done = done,
 		.ctx = ctx,
 	};
-	if (container_id) {
-		if (strlen(container_id) >= sizeof(w->container_id))
-			return err_set(e, ENAMETOOLONG,
-				       "a container id is too long");
-		memcpy(w->container_id, container_id, strlen(container_id));
-	}
-	r = ask(w, EXITWATCH_WAIT, MSG_WAIT_FOREVER, e);
-	if (r < 0)
-		return r;
+	if (!container_id)
+		return 0;
+	if (strlen(container_id) >= sizeof(w->container_id))
+		return err_set(e, ENAMETOOLONG, "a container id is too long");
+	memcpy(w->container_id, container_id, strlen(container_id));
+	return 0;
+}
+
+static void observe(struct exitwatch *w)
+{
 	w->observer = (struct host_observer){
 		.ready = on_bridge_ready,
 		.failed = on_bridge_failed,
 		.ctx = w,
 	};
-	host_client_observe(c, &w->observer);
+	host_client_observe(w->client, &w->observer);
+}
+
+int exitwatch_start(struct exitwatch *w, struct host_client *c,
+		    const char *container_id, uint32_t pid, exitwatch_fn *done,
+		    void *ctx, struct err *e)
+{
+	int r = watch_init(w, c, container_id, pid, done, ctx, e);
+
+	if (r == 0)
+		r = ask(w, EXITWATCH_WAIT, MSG_WAIT_FOREVER, e);
+	if (r == 0)
+		observe(w);
+	return r;
+}
+
+int exitwatch_adopt(struct exitwatch *w, struct host_client *c,
+		    const char *container_id, uint32_t pid, uint64_t wait_id,
+		    bool probe, exitwatch_fn *done, void *ctx, struct err *e)
+{
+	struct exitwatch_slot *slot = &w->call[EXITWATCH_WAIT];
+	int r = watch_init(w, c, container_id, pid, done, ctx, e);
+
+	if (r < 0)
+		return r;
+	w->adopted = true;
+	slot->watch = w;
+	slot->id = wait_id;
+	r = host_preregister_wait(c, wait_id, on_answer, slot, e);
+	slot->active = r == 0;
+	if (r == 0 && probe)
+		r = ask(w, EXITWATCH_PROBE, EXITWATCH_PROBE_MS, e);
+	if (r < 0) {
+		exitwatch_stop(w);
+		return r;
+	}
+	observe(w);
 	return 0;
+}
+
+uint64_t exitwatch_wait_id(const struct exitwatch *w)
+{
+	if (w->call[EXITWATCH_AGAIN].active && !is_safe(w, EXITWATCH_WAIT))
+		return w->call[EXITWATCH_AGAIN].id;
+	return w->call[EXITWATCH_WAIT].id;
 }
 
 void exitwatch_stop(struct exitwatch *w)

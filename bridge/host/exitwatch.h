@@ -10,6 +10,11 @@
  * the guest is asked once without waiting. "Not found" to such a question is
  * no exit code: the answer with the old id may be on its way and gets
  * EXITWATCH_GRACE_MS, then the watch fails.
+ *
+ * A watch may also be adopted: its first wait was made by another host, the
+ * source of a move, and the guest will answer it here. Whether it does is not
+ * relied on: unless the probe finds the process ended or unknown, a wait of
+ * this host's own is made as well.
  */
 #ifndef FERRY_BRIDGE_HOST_EXITWATCH_H
 #define FERRY_BRIDGE_HOST_EXITWATCH_H
@@ -21,6 +26,10 @@
 #include "config/err.h"
 
 #define EXITWATCH_GRACE_MS 2000
+/* The question whether a process that is taken over runs: the guest's limit,
+ * and how long its answer may take (W-H8). */
+#define EXITWATCH_PROBE_MS 50
+#define EXITWATCH_PROBE_LIMIT_MS 5000
 /* Longest container id that is kept, with its NUL; longer ones are refused. */
 #define EXITWATCH_ID_MAX 256
 
@@ -60,6 +69,7 @@ struct exitwatch_slot {
 /**
  * struct exitwatch - one watch; embedded, zero is stopped
  * @call:	its calls; call[EXITWATCH_WAIT].id stays valid when it is over
+ * @adopted:	the first wait was another host's
  * @in_grace:	waits for a late answer to the first wait
  * @last:	why the latest of the calls failed
  */
@@ -71,6 +81,7 @@ struct exitwatch {
 	struct exitwatch_slot call[EXITWATCH_CALLS];
 	struct loop_id grace;
 	bool in_grace;
+	bool adopted;
 	struct host_failure last;
 	exitwatch_fn *done;
 	void *ctx;
@@ -91,6 +102,22 @@ struct exitwatch {
 int exitwatch_start(struct exitwatch *w, struct host_client *c,
 		    const char *container_id, uint32_t pid, exitwatch_fn *done,
 		    void *ctx, struct err *e);
+
+/**
+ * exitwatch_adopt() - go on with the wait of another host
+ * @wait_id:	its id, not 0
+ * @probe:	ask at once whether the process has ended
+ * The others are as in exitwatch_start().
+ *
+ * Return: 0, -EINVAL (@wait_id is 0), -EEXIST (outstanding here already),
+ *         -ENAMETOOLONG, or as host_client_call()
+ */
+int exitwatch_adopt(struct exitwatch *w, struct host_client *c,
+		    const char *container_id, uint32_t pid, uint64_t wait_id,
+		    bool probe, exitwatch_fn *done, void *ctx, struct err *e);
+
+/** exitwatch_wait_id() - the wait that the guest has for sure, else the last */
+uint64_t exitwatch_wait_id(const struct exitwatch *w);
 
 /** exitwatch_stop() - forget it, no callback; fine when it is over */
 void exitwatch_stop(struct exitwatch *w);

@@ -26,6 +26,11 @@ void local_close(struct local *l)
 	fd_close(&l->fd);
 }
 
+void local_half_close(const struct local *l)
+{
+	(void)shutdown(l->fd, SHUT_WR); /* the guest may be gone */
+}
+
 static bool is_ptmx(const struct stat *st)
 {
 	return major(st->st_rdev) == PTMX_MAJOR &&

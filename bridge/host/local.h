@@ -52,6 +52,9 @@ struct local local_socket(int fd);
 /** local_close() - close our copy; harmless when closed */
 void local_close(struct local *l);
 
+/** local_half_close() - no more will be written to this socket */
+void local_half_close(const struct local *l);
+
 /** local_read() - return: bytes, 0 at the end, -EAGAIN, or -errno */
 ssize_t local_read(const struct local *l, void *buf, size_t len);
 

@@ -15,7 +15,9 @@
 /*
  * struct host_pending_call - one outstanding call
  * @delivered:	the guest has read it, shown on an earlier connection
- * @timer:	deadline
+ * @foreign:	another host's
+ * @early:	its answer, which came before it was registered
+ * @timer:	deadline, or the moment to handle @early
  * @table:	for the deadline's callback
  * @in_bucket:	next of the same bucket
  * The others are as in struct host_call.
@@ -28,8 +30,10 @@ struct host_pending_call {
 	bool survives;
 	bool ends_bridge;
 	bool delivered;
+	bool foreign;
 	host_answer_fn *done;
 	void *ctx;
+	struct early_answer *early;
 	struct loop_id timer;
 	struct host_pending *table;
 	struct host_pending_call *in_bucket;
@@ -47,6 +51,7 @@ void host_pending_init(struct host_pending *p, struct loop *loop,
 void host_pending_done(struct host_pending *p)
 {
 	assert(p->n == 0);
+	early_done(&p->early);
 	arena_done(&p->arena);
 }
 
@@ -109,6 +114,8 @@ static void detach(struct host_pending *p, struct host_pending_call *call)
 		list->last = call->prev;
 	p->n--;
 	loop_cancel(p->loop, &call->timer);
+	early_free(call->early);
+	call->early = NULL;
 }
 
 /* The end of a call: out of the table, its callback, its memory. */
@@ -147,7 +154,8 @@ static int encode(const struct host_call *call, struct text *body,
 	return 0;
 }
 
-static int add(struct host_pending *p, const struct host_call *call,
+static int add(struct host_pending *p, uint64_t id,
+	       const struct host_call *call, struct host_pending_call **ret,
 	       struct err *e)
 {
 	const int timeout_ms =
@@ -162,7 +170,7 @@ static int add(struct host_pending *p, const struct host_call *call,
 	if (!new)
 		return err_set(e, ENOMEM, "no memory for a call");
 	*new = (struct host_pending_call){
-		.id = p->next_id,
+		.id = id,
 		.type = call->type,
 		.response = call->response,
 		.response_size = call->response_size,
@@ -175,26 +183,36 @@ static int add(struct host_pending *p, const struct host_call *call,
 	if (timeout_ms > 0)
 		r = loop_at(p->loop, loop_now_ms(p->loop) + timeout_ms,
 			    on_timeout, new, &new->timer, e);
-	if (r < 0)
+	if (r < 0) {
 		free(new);
-	else
-		insert(p, new);
-	return r;
+		return r;
+	}
+	insert(p, new);
+	*ret = new;
+	return 0;
 }
 
 int host_pending_start(struct host_pending *p, const struct host_call *call,
 		       uint64_t *ret_id, struct err *e)
 {
-	const uint64_t id = p->next_id;
+	struct host_pending_call *new = NULL;
 	struct text body;
+	uint64_t id;
 	int r;
 
+	/* Only without a floor can another host's call have it. */
+	while (find(p, p->next_id))
+		p->next_id++;
+	id = p->next_id;
 	assert(call->response_size >= sizeof(struct msg_result));
 	r = encode(call, &body, e);
 	if (r == 0)
-		r = add(p, call, e);
+		r = add(p, id, call, &new, e);
 	if (r < 0)
 		goto out;
+	/* An old answer under the id that is used now is nobody's. */
+	if (p->early.n > 0)
+		early_free(early_take(&p->early, id));
 	r = host_conn_send(p->conn, call->type, id, text_str(&body), body.len,
 			   e);
 	if (r < 0) {
@@ -206,6 +224,60 @@ int host_pending_start(struct host_pending *p, const struct host_call *call,
 		*ret_id = id;
 out:
 	text_done(&body);
+	return r;
+}
+
+void host_pending_raise(struct host_pending *p, uint64_t floor)
+{
+	if (p->next_id >= floor)
+		return;
+	if (p->foreign_to == 0)
+		p->foreign_from = p->next_id;
+	p->foreign_to = floor;
+	p->next_id = floor;
+}
+
+/* Was @id passed over, so that an answer to it is another host's? */
+static bool is_foreign(const struct host_pending *p, uint64_t id)
+{
+	return id >= p->next_id ||
+	       (id >= p->foreign_from && id < p->foreign_to);
+}
+
+static void on_early(void *ctx)
+{
+	struct host_pending_call *call = ctx;
+	struct early_answer *early = call->early;
+	const struct frame frame = early_frame(early);
+
+	call->early = NULL;
+	host_pending_answer(call->table, &frame);
+	early_free(early);
+}
+
+int host_pending_preregister(struct host_pending *p, uint64_t id,
+			     const struct host_call *call, struct err *e)
+{
+	struct host_pending_call *new = NULL;
+	int r;
+
+	assert(call->survives);
+	if (id == 0)
+		return err_set(e, EINVAL, "there is no call with id 0");
+	if (find(p, id))
+		return err_set(e, EEXIST, "call %llu is outstanding already",
+			       (unsigned long long)id);
+	r = add(p, id, call, &new, e);
+	if (r < 0)
+		return r;
+	new->delivered = true;
+	new->foreign = true;
+	new->early = early_take(&p->early, id);
+	if (new->early)
+		r = loop_at(p->loop, loop_now_ms(p->loop), on_early, new,
+			    &new->timer, e);
+	if (r < 0)
+		host_pending_cancel(p, id);
 	return r;
 }
 
@@ -258,12 +330,16 @@ void host_pending_answer(struct host_pending *p, const struct frame *frame)
 	struct host_failure f;
 	const void *result;
 
-	if (id >= p->conn_answered && id < p->next_id)
+	if (id >= p->conn_answered && !is_foreign(p, id) &&
+	    !(call && call->foreign))
 		p->conn_answered = id + 1;
 	if (call) {
 		result = decode(p, call, frame, &f);
 		finish(p, call, result, result ? NULL : &f);
 		arena_reset(&p->arena);
+	} else if (is_foreign(p, id) && early_keep(&p->early, frame)) {
+		log_info("bridge: answer to a call of another host id=%llu",
+			 (unsigned long long)id);
 	} else if (id < p->next_id) {
 		log_info(
 			"bridge: answer to a call that is over id=%llu, ignored",

@@ -5,6 +5,10 @@
  * the deadlines. It outlives connections; which calls do as well is decided by
  * struct host_call. An entry is out of the table before its callback runs, so
  * a callback may start and cancel any call.
+ *
+ * An answer to a WaitForProcess that this host never made is another host's, the
+ * source of a move; it is kept for a while (bridge/host/early.h), because it may
+ * come before the call is registered here (migration.md W7).
  */
 #ifndef FERRY_BRIDGE_HOST_PENDING_H
 #define FERRY_BRIDGE_HOST_PENDING_H
@@ -16,6 +20,7 @@
 #include "bridge/frame.h"
 #include "bridge/host/client.h"
 #include "bridge/host/conn.h"
+#include "bridge/host/early.h"
 #include "config/arena.h"
 
 #define PENDING_BUCKETS 1024u
@@ -35,6 +40,8 @@ struct host_pending_list {
  *		those that a loss ends and the others
  * @n:		number of entries
  * @next_id:	id of the next request
+ * @foreign_from, @foreign_to: ids between that were passed over, not used
+ * @early:	answers to calls of another host
  * @conn_first_id: ids from here on were sent on this connection
  * @conn_answered: highest of them that was answered, plus 1
  * @arena:	memory of the answer that is being handled
@@ -47,6 +54,9 @@ struct host_pending {
 	struct host_pending_list surviving;
 	size_t n;
 	uint64_t next_id;
+	uint64_t foreign_from;
+	uint64_t foreign_to;
+	struct early_answers early;
 	uint64_t conn_first_id;
 	uint64_t conn_answered;
 	struct arena arena;
@@ -64,6 +74,13 @@ void host_pending_new_conn(struct host_pending *p);
 /** host_pending_start() - as host_client_call(), in any state of the client */
 int host_pending_start(struct host_pending *p, const struct host_call *call,
 		       uint64_t *ret_id, struct err *e);
+
+/** host_pending_raise() - as host_client_raise_id() */
+void host_pending_raise(struct host_pending *p, uint64_t floor);
+
+/** host_pending_preregister() - as host_client_preregister() */
+int host_pending_preregister(struct host_pending *p, uint64_t id,
+			     const struct host_call *call, struct err *e);
 
 /** host_pending_cancel() - forget a call without its callback */
 void host_pending_cancel(struct host_pending *p, uint64_t id);

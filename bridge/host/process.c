@@ -6,16 +6,11 @@
 
 #include "bridge/host/exitwatch.h"
 #include "bridge/host/failure.h"
-#include "bridge/host/listener.h"
-#include "bridge/host/local.h"
 #include "bridge/host/ports.h"
-#include "bridge/host/relay.h"
-#include "bridge/io/fd.h"
+#include "bridge/host/stream.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
 
-/* Ports that are tried when another VM's listener has one already. */
-#define PORT_TRIES 64
 #define NEVER INT64_MAX
 
 enum process_stage {
@@ -25,48 +20,27 @@ enum process_stage {
 	STAGE_ENDED,
 };
 
-/*
- * struct stream - one of stdin, stdout, stderr
- * @local:	the caller's end, until the relay takes it
- * @guest:	the guest's connection, until the relay takes it
- * @port:	0: no such stream
- */
-struct stream {
-	struct host_process *process;
-	struct host_listener listener;
-	struct local local;
-	struct local guest;
-	struct host_relay *relay;
-	uint32_t port;
-	uint64_t bytes_at_exit;
-	uint64_t bytes_seen; /* at the last look of the draining */
-};
-
 struct host_process {
 	struct host_client *client;
 	struct loop *loop;
 	enum process_stage stage;
 	char container_id[EXITWATCH_ID_MAX];
-	struct stream stream[MSG_STDIO];
+	struct host_stream stream[MSG_STDIO];
+	uint64_t bytes_at_exit[MSG_STDIO];
+	uint64_t bytes_seen[MSG_STDIO]; /* at the last look of the draining */
 	struct exitwatch watch;
+	struct host_observer observer;
 	uint64_t execute_id;
 	uint32_t pid;
-	bool close_stdin;
 	int64_t drain_limit_ms;
 	struct loop_id timer; /* always there, so that moving it cannot fail */
 	struct host_process_end end;
 	struct host_failure failure;
 	void (*started)(void *ctx, uint32_t pid);
+	void (*left)(void *ctx, enum msg_stdio which);
 	void (*ended)(void *ctx, const struct host_process_end *end);
 	void *ctx;
 };
-
-static const char *const stream_names[] = { "stdin", "stdout", "stderr" };
-
-static int stream_index(const struct stream *s)
-{
-	return (int)(s - s->process->stream);
-}
 
 static const char *container_of(const struct host_process *p)
 {
@@ -82,20 +56,12 @@ static void set_timer(struct host_process *p, int64_t at)
 	(void)loop_at(p->loop, at, on_timer, p, &p->timer, NULL);
 }
 
-static void stream_close(struct stream *s)
-{
-	host_listener_stop(&s->listener);
-	host_relay_free(s->relay);
-	s->relay = NULL;
-	local_close(&s->guest);
-	local_close(&s->local);
-}
-
 static void close_all(struct host_process *p)
 {
 	for (int i = 0; i < MSG_STDIO; i++)
-		stream_close(&p->stream[i]);
+		host_stream_close(&p->stream[i]);
 	exitwatch_stop(&p->watch);
+	host_client_unobserve(&p->observer);
 }
 
 /* Ends the process; the callback comes from the timer, with a clean stack. */
@@ -116,8 +82,7 @@ static void finish_failed(struct host_process *p, const struct host_failure *f)
 static bool output_open(const struct host_process *p)
 {
 	for (int i = MSG_STDOUT; i < MSG_STDIO; i++)
-		if (p->stream[i].relay ||
-		    host_listener_active(&p->stream[i].listener))
+		if (host_stream_open(&p->stream[i]))
 			return true;
 	return false;
 }
@@ -125,7 +90,7 @@ static bool output_open(const struct host_process *p)
 /*
  * Has an output that is still open a right to stay so? Yes while its local
  * reader is slow (bounded by what can be on the way), and for a while when
- * bytes still come.
+ * bytes still come or somebody may still attach to read them.
  */
 static bool may_go_on(struct host_process *p)
 {
@@ -133,17 +98,16 @@ static bool may_go_on(struct host_process *p)
 	bool yes = false;
 
 	for (int i = MSG_STDOUT; i < MSG_STDIO; i++) {
-		struct stream *s = &p->stream[i];
-		uint64_t bytes;
+		const struct host_stream *s = &p->stream[i];
+		const uint64_t bytes = host_stream_bytes(s);
 
-		if (!s->relay)
-			continue;
-		bytes = host_relay_bytes(s->relay);
-		if (bytes - s->bytes_at_exit < HOST_DRAIN_BYTES_MAX &&
-		    (host_relay_blocked(s->relay) ||
-		     (in_time && bytes != s->bytes_seen)))
+		if (host_stream_parked(s))
+			yes |= in_time;
+		else if (bytes - p->bytes_at_exit[i] < HOST_DRAIN_BYTES_MAX &&
+			 (host_stream_blocked(s) ||
+			  (in_time && bytes != p->bytes_seen[i])))
 			yes = true;
-		s->bytes_seen = bytes;
+		p->bytes_seen[i] = bytes;
 	}
 	return yes;
 }
@@ -152,6 +116,20 @@ static void drain(struct host_process *p)
 {
 	if (p->stage == STAGE_DRAINING && !output_open(p))
 		finish(p);
+}
+
+/* Outputs go on without end: say which of the two reasons it is. */
+static void give_up_draining(struct host_process *p)
+{
+	for (int i = MSG_STDOUT; i < MSG_STDIO; i++) {
+		if (host_stream_parked(&p->stream[i]))
+			p->end.output_cut = true;
+		else if (p->stream[i].relay)
+			p->end.output_held = true;
+	}
+	log_warn("process %u: an output goes on after the exit, closed",
+		 p->pid);
+	finish(p);
 }
 
 static void on_timer(void *ctx)
@@ -166,14 +144,10 @@ static void on_timer(void *ctx)
 	set_timer(p, NEVER);
 	if (p->stage != STAGE_DRAINING)
 		return;
-	if (may_go_on(p)) {
+	if (may_go_on(p))
 		set_timer(p, loop_now_ms(p->loop) + HOST_DRAIN_MS);
-		return;
-	}
-	log_warn("process %u: an output goes on after the exit, closed",
-		 p->pid);
-	p->end.output_held = true;
-	finish(p);
+	else
+		give_up_draining(p);
 }
 
 static void on_exit_known(void *ctx, uint32_t code,
@@ -189,11 +163,11 @@ static void on_exit_known(void *ctx, uint32_t code,
 		p->end.code = code;
 	}
 	p->stage = STAGE_DRAINING;
-	stream_close(&p->stream[MSG_STDIN]);
-	for (int i = MSG_STDOUT; i < MSG_STDIO; i++)
-		if (p->stream[i].relay)
-			p->stream[i].bytes_at_exit = p->stream[i].bytes_seen =
-				host_relay_bytes(p->stream[i].relay);
+	for (int i = 0; i < MSG_STDIO; i++) {
+		host_stream_exited(&p->stream[i]);
+		p->bytes_at_exit[i] = p->bytes_seen[i] =
+			host_stream_bytes(&p->stream[i]);
+	}
 	p->drain_limit_ms = loop_now_ms(p->loop) + HOST_DRAIN_LIMIT_MS;
 	set_timer(p, loop_now_ms(p->loop) + HOST_DRAIN_MS);
 	drain(p);
@@ -201,101 +175,33 @@ static void on_exit_known(void *ctx, uint32_t code,
 
 /* --- streams -------------------------------------------------------------- */
 
-static void on_relay_done(void *ctx, enum host_relay_end how,
-			  const struct err *e)
+static void on_stream(void *ctx, struct host_stream *s, enum stream_event what)
 {
-	struct stream *s = ctx;
-	struct host_process *p = s->process;
-	const bool is_input = s == &p->stream[MSG_STDIN];
+	struct host_process *p = ctx;
 
-	if (how == HOST_RELAY_ERROR) {
-		log_warn("process %u: %s: %s", p->pid,
-			 stream_names[stream_index(s)],
-			 e ? e->text : "unknown error");
-		p->end.output_cut |= !is_input;
-	}
-	/* The guest's end of stdin stays open: see bridge/host/relay.h. */
-	if (is_input && how == HOST_RELAY_EOF)
-		return;
-	host_relay_free(s->relay);
-	s->relay = NULL;
+	if (what == STREAM_CUT)
+		p->end.output_cut = true;
+	if (what == STREAM_DETACHED && p->left)
+		p->left(p->ctx, s->which);
 	drain(p);
 }
 
-static void stream_start_relay(struct stream *s)
+static void on_bridge_lost(void *ctx, const struct err *why)
 {
-	const bool is_input = s == &s->process->stream[MSG_STDIN];
-	struct local *from = is_input ? &s->local : &s->guest;
-	struct local *to = is_input ? &s->guest : &s->local;
-	struct err e = { 0 };
+	struct host_process *p = ctx;
 
-	if (host_relay_new(s->process->loop, from, to, on_relay_done, s,
-			   &s->relay, &e) == 0)
-		return;
-	log_warn("process %u: %s: %s", s->process->pid,
-		 stream_names[stream_index(s)], e.text);
-	s->process->end.output_cut |= !is_input;
-	stream_close(s);
+	(void)why;
+	for (int i = 0; i < MSG_STDIO; i++)
+		host_stream_bridge_lost(&p->stream[i]);
 }
 
-/* Input flows once the process runs, so that none is lost when it does not. */
-static void start_stdin(struct host_process *p)
+static void on_bridge_ready(void *ctx, const struct host_guest *guest)
 {
-	struct stream *s = &p->stream[MSG_STDIN];
+	struct host_process *p = ctx;
 
-	if (s->guest.fd < 0 || s->relay)
-		return;
-	if (p->close_stdin)
-		stream_close(s);
-	else
-		stream_start_relay(s);
-}
-
-static void on_dialled(void *ctx, int fd, const struct err *e)
-{
-	struct stream *s = ctx;
-	struct host_process *p = s->process;
-
-	if (fd < 0) {
-		log_warn("process %u: %s stays empty: %s", p->pid,
-			 stream_names[stream_index(s)], e->text);
-		stream_close(s);
-	} else {
-		s->guest = local_socket(fd);
-		if (s != &p->stream[MSG_STDIN])
-			stream_start_relay(s);
-		else if (p->stage == STAGE_RUNNING)
-			start_stdin(p);
-	}
-	drain(p);
-}
-
-/* A port that nobody else on this host listens on, where ports are shared. */
-static int stream_listen(struct stream *s, struct err *e)
-{
-	struct host_ports *ports = host_client_ports(s->process->client);
-	int r = -EADDRINUSE;
-
-	for (int i = 0; i < PORT_TRIES && r == -EADDRINUSE; i++) {
-		r = host_ports_take(ports, &s->port, e);
-		if (r == 0)
-			r = host_listener_start(&s->listener, s->port,
-						HOST_NO_TIMEOUT, e);
-	}
-	return r;
-}
-
-static int stream_open(struct stream *s, int fd, struct err *e)
-{
-	const bool is_input = stream_index(s) == MSG_STDIN;
-	int r;
-
-	if (fd < 0)
-		return 0;
-	r = local_open(fd, !is_input, &s->local, e);
-	if (r < 0)
-		return err_wrap(e, "%s", stream_names[stream_index(s)]);
-	return stream_listen(s, e);
+	(void)guest;
+	for (int i = 0; i < MSG_STDIO; i++)
+		host_stream_bridge_ready(&p->stream[i]);
 }
 
 /* --- starting ------------------------------------------------------------- */
@@ -327,11 +233,9 @@ static void on_started(void *ctx, const void *result,
 		return;
 	}
 	for (int i = 0; i < MSG_STDIO; i++)
-		if (host_listener_active(&p->stream[i].listener))
-			/* Without memory for a timer: the exit ends it. */
-			(void)host_listener_limit(&p->stream[i].listener,
-						  HOST_STDIO_DIAL_MS, NULL);
-	start_stdin(p);
+		host_stream_limit(&p->stream[i], HOST_STDIO_DIAL_MS);
+	/* Input flows once it runs, so that none is lost when it does not. */
+	host_stream_release(&p->stream[MSG_STDIN]);
 	if (p->started)
 		p->started(p->ctx, p->pid);
 }
@@ -360,26 +264,41 @@ static int process_init(struct host_process *p, struct host_client *c,
 			const struct host_process_config *config, struct err *e)
 {
 	const char *id = config->container_id;
+	const bool is_init =
+		id && !(config->parameters && config->parameters->oci_process);
 
 	p->client = c;
 	p->loop = host_client_loop(c);
 	p->started = config->started;
+	p->left = config->left;
 	p->ended = config->ended;
 	p->ctx = config->ctx;
 	for (int i = 0; i < MSG_STDIO; i++) {
-		struct stream *s = &p->stream[i];
+		struct host_stream *s = &p->stream[i];
 
-		s->process = p;
-		s->local.fd = -1;
-		s->guest.fd = -1;
-		host_listener_init(&s->listener, p->loop,
-				   host_client_transport(c), on_dialled, s);
+		host_stream_init(s, c, (enum msg_stdio)i, on_stream, p);
+		s->redial = is_init;
+		s->keep = config->keep_streams;
 	}
 	if (id && strlen(id) >= sizeof(p->container_id))
 		return err_set(e, ENAMETOOLONG, "a container id is too long");
 	if (id)
 		memcpy(p->container_id, id, strlen(id));
+	p->observer = (struct host_observer){
+		.ready = on_bridge_ready,
+		.lost = on_bridge_lost,
+		.ctx = p,
+	};
+	host_client_observe(c, &p->observer);
 	return loop_at(p->loop, NEVER, on_timer, p, &p->timer, e);
+}
+
+/* Gives up what was begun; @r is what went wrong. */
+static int undo(struct host_process *p, int r)
+{
+	p->stage = STAGE_ENDED;
+	host_process_free(p);
+	return r;
 }
 
 int host_process_start(struct host_client *c,
@@ -392,15 +311,71 @@ int host_process_start(struct host_client *c,
 	if (!p)
 		return err_set(e, ENOMEM, "no memory for a process");
 	r = process_init(p, c, config, e);
-	for (int i = 0; r == 0 && i < MSG_STDIO; i++)
-		r = stream_open(&p->stream[i], config->fd[i], e);
+	p->stream[MSG_STDIN].held = true;
+	for (int i = 0; r == 0 && i < MSG_STDIO; i++) {
+		struct host_stream *s = &p->stream[i];
+
+		if (config->fd[i] >= 0 || config->detached[i])
+			r = host_stream_listen(s, e);
+		if (r == 0 && config->fd[i] >= 0)
+			r = host_stream_attach(s, config->fd[i], e);
+	}
 	if (r == 0)
 		r = execute(p, config, e);
-	if (r < 0) {
-		p->stage = STAGE_ENDED;
-		host_process_free(p);
-		return r;
+	if (r < 0)
+		return undo(p, r);
+	*ret = p;
+	return 0;
+}
+
+/* The ports of a process that the guest has; nobody else may get them. */
+static int open_streams(struct host_process *p,
+			const struct host_process_config *config,
+			const struct host_process_state *state, struct err *e)
+{
+	struct host_ports *ports = host_client_ports(p->client);
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < MSG_STDIO; i++) {
+		struct host_stream *s = &p->stream[i];
+
+		if (state->port[i] == 0)
+			continue;
+		if (state->port[i] <= HOST_PORT_LAST)
+			host_ports_raise(ports, state->port[i] + 1);
+		r = host_stream_listen_on(s, state->port[i], e);
+		if (r == 0 && config->fd[i] >= 0)
+			r = host_stream_attach(s, config->fd[i], e);
 	}
+	return r;
+}
+
+int host_process_open(struct host_client *c,
+		      const struct host_process_config *config,
+		      const struct host_process_state *state, bool watch,
+		      struct host_process **ret, struct err *e)
+{
+	struct host_process *p;
+	int r;
+
+	if (state->pid == 0 || state->wait_id == 0)
+		return err_set(e, EINVAL,
+			       "a process without a %s cannot be taken over",
+			       state->pid == 0 ? "pid" : "wait id");
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_set(e, ENOMEM, "no memory for a process");
+	r = process_init(p, c, config, e);
+	p->pid = state->pid;
+	p->end.started = true;
+	p->stage = STAGE_RUNNING;
+	if (r == 0)
+		r = open_streams(p, config, state, e);
+	if (r == 0)
+		r = exitwatch_adopt(&p->watch, c, container_of(p), p->pid,
+				    state->wait_id, watch, on_exit_known, p, e);
+	if (r < 0)
+		return undo(p, r);
 	*ret = p;
 	return 0;
 }
@@ -423,15 +398,47 @@ uint32_t host_process_pid(const struct host_process *p)
 	return p->pid;
 }
 
+static int check_attach(const struct host_process *p, const int fd[MSG_STDIO],
+			struct err *e)
+{
+	if (p->stage == STAGE_ENDED)
+		return err_set(e, ESRCH, "the process has ended");
+	for (int i = 0; i < MSG_STDIO; i++)
+		if (fd[i] >= 0 && host_stream_attached(&p->stream[i]))
+			return err_set(e, EBUSY, "somebody is attached to %s",
+				       host_stream_name(&p->stream[i]));
+	return 0;
+}
+
+int host_process_attach(struct host_process *p, const int fd[MSG_STDIO],
+			struct err *e)
+{
+	int r = check_attach(p, fd, e);
+
+	for (int i = 0; r == 0 && i < MSG_STDIO; i++) {
+		if (fd[i] < 0)
+			continue;
+		r = host_stream_attach(&p->stream[i], fd[i], e);
+		while (r < 0 && i-- > 0)
+			if (fd[i] >= 0)
+				host_stream_detach(&p->stream[i]);
+	}
+	return r;
+}
+
+void host_process_detach(struct host_process *p, enum msg_stdio which)
+{
+	host_stream_detach(&p->stream[which]);
+}
+
+bool host_process_attached(const struct host_process *p, enum msg_stdio which)
+{
+	return host_stream_attached(&p->stream[which]);
+}
+
 void host_process_close_stdin(struct host_process *p)
 {
-	struct stream *s = &p->stream[MSG_STDIN];
-
-	p->close_stdin = true;
-	if (s->relay)
-		host_relay_finish(s->relay);
-	else if (p->stage == STAGE_RUNNING)
-		start_stdin(p);
+	host_stream_close_input(&p->stream[MSG_STDIN]);
 }
 
 static int check_running(const struct host_process *p, struct err *e)
@@ -469,7 +476,7 @@ int host_process_state(const struct host_process *p,
 	if (p->stage != STAGE_RUNNING)
 		return -ESRCH;
 	ret->pid = p->pid;
-	ret->wait_id = p->watch.call[EXITWATCH_WAIT].id;
+	ret->wait_id = exitwatch_wait_id(&p->watch);
 	for (int i = 0; i < MSG_STDIO; i++)
 		ret->port[i] = p->stream[i].port;
 	return 0;

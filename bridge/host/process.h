@@ -15,6 +15,17 @@
  *
  * A stream that the guest does not dial within HOST_STDIO_DIAL_MS of its answer
  * (a policy may deny stdio) is empty; a second connection is refused.
+ *
+ * Who reads and writes the streams may come and go while the process runs
+ * (host_process_attach(), _detach()). While nobody is attached nothing is read,
+ * and a process that writes on waits; no memory is used for it. A process that
+ * exits while nobody is attached is over after HOST_DRAIN_LIMIT_MS at the
+ * latest, and what it wrote last is lost then (@output_cut).
+ *
+ * The init process of a container keeps its streams when the bridge is lost:
+ * they are listened on again and the guest dials them (bridge/host/stream.h).
+ * A process that the guest has already (the destination of a move, a host that
+ * starts anew) is taken over by host_process_open().
  * The program ignores SIGPIPE.
  * Source: shared specification bridge.md 5 and 7.2 to 7.4.
  */
@@ -62,11 +73,18 @@ struct host_process_end {
  * struct host_process_config - what to start
  * @container_id: NULL: the UVM
  * @parameters:	borrowed for the call; the create_*_pipe members are set from
- *		@fd
- * @fd:		the caller's stdin, stdout, stderr; -1: no such stream. They
- *		are copied, may be closed after the call, and keep their flags
+ *		@fd and @detached. Without an oci_process it is the init process
+ *		of its container
+ * @fd:		the caller's stdin, stdout, stderr; -1: no such stream, or
+ *		@detached. They are copied, may be closed after the call, and
+ *		keep their flags
+ * @detached:	there is such a stream, and nobody is attached yet
+ * @keep_streams: when the far end of an attached descriptor goes (end of the
+ *		input, no reader of an output), detach it. Without, the guest's
+ *		stream is closed: the process reads the end, or gets EPIPE
  * @start_timeout_ms: for the guest's answer; 0: HOST_CALL_TIMEOUT_MS
  * @started:	the guest runs it under this process id; may be NULL
+ * @left:	a stream was detached because of @keep_streams; may be NULL
  * @ended:	last callback, once, also when it did not start; the process
  *		may be freed from within
  * @ctx:	passed to both
@@ -75,8 +93,11 @@ struct host_process_config {
 	const char *container_id;
 	const struct msg_process_parameters *parameters;
 	int fd[MSG_STDIO];
+	bool detached[MSG_STDIO];
+	bool keep_streams;
 	int start_timeout_ms;
 	void (*started)(void *ctx, uint32_t pid);
+	void (*left)(void *ctx, enum msg_stdio which);
 	void (*ended)(void *ctx, const struct host_process_end *end);
 	void *ctx;
 };
@@ -95,12 +116,68 @@ int host_process_start(struct host_client *c,
 		       const struct host_process_config *config,
 		       struct host_process **ret, struct err *e);
 
+/**
+ * struct host_process_state - what a move hands on about a process
+ * @pid:	process id
+ * @port:	ports of its streams, 0: none
+ * @wait_id:	id of the outstanding wait, never 0
+ */
+struct host_process_state {
+	uint32_t pid;
+	uint32_t port[MSG_STDIO];
+	uint64_t wait_id;
+};
+
+/**
+ * host_process_open() - take over a process that the guest has
+ * @c:		client in HOST_READY, whose floors were raised
+ *		(host_client_raise_id(), host_ports_raise())
+ * @config:	as for a start; of @parameters, which may be NULL, only
+ *		oci_process is looked at (is it an init process?), of @fd what
+ *		is attached at once. @started is not called
+ * @state:	what host_process_state() gave
+ * @watch:	ask whether it has ended in the meantime. False when the wait
+ *		of @state is still this client's own
+ * @ret:	receives the process
+ * @e:		reason
+ *
+ * The guest's answer to the wait of @state is expected, also one that is here
+ * already. The question has a limit of EXITWATCH_PROBE_MS in the guest and of
+ * EXITWATCH_PROBE_LIMIT_MS here; "not found" ends the process without an exit
+ * code (@exited false), anything else that is no exit leaves it running.
+ *
+ * Return: 0: @ended will be called; -EINVAL: a wait id or pid of 0; -EEXIST:
+ *         that wait is outstanding here; -errno: it never will be
+ */
+int host_process_open(struct host_client *c,
+		      const struct host_process_config *config,
+		      const struct host_process_state *state, bool watch,
+		      struct host_process **ret, struct err *e);
+
 /** host_process_free() - let go of it: streams are closed, nothing is killed,
  * no callback; NULL is fine */
 void host_process_free(struct host_process *p);
 
 /** host_process_pid() - process id in the guest, 0 before @started */
 uint32_t host_process_pid(const struct host_process *p);
+
+/**
+ * host_process_attach() - join descriptors to the streams of a process
+ * @fd:		stdin, stdout, stderr; -1: leave that stream as it is. Copied
+ *
+ * All of them or none. Return: 0, -ESRCH (it has ended), -ENXIO (no such
+ * stream), -EPIPE (that stream has ended), -EBUSY (somebody is attached:
+ * host_process_detach() first), -errno
+ */
+int host_process_attach(struct host_process *p, const int fd[MSG_STDIO],
+			struct err *e);
+
+/** host_process_detach() - let go of one local end; the process notices
+ * nothing but that nobody reads */
+void host_process_detach(struct host_process *p, enum msg_stdio which);
+
+/** host_process_attached() - is somebody? */
+bool host_process_attached(const struct host_process *p, enum msg_stdio which);
 
 /** host_process_close_stdin() - no more input: half close after what was read */
 void host_process_close_stdin(struct host_process *p);
@@ -117,18 +194,6 @@ int host_process_signal(struct host_process *p, int32_t signal,
 /** host_process_resize() - size of its terminal, in cells; return as above */
 int host_process_resize(struct host_process *p, uint16_t height, uint16_t width,
 			const struct host_done *done, struct err *e);
-
-/**
- * struct host_process_state - what a move hands on about a process
- * @pid:	process id
- * @port:	ports of its streams, 0: none
- * @wait_id:	id of the outstanding wait
- */
-struct host_process_state {
-	uint32_t pid;
-	uint32_t port[MSG_STDIO];
-	uint64_t wait_id;
-};
 
 /** host_process_state() - return: 0, -ESRCH when it does not run */
 int host_process_state(const struct host_process *p,

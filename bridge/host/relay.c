@@ -33,6 +33,7 @@ struct host_relay {
 	bool splice;
 	bool blocked;
 	bool eof; /* the source is closed, no more is read */
+	bool source_failed;
 	uint8_t *rest;
 	size_t rest_at;
 	size_t rest_len;
@@ -76,8 +77,10 @@ static enum step end(struct host_relay *r, enum host_relay_end how, int error,
 /* The source has nothing more; what is held still goes out. */
 static enum step source_ended(struct host_relay *r, int error)
 {
-	if (error)
+	if (error) {
+		r->source_failed = true;
 		(void)end(r, HOST_RELAY_ERROR, error, "read of a stream");
+	}
 	close_from(r);
 	return r->rest_len ? STEP_WAIT_TO : STEP_END;
 }
@@ -156,8 +159,10 @@ static enum step step_read(struct host_relay *r, bool to_ready)
 
 	if (to_ready || !r->to.careful)
 		put = local_write(&r->to, buf, (size_t)got);
-	if (put < 0 && put != -EAGAIN)
+	if (put < 0 && put != -EAGAIN) {
+		(void)keep(r, buf, (size_t)got);
 		return destination_failed(r, (int)-put);
+	}
 	if (put < 0)
 		put = 0;
 	if (put < got)
@@ -190,12 +195,15 @@ static void report(struct host_relay *r)
 {
 	loop_unwatch(r->loop, &r->to_watch);
 	loop_cancel(r->loop, &r->timer);
-	close_from(r);
 	r->blocked = false;
-	if (r->how == HOST_RELAY_CLOSED)
+	if (r->how == HOST_RELAY_CLOSED) {
+		loop_unwatch(r->loop, &r->from_watch);
 		local_close(&r->to);
-	else if (r->to.own)
-		(void)shutdown(r->to.fd, SHUT_WR); /* the guest may be gone */
+	} else {
+		close_from(r);
+		if (r->to.own)
+			local_half_close(&r->to);
+	}
 	r->done(r->ctx, r->how, r->err.code ? &r->err : NULL);
 }
 
@@ -343,6 +351,47 @@ void host_relay_finish(struct host_relay *r)
 	close_from(r);
 	if (r->rest_len == 0)
 		again_at_once(r);
+}
+
+bool host_relay_source_failed(const struct host_relay *r)
+{
+	return r->source_failed;
+}
+
+struct host_relay_parts host_relay_take(struct host_relay *r)
+{
+	struct host_relay_parts parts;
+
+	loop_unwatch(r->loop, &r->from_watch);
+	loop_unwatch(r->loop, &r->to_watch);
+	if (r->rest_at > 0)
+		memmove(r->rest, r->rest + r->rest_at, r->rest_len);
+	parts = (struct host_relay_parts){
+		.from = r->from,
+		.to = r->to,
+		.rest = r->rest_len > 0 ? r->rest : NULL,
+		.len = r->rest_len,
+	};
+	r->from.fd = -1;
+	r->to.fd = -1;
+	if (parts.rest)
+		r->rest = NULL;
+	host_relay_free(r);
+	return parts;
+}
+
+void host_relay_prime(struct host_relay *r, uint8_t *rest, size_t len)
+{
+	if (len == 0) {
+		free(rest);
+		return;
+	}
+	r->rest = rest;
+	r->rest_at = 0;
+	r->rest_len = len;
+	r->blocked = true;
+	if (arm(r) < 0)
+		again_at_once(r); /* the write will say what is wrong */
 }
 
 uint64_t host_relay_bytes(const struct host_relay *r)

@@ -6,7 +6,8 @@
  * has no room for: a slow reader slows the writer down and costs no memory.
  *
  * The relay ends when the source has ended and all of it was written, when the
- * destination is closed (nobody reads any more), or on an error. The end of the
+ * destination is closed (nobody reads any more; the source stays open until
+ * host_relay_free() then, and what was not taken is kept), or on an error. The end of the
  * source is read, and the source closed, once all that came before it went out;
  * what the local reader has not yet taken then lies in its pipe or socket. (The
  * guest reports an exit only after the host has closed the streams.) A socket
@@ -59,6 +60,38 @@ int host_relay_new(struct loop *loop, struct local *from, struct local *to,
  * relay ends as if the source had ended, with its callback
  */
 void host_relay_finish(struct host_relay *r);
+
+/**
+ * struct host_relay_parts - what is left of a relay that was taken apart
+ * @from, @to:	its ends; closed where the relay had closed them
+ * @rest:	bytes read and not written, the caller's to free; NULL: none
+ * @len:	their number
+ */
+struct host_relay_parts {
+	struct local from;
+	struct local to;
+	uint8_t *rest;
+	size_t len;
+};
+
+/**
+ * host_relay_take() - end a relay without a callback and without closing
+ *
+ * Nothing is lost: what was read and not written is given back as well. May be
+ * called from within the callback.
+ */
+struct host_relay_parts host_relay_take(struct host_relay *r);
+
+/**
+ * host_relay_prime() - write these bytes before anything is read
+ * @rest:	on the heap, taken
+ *
+ * For a relay that was made in this turn of the loop.
+ */
+void host_relay_prime(struct host_relay *r, uint8_t *rest, size_t len);
+
+/** host_relay_source_failed() - did it end because reading failed? */
+bool host_relay_source_failed(const struct host_relay *r);
 
 /** host_relay_bytes() - bytes read so far */
 uint64_t host_relay_bytes(const struct host_relay *r);
