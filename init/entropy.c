@@ -1,12 +1,8 @@
 #include "init/entropy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/ioctl.h>
-
-#include <linux/random.h>
+#include <unistd.h>
 
 #include "bridge/io/fd.h"
 #include "init/clock.h"
@@ -36,24 +32,4 @@ int entropy_read(const struct transport *t, uint32_t port,
 			r = err_sys(e, "read from host port %u", port);
 	}
 	return r;
-}
-
-int entropy_credit(const unsigned char *buf, size_t len, struct err *e)
-{
-	cleanup_fd fd = open("/dev/random", O_WRONLY | O_CLOEXEC);
-	union {
-		struct rand_pool_info info;
-		unsigned char room[sizeof(struct rand_pool_info) + ENTROPY_MAX];
-	} pool;
-
-	if (fd < 0)
-		return err_sys(e, "open /dev/random");
-	if (len > ENTROPY_MAX)
-		return err_set(e, EINVAL, "%zu bytes of entropy", len);
-	pool.info.entropy_count = (int)len * 8;
-	pool.info.buf_size = (int)len;
-	memcpy(pool.room + sizeof(pool.info), buf, len);
-	if (ioctl(fd, RNDADDENTROPY, &pool) < 0)
-		return err_sys(e, "RNDADDENTROPY");
-	return 0;
 }

@@ -1,10 +1,11 @@
-/* init/entropy.h - random bytes from the host into the kernel's pool */
+/* init/entropy.h - random bytes from the host, for the kernel's pool */
 #ifndef FERRY_INIT_ENTROPY_H
 #define FERRY_INIT_ENTROPY_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bridge/io/pool.h"
 #include "bridge/io/transport.h"
 #include "config/err.h"
 
@@ -12,7 +13,7 @@
 #define ENTROPY_DEADLINE_MS 2000
 
 /* Hosts send 512 bytes; what comes after this many is not read. */
-#define ENTROPY_MAX 4096u
+#define ENTROPY_MAX POOL_CREDIT_MAX
 
 /**
  * entropy_read() - what the host has to give
@@ -29,12 +30,5 @@
 int entropy_read(const struct transport *t, uint32_t port,
 		 unsigned char buf[ENTROPY_MAX], int deadline_ms,
 		 size_t *ret_len, struct err *e);
-
-/**
- * entropy_credit() - mix @len bytes into /dev/random, 8 bits credited each
- *
- * Return: 0 or -errno
- */
-int entropy_credit(const unsigned char *buf, size_t len, struct err *e);
 
 #endif

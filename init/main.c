@@ -112,7 +112,7 @@ static int do_entropy(struct err *e)
 		(void)err_wrap(e, "entropy, after %zu bytes", len);
 		warn(e);
 	}
-	return len > 0 ? entropy_credit(buf, len, e) : 0;
+	return len > 0 ? pool_credit(buf, len, e) : 0;
 }
 
 static int do_services(struct err *e)

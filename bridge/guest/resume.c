@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bridge/guest/agent.h"
+#include "bridge/guest/fixup.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
@@ -141,6 +142,11 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 		forget(r);
 		return RESUME_PLAIN;
 	}
+	if (m->fixup) {
+		code = fixup_apply(m->fixup, &w->fixed, e);
+		if (code < 0)
+			return code;
+	}
 	code = is_ours(r, m) ? go_on(r, m, e) : new_session(r, e);
 	if (code < 0)
 		return code;
@@ -151,6 +157,8 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 		beat = SESSION_HEARTBEAT_MAX_MS;
 	r->heartbeat_ms = beat;
 	fill_welcome(a, code == RESUME_NEW, w);
+	if (m->fixup)
+		w->msg.fixed = &w->fixed;
 	return code;
 }
 

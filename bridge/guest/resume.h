@@ -71,6 +71,7 @@ struct resume {
 /* The member Ferry of an answer, with what its strings are in. */
 struct resume_welcome {
 	struct msg_ferry_welcome msg;
+	struct msg_ferry_fixed fixed;
 	char session[2 * SESSION_ID_BYTES + 1];
 	char key[2 * SESSION_KEY_BYTES + 1];
 	char proof[2 * DIGEST_BYTES + 1];
@@ -94,8 +95,10 @@ void resume_done(struct resume *r, struct loop *l);
  * @w:		receives the answer, unless RESUME_PLAIN
  *
  * The session is not on before resume_begin().
+ * What the host has for a VM in a new place is applied here, before anything
+ * is served: see bridge/guest/fixup.h.
  * Return: enum resume_hello, -EPROTO: what the host says of the session cannot
- *         be true, which ends the session; -ENOMEM
+ *         be true, which ends the session; -ENOMEM; or why the fix-up failed
  */
 int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 		 struct resume_welcome *w, struct err *e);

@@ -8,8 +8,10 @@
 
 #include <limits.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "bridge/frame.h"
+#include "bridge/guest/fixup.h"
 #include "bridge/json_decode.h"
 #include "bridge/msg_ferry.h"
 #include "bridge/outbox.h"
@@ -131,8 +133,8 @@ static void send_hello(uint64_t id, const struct claim *claim)
 {
 	char nonce[2 * SESSION_NONCE_BYTES + 1];
 	char session[2 * SESSION_ID_BYTES + 1];
-	char body[1024];
-	uint8_t frame[1200];
+	char body[4096];
+	uint8_t frame[4200];
 	int n;
 
 	for (size_t i = 0; i < sizeof(host.nonce); i++)
@@ -570,6 +572,90 @@ static void test_heartbeat_and_silence(void **state UNUSED)
 	accept_bridge(); /* and dials again */
 }
 
+/* --- the barrier --- */
+
+static bool hello_with_fixup(const char *entropy, uint64_t time_ns,
+			     struct msg_negotiate_result *m)
+{
+	char more[2048];
+	struct claim claim = { .received = host.in.taken,
+			       .sent = host.out.put,
+			       .more = more };
+
+	(void)snprintf(more, sizeof(more),
+		       ",\"Fixup\":{\"Entropy\":\"%s\",\"TimeNs\":%" PRIu64 "}",
+		       entropy, time_ns);
+	send_hello(host.peer->next_id++, &claim);
+	return take_welcome(m);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void test_the_barrier_refuses_what_makes_no_sense(void **state UNUSED)
+{
+	char entropy[2 * (FIXUP_ENTROPY_MAX + 1) + 1];
+	struct msg_negotiate_result m;
+
+	memset(entropy, 'a', sizeof(entropy) - 1);
+	entropy[sizeof(entropy) - 1] = '\0';
+	accept_bridge();
+	assert_false(hello_with_fixup("", now_ns(), &m));
+	assert_non_null(strstr(host.error, "Ferry.Fixup.Entropy"));
+	assert_false(hello_with_fixup(entropy, now_ns(), &m));
+	assert_non_null(strstr(host.error, "Ferry.Fixup.Entropy"));
+	entropy[(size_t)2 * FIXUP_ENTROPY_MIN] = '\0';
+	entropy[3] = 'g';
+	assert_false(hello_with_fixup(entropy, now_ns(), &m));
+	assert_non_null(strstr(host.error, "Ferry.Fixup.Entropy"));
+	entropy[3] = 'a';
+	assert_false(hello_with_fixup(entropy, 0, &m));
+	assert_non_null(strstr(host.error, "Ferry.Fixup.TimeNs"));
+	assert_false(hello_with_fixup(entropy, UINT64_MAX, &m));
+	assert_non_null(strstr(host.error, "Ferry.Fixup.TimeNs"));
+}
+
+/* Credited, or nobody is served: who may not reseed fails closed. */
+static void test_the_barrier_is_closed_or_passed(void **state UNUSED)
+{
+	char entropy[2 * FIXUP_ENTROPY_MAX + 1];
+	struct msg_negotiate_result m;
+	struct frame f;
+
+	memset(entropy, '5', sizeof(entropy) - 1);
+	entropy[sizeof(entropy) - 1] = '\0';
+	accept_bridge();
+	if (hello_with_fixup(entropy, now_ns(), &m)) {
+		assert_non_null(m.ferry->fixed);
+		assert_true(m.ferry->fixed->credited);
+		assert_int_equal(m.ferry->fixed->clock_step_ms, 0);
+		return;
+	}
+	assert_non_null(strstr(host.error, "RND"));
+	(void)put(WIRE_SIGNAL_PROCESS, peer_signal_body(1, 9));
+	write_out();
+	assert_true(next_frame(&f));
+	assert_non_null(memmem(f.body, f.len, "no version negotiated", 21));
+}
+
+static void test_when_the_clock_is_set(void **state UNUSED)
+{
+	const uint64_t now = 1700000000000000000u;
+
+	assert_int_equal(fixup_clock_step(now, now), 0);
+	assert_int_equal(fixup_clock_step(now + 100000000, now), 0);
+	assert_int_equal(fixup_clock_step(now, now + 100000000), 0);
+	assert_int_equal(fixup_clock_step(now + 100000001, now), 100000001);
+	assert_int_equal(fixup_clock_step(now, now + 60000000000u),
+			 -60000000000);
+	assert_int_equal(fixup_clock_step(now, 0), (int64_t)now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -585,6 +671,9 @@ int main(void)
 		T(test_another_session_is_a_new_one),
 		T(test_a_plain_host_sees_nothing_of_it),
 		T(test_heartbeat_and_silence),
+		T(test_the_barrier_refuses_what_makes_no_sense),
+		T(test_the_barrier_is_closed_or_passed),
+		T(test_when_the_clock_is_set),
 #undef T
 	};
 

@@ -1,0 +1,85 @@
+#include "bridge/guest/fixup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "bridge/io/log.h"
+#include "bridge/io/pool.h"
+#include "bridge/session.h"
+
+#define NS_PER_S ((int64_t)1000000000)
+#define NS_PER_MS ((int64_t)1000000)
+
+int64_t fixup_clock_step(uint64_t host_ns, uint64_t guest_ns)
+{
+	/* Both are below 2^63 until the year 2262. */
+	const int64_t off = (int64_t)(host_ns - guest_ns);
+
+	return off > FIXUP_STEP_NS || off < -FIXUP_STEP_NS ? off : 0;
+}
+
+static int reseed(const char *entropy, struct err *e)
+{
+	uint8_t bytes[FIXUP_ENTROPY_MAX];
+	const size_t len = strlen(entropy) / 2;
+	int r;
+
+	if (len < FIXUP_ENTROPY_MIN || len > FIXUP_ENTROPY_MAX ||
+	    !session_unhex(entropy, bytes, len))
+		return err_set(e, EINVAL,
+			       "Ferry.Fixup.Entropy: want %u to %u bytes in "
+			       "hexadecimal digits",
+			       FIXUP_ENTROPY_MIN, FIXUP_ENTROPY_MAX);
+	r = pool_credit(bytes, len, e);
+	explicit_bzero(bytes, sizeof(bytes));
+	return r < 0 ? r : pool_reseed(e);
+}
+
+static int32_t saturated(int64_t ms)
+{
+	if (ms > INT32_MAX)
+		return INT32_MAX;
+	return ms < INT32_MIN ? INT32_MIN : (int32_t)ms;
+}
+
+static void step_clock(uint64_t host_ns, struct msg_ferry_fixed *done)
+{
+	struct timespec now;
+	int64_t step;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return; /* cannot fail */
+	step = fixup_clock_step(host_ns, (uint64_t)now.tv_sec * NS_PER_S +
+						 (uint64_t)now.tv_nsec);
+	if (step == 0)
+		return;
+	now.tv_sec = (time_t)(host_ns / NS_PER_S);
+	now.tv_nsec = (long)(host_ns % NS_PER_S);
+	if (clock_settime(CLOCK_REALTIME, &now) < 0) {
+		log_warn("the clock is off by %" PRId64
+			 " ms and cannot be set: %s",
+			 step / NS_PER_MS, strerror(errno));
+		return;
+	}
+	done->clock_step_ms = saturated(step / NS_PER_MS);
+	log_info("the clock was set, by %" PRId64 " ms", step / NS_PER_MS);
+}
+
+int fixup_apply(const struct msg_ferry_fixup *m, struct msg_ferry_fixed *done,
+		struct err *e)
+{
+	int r;
+
+	*done = (struct msg_ferry_fixed){ 0 };
+	if (m->time_ns == 0 || m->time_ns > INT64_MAX)
+		return err_set(e, EINVAL, "Ferry.Fixup.TimeNs: %" PRIu64,
+			       m->time_ns);
+	r = reseed(m->entropy, e);
+	if (r < 0)
+		return r;
+	done->credited = true;
+	step_clock(m->time_ns, done);
+	return 0;
+}
