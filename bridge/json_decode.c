@@ -113,8 +113,8 @@ static int get_unsigned(const struct decoder *d, json_object *v, uint64_t max,
 	return 0;
 }
 
-static int get_signed(const struct decoder *d, json_object *v, int32_t *ret,
-		      const struct place *at)
+static int get_signed(const struct decoder *d, json_object *v, int64_t min,
+		      int64_t max, int64_t *ret, const struct place *at)
 {
 	int64_t n;
 
@@ -124,9 +124,28 @@ static int get_signed(const struct decoder *d, json_object *v, int32_t *ret,
 	if (!json_object_is_type(v, json_type_int))
 		return refuse(d, at, "want integer");
 	n = json_object_get_int64(v); /* INT64_MAX for what is larger */
-	if (n < INT32_MIN || n > INT32_MAX)
+	if (n < min || n > max ||
+	    (n > 0 && json_object_get_uint64(v) > (uint64_t)max))
 		return refuse(d, at, "number out of range");
-	*ret = (int32_t)n;
+	*ret = n;
+	return 0;
+}
+
+/* A signed number into 4 or 8 bytes. */
+static int decode_signed(const struct decoder *d, enum schema_kind kind,
+			 json_object *v, void *ret, const struct place *at)
+{
+	const bool wide = kind == SCHEMA_KIND_I64;
+	int64_t n;
+	const int r = get_signed(d, v, wide ? INT64_MIN : INT32_MIN,
+				 wide ? INT64_MAX : INT32_MAX, &n, at);
+
+	if (r < 0)
+		return r;
+	if (wide)
+		*(int64_t *)ret = n;
+	else
+		*(int32_t *)ret = (int32_t)n;
 	return 0;
 }
 
@@ -390,7 +409,8 @@ static int decode_member(const struct decoder *d, const struct schema_member *m,
 	case SCHEMA_KIND_BOOL:
 		return decode_bool(d, v, p, at);
 	case SCHEMA_KIND_I32:
-		return get_signed(d, v, p, at);
+	case SCHEMA_KIND_I64:
+		return decode_signed(d, (enum schema_kind)m->kind, v, p, at);
 	case SCHEMA_KIND_U8:
 	case SCHEMA_KIND_U16:
 	case SCHEMA_KIND_U32:

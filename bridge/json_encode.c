@@ -163,11 +163,9 @@ static uint64_t unsigned_at(enum schema_kind kind, const void *p)
 	return *(const uint64_t *)p;
 }
 
-static void add_signed(struct text *out, int32_t n)
+static void add_signed(struct text *out, int64_t n)
 {
-	const int64_t wide = n;
-
-	add_number(out, (uint64_t)(wide < 0 ? -wide : wide), n < 0);
+	add_number(out, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, n < 0);
 }
 
 static bool is_guid(const char *s)
@@ -344,6 +342,9 @@ static void add_value(const struct encoder *x, const struct schema_member *m,
 	case SCHEMA_KIND_I32:
 		add_signed(x->out, *(const int32_t *)p);
 		break;
+	case SCHEMA_KIND_I64:
+		add_signed(x->out, *(const int64_t *)p);
+		break;
 	case SCHEMA_KIND_U8:
 	case SCHEMA_KIND_U16:
 	case SCHEMA_KIND_U32:
@@ -405,6 +406,8 @@ static bool is_zero(const struct schema_member *m, const void *object)
 		return !*(const bool *)p;
 	case SCHEMA_KIND_I32:
 		return *(const int32_t *)p == 0;
+	case SCHEMA_KIND_I64:
+		return *(const int64_t *)p == 0;
 	case SCHEMA_KIND_U8:
 	case SCHEMA_KIND_U16:
 	case SCHEMA_KIND_U32:

@@ -279,6 +279,7 @@ static const char *flat_value(const struct schema_member *m, const char *p,
 	case SCHEMA_KIND_OBJECT:
 		return flat_object(m->schema, p, a, ret);
 	case SCHEMA_KIND_U8:
+	case SCHEMA_KIND_I64:
 	case SCHEMA_KIND_U64:
 	case SCHEMA_KIND_U16_PAIR:
 	case SCHEMA_KIND_JSON:

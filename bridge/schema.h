@@ -47,6 +47,7 @@ struct msg_numbers {
 enum schema_kind {
 	SCHEMA_KIND_BOOL,     /* bool */
 	SCHEMA_KIND_I32,      /* int32_t */
+	SCHEMA_KIND_I64,      /* int64_t */
 	SCHEMA_KIND_U8,	      /* uint8_t */
 	SCHEMA_KIND_U16,      /* uint16_t */
 	SCHEMA_KIND_U32,      /* uint32_t */
@@ -131,6 +132,7 @@ struct schema {
 
 #define SCHEMA_BOOL(...) SCHEMA_PLAIN(SCHEMA_KIND_BOOL, bool, __VA_ARGS__)
 #define SCHEMA_I32(...) SCHEMA_PLAIN(SCHEMA_KIND_I32, int32_t, __VA_ARGS__)
+#define SCHEMA_I64(...) SCHEMA_PLAIN(SCHEMA_KIND_I64, int64_t, __VA_ARGS__)
 #define SCHEMA_U8(...) SCHEMA_PLAIN(SCHEMA_KIND_U8, uint8_t, __VA_ARGS__)
 #define SCHEMA_U16(...) SCHEMA_PLAIN(SCHEMA_KIND_U16, uint16_t, __VA_ARGS__)
 #define SCHEMA_U32(...) SCHEMA_PLAIN(SCHEMA_KIND_U32, uint32_t, __VA_ARGS__)

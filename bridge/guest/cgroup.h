@@ -15,7 +15,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "bridge/guest/list.h"
 #include "bridge/io/loop.h"
 #include "bridge/msg_metrics.h"
 #include "config/arena.h"
@@ -48,21 +47,21 @@ typedef void oom_fn(void *ctx, uint64_t kills);
 /**
  * struct cgroups - the hierarchy, and what is watched in it
  * @root:	CGROUP_ROOT_DIR; tests say otherwise
+ * @total:	memory of the UVM in bytes, 0: ask the kernel; for tests
  * @reserve:	bytes that /pods may not have
- * @inotify:	-1: nothing is watched
- * @watches:	struct oom_watch
+ * @pods_limit:	what was written last, 0: nothing yet
+ * @gcs_above:	/gcs was above its threshold when it was looked at last
  */
 struct cgroups {
 	struct loop *loop;
 	const char *root;
 	enum cgroup_version version;
+	uint64_t total;
 	uint64_t reserve;
+	uint64_t pods_limit;
 	uint64_t gcs_threshold;
 	bool gcs_above;
 	struct loop_id refresh;
-	int inotify;
-	struct loop_id inotify_watch;
-	struct list watches;
 };
 
 /**

@@ -25,6 +25,7 @@ struct small {
 struct all {
 	bool b;
 	int32_t i32;
+	int64_t i64;
 	uint8_t u8;
 	uint16_t u16;
 	uint32_t u32;
@@ -62,6 +63,7 @@ static const struct schema_member all_members[] = {
 #define OPT SCHEMA_OPTIONAL
 	SCHEMA_BOOL(T, b, "B", OPT),
 	SCHEMA_I32(T, i32, "I32", OPT),
+	SCHEMA_I64(T, i64, "I64", OPT),
 	SCHEMA_U8(T, u8, "U8", OPT),
 	SCHEMA_U16(T, u16, "U16", OPT),
 	SCHEMA_U32(T, u32, "U32", OPT),
@@ -127,7 +129,8 @@ static void test_json_every_kind_both_ways(void **state)
 	(void)state;
 	check_through("{}", NULL);
 	check_through(
-		"{\"B\":true,\"I32\":-2147483648,\"U8\":255,\"U16\":65535,"
+		"{\"B\":true,\"I32\":-2147483648,"
+		"\"I64\":-9223372036854775808,\"U8\":255,\"U16\":65535,"
 		"\"U32\":4294967295,\"U64\":18446744073709551615,"
 		"\"Pair\":[24,80],\"S\":\"x\","
 		"\"Guid\":\"9b2f6a50-7c1d-4e8b-9f3a-5d6c7b8a9012\","
@@ -263,6 +266,9 @@ static void test_json_refuses_with_the_path(void **state)
 		  "$.I32: number out of range" },
 		{ "{\"I32\":1.0}", "$.I32: want integer" },
 		{ "{\"I32\":\"1\"}", "$.I32: want integer" },
+		{ "{\"I64\":9223372036854775808}",
+		  "$.I64: number out of range" },
+		{ "{\"I64\":true}", "$.I64: want integer" },
 		{ "{\"U8\":256}", "$.U8: number out of range" },
 		{ "{\"U16\":65536}", "$.U16: number out of range" },
 		{ "{\"U32\":4294967296}", "$.U32: number out of range" },
