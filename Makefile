@@ -68,7 +68,7 @@ hostside_src := $(wildcard bridge/host/*.c)
 init_src := $(filter-out %/main.c init/vsockexec.c,$(wildcard init/*.c))
 initramfs_src := $(wildcard initramfs/*.c)
 migration_src := $(wildcard migration/*.c)
-tools_src := $(filter-out %/main.c,$(wildcard tools/*.c tools/qemu/*.c tools/ttrpc/*.c \
+tools_src := $(filter-out %/main.c,$(wildcard tools/*.c tools/qemu/*.c tools/disk/*.c tools/ttrpc/*.c \
 	tools/shim/*.c))
 vsock_src := $(wildcard tools/vsock/*.c)
 # Tests use the library's insides, but not its names for open() and ioctl().

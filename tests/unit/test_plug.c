@@ -174,7 +174,8 @@ static void add_whole(struct fixture *f)
 	expect(f, "{\"execute\":\"device_add\",\"arguments\":{"
 		  "\"driver\":\"scsi-hd\",\"id\":\"disk-1-5\","
 		  "\"bus\":\"scsi1.0\",\"channel\":0,\"scsi-id\":0,"
-		  "\"lun\":5,\"drive\":\"node-1-5\"}");
+		  "\"lun\":5,\"drive\":\"node-1-5\","
+		  "\"rerror\":\"report\",\"werror\":\"report\"}");
 	assert_int_equal(f->result, NOT_YET);
 	answer(f);
 	assert_int_equal(f->result, 0);

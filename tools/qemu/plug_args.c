@@ -92,6 +92,7 @@ int plug_disk_backend(const struct plug_disk *d, struct text *out,
 	return whole(out, e);
 }
 
+/* A full disk of the host is the guest's to hear of; QEMU would stop it. */
 void plug_disk_device(const struct plug_disk *d, struct text *out)
 {
 	struct plug_names names;
@@ -100,7 +101,8 @@ void plug_disk_device(const struct plug_disk *d, struct text *out)
 	text_addf(out,
 		  "{\"driver\":\"scsi-hd\",\"id\":\"%s\","
 		  "\"bus\":\"scsi%" PRIu32 ".0\",\"channel\":0,\"scsi-id\":0,"
-		  "\"lun\":%" PRIu32 ",\"drive\":\"%s\"}",
+		  "\"lun\":%" PRIu32 ",\"drive\":\"%s\","
+		  "\"rerror\":\"report\",\"werror\":\"report\"}",
 		  names.device, d->controller, d->lun, names.backend);
 }
 
