@@ -59,6 +59,7 @@ enum container_event {
 	CONTAINER_EV_UPDATE, /* the same */
 	CONTAINER_EV_EXIT,
 	CONTAINER_EV_DELETE,
+	CONTAINER_EV_DELETE_EXEC,
 	CONTAINER_EV_SAVE,
 	CONTAINER_EV_PATCH,
 	CONTAINER_EV_RESUME,
@@ -135,10 +136,10 @@ struct container_ctl {
 	size_t n_disks;
 	size_t at; /* of the loops of a chain */
 
+	bool patched;  /* imported, and containerd of this host knows it */
 	bool combined; /* an overlay was asked for */
 	bool in_guest; /* the guest was asked to create it */
 	bool network;  /* sandbox: it brought the pod's network up */
-	bool oom_told;
 	uint64_t io_retry_s; /* 0: for ever */
 
 	struct process_ctl *processes;
@@ -146,8 +147,7 @@ struct container_ctl {
 	size_t n_processes;
 
 	struct seq seq;
-	struct op inner; /* of a controller that a step asks */
-	struct op *op;	 /* the caller's */
+	struct op *op; /* the caller's */
 	int create_result;
 	struct err create_err;
 };

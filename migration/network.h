@@ -56,8 +56,11 @@ extern const struct machine network_machine;
  * @mac:	00-15-5D-... form
  * @name:	host's name of it; one that ends in eth0 comes first
  * @settings:	for the guest, see struct guest_nic
- * @in_vm:	a NIC was asked for
+ * @tried:	a NIC was asked for: unplug it, whatever was said
+ * @in_vm:	the NIC is there
  * @in_guest:	the guest was told
+ * @stuck:	teardown could not unplug it this time
+ * @deaf:	the guest did not let go of it this time
  *
  * In calls the strings are borrowed and @nic_id may be NULL: one is made.
  */
@@ -68,8 +71,11 @@ struct network_endpoint {
 	char *mac;
 	char *name;
 	char *settings;
+	bool tried;
 	bool in_vm;
 	bool in_guest;
+	bool stuck;
+	bool deaf;
 };
 
 struct network_ctl {
@@ -113,6 +119,21 @@ int network_ctl_configure(struct network_ctl *n, struct op *op, struct err *e);
 
 /** network_ctl_teardown() - and out again; repeatable; goes on after failures */
 int network_ctl_teardown(struct network_ctl *n, struct op *op, struct err *e);
+
+/* --- parts that migration/network_move.c and the saved state share --- */
+
+struct network_endpoint *network_endpoint_copy(const struct network_endpoint *x,
+					       const char *nic_id,
+					       struct err *e);
+void network_endpoint_free(struct network_endpoint *x);
+int network_endpoint_check(const struct network_endpoint *x, struct err *e);
+void network_endpoints_insert(struct network_endpoint **list,
+			      struct network_endpoint *x);
+void network_nic_make(struct network_ctl *n, char ret[NAMES_GUID_SIZE]);
+int network_ctl_begin(struct network_ctl *n, enum network_event event,
+		      struct op *op, struct err *e);
+void network_ctl_ended(struct network_ctl *n, enum network_event event,
+		       int result, const struct err *e);
 
 /** network_ctl_vm_gone() - the VM ended: nothing is left to undo */
 void network_ctl_vm_gone(struct network_ctl *n);

@@ -51,6 +51,10 @@ int pod_ctl_container_new(struct pod_ctl *p, const struct container_spec *spec,
 			  struct container_ctl **ret, struct op *op,
 			  struct err *e);
 
+/** pod_ctl_insert() - into the list; pod_ctl_remove() - out of it */
+void pod_ctl_insert(struct pod_ctl *p, struct container_ctl *c);
+void pod_ctl_remove(struct pod_ctl *p, struct container_ctl *c);
+
 /** pod_ctl_container() - by containerd's id; NULL: none */
 struct container_ctl *pod_ctl_container(const struct pod_ctl *p,
 					const char *id);

@@ -67,6 +67,14 @@ struct pod_ctl *sandbox_ctl_pod(const struct sandbox_ctl *s, const char *id);
 struct container_ctl *sandbox_ctl_container(const struct sandbox_ctl *s,
 					    const char *id);
 
+/** sandbox_ctl_pod_make() - in no list yet; NULL: -ENOMEM in @e */
+struct pod_ctl *sandbox_ctl_pod_make(struct sandbox_ctl *s, const char *id,
+				     const char *gcs_id,
+				     const char *namespace_id, struct err *e);
+
+/** sandbox_ctl_insert() - into the list */
+void sandbox_ctl_insert(struct sandbox_ctl *s, struct pod_ctl *p);
+
 /* --- from the implementers of vmm_ops and guest_ops --- */
 
 /**

@@ -164,9 +164,9 @@ static int landed_mount(void *obj, int result, const struct op *op UNUSED)
 }
 
 static const struct seq_step map_steps[] = {
-	{ "detach", go_detach, landed_detach },
-	{ "attach", go_attach, landed_attach },
-	{ "mount", go_mount, landed_mount },
+	{ "detach", go_detach, landed_detach, false },
+	{ "attach", go_attach, landed_attach, false },
+	{ "mount", go_mount, landed_mount, false },
 };
 
 /* --- unmap --- */
@@ -226,9 +226,9 @@ static int landed_eject(void *obj, int result, const struct op *op UNUSED)
 }
 
 static const struct seq_step unmap_steps[] = {
-	{ "unmount", go_unmount, landed_unmount },
-	{ "eject", go_eject, landed_eject },
-	{ "detach", go_detach, landed_detach },
+	{ "unmount", go_unmount, landed_unmount, false },
+	{ "eject", go_eject, landed_eject, false },
+	{ "detach", go_detach, landed_detach, false },
 };
 
 /* --- the queue of a slot --- */

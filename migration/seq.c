@@ -45,8 +45,8 @@ static bool seq_land(struct seq *s, int r)
 		return true;
 	if (!seq_failed(s, answer))
 		return false;
-	if (!step->landed)
-		s->at++; /* with one, it has made progress: look again */
+	if (!step->loop)
+		s->at++;
 	return true;
 }
 

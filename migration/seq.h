@@ -11,8 +11,9 @@
  *	seq_start(&s, ...) -> go -> (operation) -> landed -> go ... -> ended
  *
  * A forward chain ends at the first failure. A chain that clears up
- * (@thorough) notes the first failure and goes on; in it landed() has to make
- * progress even then, or the step would repeat for ever.
+ * (@thorough) notes the first failure and goes on with the next step; a step
+ * that is a loop goes on with itself, so its landed() has to make progress even
+ * then, or it would repeat for ever.
  */
 #ifndef FERRY_MIGRATION_SEQ_H
 #define FERRY_MIGRATION_SEQ_H
@@ -37,11 +38,13 @@ enum seq_answer {
  * @landed:	the operation ended with @result (or could not be started);
  *		SEQ_NEXT, SEQ_AGAIN, or a negative errno to fail. NULL: a
  *		failure fails, a success completes the step
+ * @loop:	after a failure in a thorough chain look again
  */
 struct seq_step {
 	const char *name;
 	int (*go)(void *obj, struct op *op, struct err *e);
 	int (*landed)(void *obj, int result, const struct op *op);
+	bool loop;
 };
 
 /**

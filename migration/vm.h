@@ -69,6 +69,8 @@ enum vm_event {
 
 extern const struct machine vm_machine;
 
+struct sandbox_ctl;
+
 /* Options that shape containers created later; travel with the VM. */
 struct vm_sandbox_options {
 	bool no_writable_file_shares;
@@ -101,9 +103,14 @@ struct vm_ctl {
 	uint64_t next_id;
 	struct scsi_ctl scsi;
 
+	struct sandbox_ctl *sandbox;
 	enum vm_event doing; /* while seq.busy */
 	struct seq seq;
-	struct op *op; /* the caller's */
+	struct op *op;	 /* the caller's */
+	struct seq stop; /* may run beside @seq, which ends because of it */
+	struct op *stop_op;
+	int boot_result;
+	struct err boot_err;
 	size_t at;
 };
 
@@ -128,7 +135,7 @@ struct vm_spec {
 	const char *architecture;
 };
 
-void vm_ctl_init(struct vm_ctl *v, const struct seams *seams);
+void vm_ctl_init(struct vm_ctl *v, struct sandbox_ctl *s);
 void vm_ctl_done(struct vm_ctl *v);
 
 /**
@@ -151,6 +158,13 @@ int vm_ctl_boot(struct vm_ctl *v, struct op *op, struct err *e);
  * What is on its way is cancelled first. op ends when the VM is gone.
  */
 int vm_ctl_terminate(struct vm_ctl *v, struct op *op, struct err *e);
+
+/** vm_ctl_exited() - it is gone; sandbox_ctl_vm_exited() is what others call */
+void vm_ctl_exited(struct vm_ctl *v);
+
+/** vm_ctl_disks() - its disks in the words of the VMM; gives how many */
+size_t vm_ctl_disks(const struct vm_ctl *v, bool boot_only,
+		    struct vmm_disk ret[SCSI_SLOTS_MAX]);
 
 /** vm_ctl_check() - may this happen now? */
 int vm_ctl_check(const struct vm_ctl *v, enum vm_event event, struct err *e);
