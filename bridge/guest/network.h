@@ -45,6 +45,8 @@
 /* Moving and configuring the adapters of a namespace; DHCP on top of it. */
 #define NETWORK_CONFIGURE_MS 10000
 #define NETWORK_DHCP_MS 30000
+#define NETWORK_DHCP_CLIENT "udhcpc"
+#define NETWORK_DHCP_SCRIPT "/sbin/udhcpc_config.script"
 
 #define NETWORK_ID_MAX 64 /* bytes of a namespace or adapter id, with NUL */
 #define NETWORK_RECORDS_MAX 1024u
@@ -72,6 +74,7 @@ struct network_route {
 /**
  * struct network_facts - one adapter
  * @id:		lower case
+ * @name:	of the link, where it is; "": not found yet
  * @mac:	all zero: the host gave none
  * @encap:	bytes taken off the MTU
  * @low_metric:	not the first adapter, and policy based routing was asked for:
@@ -80,6 +83,7 @@ struct network_route {
  */
 struct network_facts {
 	char id[NETWORK_ID_MAX];
+	char name[IF_NAMESIZE];
 	uint8_t mac[RTNL_MAC_SIZE];
 	uint16_t encap;
 	bool vpci;
@@ -103,18 +107,26 @@ enum network_adapter_state {
 /**
  * struct networks - all records
  * @sys:	where sysfs is, "/sys"; tests say otherwise
- * @dhcp:	program and script of the DHCP client
+ * @dhcp_client, @dhcp_script, @dhcp_ms: the DHCP client; for tests
+ * @wait_ms:	NETWORK_WAIT_MS; for tests
+ * @ended:	operations whose end is told in the next turn
  */
 struct networks {
 	struct loop *loop;
 	struct jobs *jobs;
 	const char *sys;
+	const char *dhcp_client;
+	const char *dhcp_script;
+	int dhcp_ms;
+	int wait_ms;
 	struct list all;
 	size_t n;
 	struct list waiting; /* adapters in NETWORK_WAITS, oldest first */
 	int monitor;	     /* rtnetlink announcements; -1: nobody waits */
 	struct loop_id monitor_watch;
 	struct loop_id timer;
+	struct list ended;
+	struct loop_id ended_timer;
 };
 
 /**

@@ -330,15 +330,18 @@ static int move(struct rtnl *n, int index, int netns_fd, const char *name,
 	return rtnl_call(n, &m, e);
 }
 
-int rtnl_link_move(struct rtnl *n, int index, int netns_fd, struct err *e)
+int rtnl_link_move(struct rtnl *n, int index, int netns_fd,
+		   char name[IF_NAMESIZE], struct err *e)
 {
 	int r = move(n, index, netns_fd, NULL, e);
 
 	for (unsigned int i = 0; r == -EEXIST && i < NAMES_MAX; i++) {
-		char name[IF_NAMESIZE];
+		char other[IF_NAMESIZE];
 
-		(void)snprintf(name, sizeof(name), "eth%u", i);
-		r = move(n, index, netns_fd, name, e);
+		(void)snprintf(other, sizeof(other), "eth%u", i);
+		r = move(n, index, netns_fd, other, e);
+		if (r == 0)
+			memcpy(name, other, sizeof(other));
 	}
 	if (r < 0)
 		return err_wrap(e, "move link %d to another namespace", index);

@@ -152,11 +152,13 @@ int rtnl_link_mtu(struct rtnl *n, int index, uint32_t mtu, struct err *e);
 
 /**
  * rtnl_link_move() - into the network namespace that @netns_fd is open on
+ * @name:	what it is called; receives what it is called there
  *
  * Where its name is taken there, it becomes the first free of eth0, eth1, ...;
  * its index may change too.
  */
-int rtnl_link_move(struct rtnl *n, int index, int netns_fd, struct err *e);
+int rtnl_link_move(struct rtnl *n, int index, int netns_fd,
+		   char name[IF_NAMESIZE], struct err *e);
 
 /**
  * rtnl_address_add() - one that is there already is a success; an IPv6 address

@@ -303,8 +303,10 @@ static void test_a_taken_name_is_replaced_in_a_move(void **state)
 	assert_true(fd >= 0);
 	for (int i = 0; i < 3; i++) {
 		const int index = netns_link(n, "eth0", MAC_A);
+		char name[IF_NAMESIZE] = "eth0";
 
-		assert_int_equal(rtnl_link_move(n, index, fd, &e), 0);
+		assert_int_equal(rtnl_link_move(n, index, fd, name, &e), 0);
+		assert_int_equal(name[3], '0' + i);
 		netns_want(0, "ip link show eth0", "not exist");
 	}
 	netns_want(other, "ip -br link", "eth0@");

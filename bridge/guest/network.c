@@ -1,0 +1,322 @@
+#include "bridge/guest/network.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "bridge/guest/network_object.h"
+#include "bridge/io/fd.h"
+#include "bridge/io/log.h"
+
+/* gcc loses sight of memory that only a list holds. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
+#define RECORD(n) LIST_ITEM(n, struct network_record, node)
+
+/* --- operations ------------------------------------------------------------ */
+
+static struct network_op *op_new(network_done_fn *done, void *ctx,
+				 struct err *e)
+{
+	struct network_op *op = calloc(1, sizeof(*op));
+
+	if (!op) {
+		(void)err_set(e, ENOMEM, "no memory for a network request");
+		return NULL;
+	}
+	list_init(&op->node);
+	op->done = done;
+	op->ctx = ctx;
+	return op;
+}
+
+static void tell_ended(void *ctx)
+{
+	struct networks *all = ctx;
+	struct list now;
+	struct list *node;
+
+	list_init(&now);
+	list_move_all(&now, &all->ended); /* a callback may end others */
+	while ((node = list_pop(&now))) {
+		struct network_op *op =
+			LIST_ITEM(node, struct network_op, node);
+
+		op->done(op->ctx, op->result, &op->why);
+		free(op);
+	}
+}
+
+/* The end is told in the next turn: nobody is called back while he calls. */
+void network_op_end(struct networks *all, struct network_op **op, int result,
+		    const struct err *why)
+{
+	struct err e = { 0 };
+
+	if (!*op)
+		return;
+	(*op)->result = result;
+	if (why)
+		(*op)->why = *why;
+	list_push(&all->ended, &(*op)->node);
+	*op = NULL;
+	if (loop_at(all->loop, loop_now_ms(all->loop), tell_ended, all,
+		    &all->ended_timer, &e) < 0)
+		log_err("the end of a network request waits for the next: %s",
+			e.text);
+}
+
+/* --- records and adapters -------------------------------------------------- */
+
+struct network_record *network_record_find(const struct networks *all,
+					   const char *guid)
+{
+	for (struct list *n = all->all.next; n != &all->all; n = n->next)
+		if (strcasecmp(RECORD(n)->guid, guid) == 0)
+			return RECORD(n);
+	return NULL;
+}
+
+static struct network_adapter *adapter_find(const struct network_record *r,
+					    const char *id)
+{
+	for (struct list *n = r->adapters.next; n != &r->adapters; n = n->next)
+		if (strcasecmp(NETWORK_ADAPTER(n)->facts.id, id) == 0)
+			return NETWORK_ADAPTER(n);
+	return NULL;
+}
+
+static struct network_record *record_get(struct networks *all, const char *guid,
+					 struct err *e)
+{
+	struct network_record *r = network_record_find(all, guid);
+	char id[NETWORK_ID_MAX];
+
+	if (r)
+		return r;
+	if (network_id_read(guid, id, e) < 0) {
+		(void)err_wrap(e, "network namespace");
+		return NULL;
+	}
+	if (all->n >= NETWORK_RECORDS_MAX) {
+		(void)err_set(e, ENOSPC, "%zu network namespaces", all->n);
+		return NULL;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		(void)err_set(e, ENOMEM, "no memory for a network namespace");
+		return NULL;
+	}
+	memcpy(r->guid, id, sizeof(id));
+	r->all = all;
+	r->netns = -1;
+	list_init(&r->adapters);
+	list_push(&all->all, &r->node);
+	all->n++;
+	return r;
+}
+
+void network_adapter_free(struct network_adapter *a)
+{
+	struct network_work *w = a->record->work;
+
+	for (size_t i = 0; w && i < w->n; i++)
+		if (w->task[i].adapter == a)
+			w->task[i].adapter = NULL;
+	list_remove(&a->waiting);
+	list_remove(&a->node);
+	a->record->n_adapters--;
+	free(a->op); /* ended before, but at the end of all */
+	free(a);
+}
+
+static void record_free(struct network_record *r)
+{
+	struct list *node;
+
+	while ((node = list_pop(&r->adapters)))
+		network_adapter_free(NETWORK_ADAPTER(node));
+	if (r->work) {
+		r->work->record = NULL;
+		job_cancel(r->work->job);
+	}
+	list_remove(&r->node);
+	r->all->n--;
+	free(r->op);
+	fd_close(&r->netns);
+	free(r);
+}
+
+/* --- requests -------------------------------------------------------------- */
+
+static int add(struct networks *all, const struct msg_network *m,
+	       network_done_fn *done, void *ctx, struct err *e)
+{
+	struct network_adapter *a;
+	struct network_record *r;
+	struct network_facts facts;
+
+	if (network_facts_read(m, &facts, e) < 0)
+		return err_code(e);
+	r = record_get(all, m->namespace_id, e);
+	if (!r)
+		return err_code(e);
+	if (adapter_find(r, facts.id))
+		return err_set(e, EEXIST, "adapter %s is there already",
+			       facts.id);
+	if (r->n_adapters >= NETWORK_ADAPTERS_MAX)
+		return err_set(e, ENOSPC, "%zu adapters", r->n_adapters);
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return err_set(e, ENOMEM, "no memory for an adapter");
+	a->op = op_new(done, ctx, e);
+	if (!a->op) {
+		free(a);
+		return err_code(e);
+	}
+	facts.low_metric = m->policy_based_routing && r->n_adapters > 0;
+	a->facts = facts;
+	a->record = r;
+	a->deadline_ms = loop_now_ms(all->loop) + all->wait_ms;
+	list_push(&r->adapters, &a->node);
+	list_push(&all->waiting, &a->waiting);
+	r->n_adapters++;
+	network_look(all);
+	return 0;
+}
+
+static int remove_adapter(struct networks *all, const struct msg_network *m,
+			  network_done_fn *done, void *ctx, struct err *e)
+{
+	struct network_record *r = network_record_find(all, m->namespace_id);
+	struct network_adapter *a = r ? adapter_find(r, m->id) : NULL;
+	struct network_op *op = op_new(done, ctx, e);
+	const struct err gone = { .code = ECANCELED,
+				  .text = "the adapter was removed" };
+
+	if (!op)
+		return err_code(e);
+	if (a) {
+		network_op_end(all, &a->op, -ECANCELED, &gone);
+		network_adapter_free(a);
+	}
+	/* What nobody uses and says nothing needs no record. */
+	if (r && r->n_adapters == 0 && !r->assigned)
+		record_free(r);
+	network_op_end(all, &op, 0, NULL);
+	return 0;
+}
+
+int network_modify(struct networks *all, const char *request_type,
+		   const struct msg_network *m, network_done_fn *done,
+		   void *ctx, struct err *e)
+{
+	if (request_type[0] == '\0' || strcmp(request_type, "Add") == 0)
+		return add(all, m, done, ctx, e);
+	if (strcmp(request_type, "Remove") == 0)
+		return remove_adapter(all, m, done, ctx, e);
+	return err_set(e, EOPNOTSUPP, "Network: no such request type '%.32s'",
+		       request_type);
+}
+
+bool network_exists(const struct networks *all, const char *guid)
+{
+	return network_record_find(all, guid) != NULL;
+}
+
+int network_create(struct networks *all, const char *guid, struct err *e)
+{
+	return record_get(all, guid, e) ? 0 : err_code(e);
+}
+
+/* @netns: taken, -1: the agent's */
+static int assign(struct networks *all, const char *guid, int netns,
+		  network_done_fn *done, void *ctx, struct err *e)
+{
+	struct network_record *r = network_record_find(all, guid);
+	cleanup_fd fd = netns;
+
+	if (!r)
+		return err_set(e, ENOENT, "no network namespace %.40s", guid);
+	if (r->assigned)
+		return err_set(e, EBUSY,
+			       "network namespace %s was assigned before",
+			       r->guid);
+	r->op = op_new(done, ctx, e);
+	if (!r->op)
+		return err_code(e);
+	r->assigned = true;
+	r->netns = fd_take(&fd);
+	network_sync(r);
+	return 0;
+}
+
+int network_assign(struct networks *all, const char *guid, pid_t init_pid,
+		   network_done_fn *done, void *ctx, struct err *e)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)init_pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "network namespace of process %d",
+			       (int)init_pid);
+	return assign(all, guid, fd, done, ctx, e);
+}
+
+int network_host(struct networks *all, const char *guid, network_done_fn *done,
+		 void *ctx, struct err *e)
+{
+	return assign(all, guid, -1, done, ctx, e);
+}
+
+void network_forget(struct networks *all, const char *guid)
+{
+	struct network_record *r = network_record_find(all, guid);
+	const struct err gone = { .code = ECANCELED,
+				  .text = "the network namespace is gone" };
+
+	if (!r)
+		return;
+	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
+		network_op_end(all, &NETWORK_ADAPTER(p)->op, -ECANCELED, &gone);
+	network_op_end(all, &r->op, -ECANCELED, &gone);
+	record_free(r);
+}
+
+/* --- all ------------------------------------------------------------------- */
+
+void networks_init(struct networks *all, struct loop *l, struct jobs *jobs)
+{
+	*all = (struct networks){ .loop = l,
+				  .jobs = jobs,
+				  .sys = "/sys",
+				  .dhcp_client = NETWORK_DHCP_CLIENT,
+				  .dhcp_script = NETWORK_DHCP_SCRIPT,
+				  .dhcp_ms = NETWORK_DHCP_MS,
+				  .wait_ms = NETWORK_WAIT_MS,
+				  .monitor = -1 };
+	list_init(&all->all);
+	list_init(&all->waiting);
+	list_init(&all->ended);
+}
+
+void networks_done(struct networks *all)
+{
+	struct list *node;
+
+	while ((node = list_pop(&all->all)))
+		record_free(RECORD(node));
+	while ((node = list_pop(&all->ended)))
+		free(LIST_ITEM(node, struct network_op, node));
+	network_look_end(all);
+	loop_cancel(all->loop, &all->ended_timer);
+}

@@ -1,0 +1,181 @@
+/* The child that moves and configures adapters, seen from the agent. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/guest/network_object.h"
+#include "bridge/io/fd.h"
+#include "bridge/io/log.h"
+#include "config/util.h"
+
+static const char *const state_names[] = {
+	[NETWORK_WAITS] = "waits",
+	[NETWORK_FOUND] = "found",
+	[NETWORK_MOVES] = "moves",
+	[NETWORK_UP] = "up",
+};
+_Static_assert(ARRAY_LEN(state_names) == NETWORK_ADAPTER_STATES,
+	       "a state has no name");
+
+/* The names that the links have now, a line each. */
+static void take_names(struct network_work *w, const char *text)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		const size_t len = strcspn(text, "\n");
+		struct network_adapter *a = w->task[i].adapter;
+
+		if (a && len > 0 && len < sizeof(a->facts.name))
+			(void)snprintf(a->facts.name, sizeof(a->facts.name),
+				       "%.*s", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+/* Nobody lives in it after all: adapters that were added meanwhile wait for
+ * the next one, and whoever added them has nothing to wait for. */
+static void unassign(struct network_record *r)
+{
+	r->assigned = false;
+	fd_close(&r->netns);
+	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
+		if (NETWORK_ADAPTER(p)->state == NETWORK_FOUND)
+			network_op_end(r->all, &NETWORK_ADAPTER(p)->op, 0,
+				       NULL);
+}
+
+/* The adapters are where they belong, or where they were. */
+static void settle(struct network_record *r, struct network_work *w,
+		   const struct job_result *job)
+{
+	const bool assigning = r->op != NULL;
+
+	if (job->result == 0)
+		take_names(w, job->out);
+	for (size_t i = 0; i < w->n; i++) {
+		struct network_adapter *a = w->task[i].adapter;
+
+		if (!a)
+			continue;
+		a->state = job->result == 0 ? NETWORK_UP : NETWORK_FOUND;
+		log_info("adapter=%s namespace=%s link=%s state=%s",
+			 a->facts.id, r->guid, a->facts.name,
+			 state_names[a->state]);
+		/* One that failed alone is as if it had never been added. */
+		if (a->op) {
+			network_op_end(r->all, &a->op, job->result, &job->err);
+			if (job->result < 0 && !assigning)
+				network_adapter_free(a);
+		}
+	}
+	if (assigning && job->result < 0)
+		unassign(r);
+	network_op_end(r->all, &r->op, job->result, &job->err);
+}
+
+static void on_work_done(void *ctx, const struct job_result *job)
+{
+	struct network_work *w = ctx;
+	struct network_record *r = w->record;
+
+	if (r) {
+		r->work = NULL;
+		settle(r, w, job);
+		network_sync(r);
+	}
+	fd_close(&w->netns);
+	free(w);
+}
+
+/* How many adapters the next child takes: all for an assignment, so that it
+ * stands or falls as one; else one, which fails alone. */
+static size_t count_found(struct network_record *r)
+{
+	size_t n = 0;
+
+	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
+		n += NETWORK_ADAPTER(p)->state == NETWORK_FOUND;
+	return r->op || n == 0 ? n : 1;
+}
+
+static int work_start(struct network_record *r, size_t n, struct err *e)
+{
+	const struct networks *all = r->all;
+	struct network_work *w = calloc(1, sizeof(*w) + n * sizeof(w->task[0]));
+	struct job_call call = {
+		.name = "network",
+		.fn = network_work_run,
+		.arg = w,
+		.class = JOB_WAIT,
+		.deadline_ms = NETWORK_CONFIGURE_MS,
+		.done = on_work_done,
+		.ctx = w,
+	};
+	int code;
+
+	if (!w)
+		return err_set(e, ENOMEM, "no memory for a network request");
+	w->record = r;
+	w->dhcp_client = all->dhcp_client;
+	w->dhcp_script = all->dhcp_script;
+	w->dhcp_ms = all->dhcp_ms;
+	for (struct list *p = r->adapters.next; w->n < n; p = p->next) {
+		struct network_adapter *a = NETWORK_ADAPTER(p);
+
+		if (a->state != NETWORK_FOUND)
+			continue;
+		a->state = NETWORK_MOVES;
+		w->task[w->n].adapter = a;
+		w->task[w->n++].facts = a->facts;
+		if (a->facts.n_addresses == 0)
+			call.deadline_ms += all->dhcp_ms;
+	}
+	w->netns = r->netns < 0 ? -1 : fcntl(r->netns, F_DUPFD_CLOEXEC, 3);
+	call.keep = &w->netns;
+	call.n_keep = w->netns >= 0;
+	code = r->netns >= 0 && w->netns < 0
+		       ? err_sys(e, "network namespace")
+		       : job_call(all->jobs, &call, &w->job, e);
+	if (code < 0) {
+		for (size_t i = 0; i < n; i++)
+			w->task[i].adapter->state = NETWORK_FOUND;
+		fd_close(&w->netns);
+		free(w);
+		return code;
+	}
+	r->work = w;
+	return 0;
+}
+
+/* The child could not be started: whoever waits for it hears that. */
+static void sync_failed(struct network_record *r, const struct err *why)
+{
+	struct list *next;
+
+	if (r->op) {
+		network_op_end(r->all, &r->op, err_code(why), why);
+		unassign(r);
+		return;
+	}
+	for (struct list *p = r->adapters.next; p != &r->adapters; p = next) {
+		struct network_adapter *a = NETWORK_ADAPTER(p);
+
+		next = p->next;
+		if (a->state == NETWORK_FOUND && a->op) {
+			network_op_end(r->all, &a->op, err_code(why), why);
+			network_adapter_free(a);
+		}
+	}
+}
+
+void network_sync(struct network_record *r)
+{
+	const size_t n = count_found(r);
+	struct err e = { 0 };
+
+	if (r->work || !r->assigned || (n == 0 && !r->op))
+		return;
+	if (work_start(r, n, &e) < 0)
+		sync_failed(r, &e);
+}
