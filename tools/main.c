@@ -7,8 +7,10 @@
 #include "config/util.h"
 #include "tools/config.h"
 #include "tools/cmdline.h"
+#include "tools/exec.h"
 #include "tools/image.h"
 #include "tools/run.h"
+#include "tools/sandboxes.h"
 #include "tools/tool.h"
 
 static int tool_version(int argc UNUSED, char **argv UNUSED)
@@ -26,6 +28,14 @@ static const struct {
 	{ "cmdline", tool_cmdline, "build, parse and compare kernel lines" },
 	{ "image", tool_image, "build, list and check initramfs images" },
 	{ "run", tool_run, "boot a UVM and run a command in it" },
+	{ "exec", tool_exec, "run a command in a running sandbox" },
+	{ "attach", tool_attach, "take over the streams of a process" },
+	{ "list", tool_list, "list running sandboxes" },
+	{ "ps", tool_ps, "list the processes of a sandbox" },
+	{ "kill", tool_kill, "signal a process of a sandbox" },
+	{ "logs", tool_logs, "show the logs of a sandbox" },
+	{ "stop", tool_stop, "power sandboxes off" },
+	{ "gc", tool_gc, "remove what dead sandboxes left" },
 	{ "version", tool_version, "print the version" },
 };
 

@@ -31,6 +31,7 @@
 #include "tools/launch.h"
 #include "tools/report.h"
 #include "tools/sandbox.h"
+#include "tools/shim/shim.h"
 #include "tools/start_code.h"
 #include "tools/tool.h"
 #include "tools/tty.h"
@@ -383,6 +384,20 @@ static void quiet_log(const struct run *run)
 			  : LOG_LEVEL_ERR);
 }
 
+/* The sandbox goes on by itself; its name is all that we have to say. */
+static int detach(struct run *run)
+{
+	char name[RUNDIR_NAME_MAX];
+	struct err e;
+
+	if (shim_start(&run->launch, run->launch.args.name, name, &e) < 0) {
+		report_error(&run->report, &e);
+		return TOOL_CANNOT_RUN;
+	}
+	(void)printf("%s\n", name);
+	return TOOL_OK;
+}
+
 static int run_it(struct run *run)
 {
 	struct err e;
@@ -397,6 +412,8 @@ static int run_it(struct run *run)
 	r = launch_files(&run->launch, &e);
 	if (r == 0)
 		report_phase(&run->report, "options");
+	if (r == 0 && run->launch.args.detach)
+		return detach(run);
 	if (r == 0)
 		r = start(run, &e);
 	if (r == 0)

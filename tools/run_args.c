@@ -12,10 +12,9 @@
 #include "config/text.h"
 #include "config/util.h"
 #include "tools/annotations_file.h"
+#include "tools/qemu/rundir.h"
 #include "tools/tool.h"
 
-/* Variables that a command has when the user gives none of that name. */
-#define ENV_DEFAULTS 3
 #define MEMORY_MIN_MIB 64
 #define MEMORY_MAX_MIB (1 << 24)
 #define PROCESSORS_MAX 255
@@ -24,9 +23,10 @@
 
 static const char help[] =
 	"usage: ferry run [OPTION...] [--] COMMAND [ARG...]\n"
+	"       ferry run --detach [OPTION...] [[--] COMMAND [ARG...]]\n"
 	"\n"
 	"Boots a utility VM from annotations, runs COMMAND in it and ends with\n"
-	"its exit code.\n"
+	"its exit code. With --detach the UVM goes on until 'ferry stop'.\n"
 	"\n"
 	"  --annotation KEY=VALUE   an annotation of the sandbox; repeatable\n"
 	"  --annotations FILE|-     annotations as a JSON map or in a config.json\n"
@@ -44,6 +44,8 @@ static const char help[] =
 	"  --accel auto|kvm|tcg     accelerator\n"
 	"  --vsock auto|kernel|user who serves the vsock device\n"
 	"  --qemu PROGRAM           another qemu-system-x86_64\n"
+	"  -d, --detach             end when the sandbox is ready, print its name\n"
+	"  --name NAME              of a detached sandbox\n"
 	"  --timeout S              end it all after S seconds, exit code 124\n"
 	"  --boot-timeout S         wait S seconds for the UVM to call\n"
 	"  --verbose                phases with times, log of the agent\n"
@@ -69,6 +71,7 @@ enum option_id {
 	OPT_QEMU,
 	OPT_TIMEOUT,
 	OPT_BOOT_TIMEOUT,
+	OPT_NAME,
 	OPT_VERBOSE,
 	OPT_JSON,
 };
@@ -92,6 +95,8 @@ static const struct option options[] = {
 	{ "boot-timeout", required_argument, NULL, OPT_BOOT_TIMEOUT },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "detach", no_argument, NULL, 'd' },
 	{ "tty", no_argument, NULL, 't' },
 	{ "interactive", no_argument, NULL, 'i' },
 	{ "help", no_argument, NULL, 'h' },
@@ -111,8 +116,7 @@ static int forwarder(const char *text, enum log_forwarder *ret, struct err *e)
 	return 0;
 }
 
-/* The word is cut at its first '='; a variable that comes again replaces. */
-static int environment(char *word, struct msg_pairs *env, struct err *e)
+int run_args_env(char *word, struct msg_pairs *env, struct err *e)
 {
 	char *equals = strchr(word, '=');
 
@@ -130,7 +134,7 @@ static int environment(char *word, struct msg_pairs *env, struct err *e)
 	return 0;
 }
 
-/* Unless the user has it; there is room for ENV_DEFAULTS more. */
+/* Unless the user has it; there is room for RUN_ARGS_ENV_DEFAULTS more. */
 static void env_default(struct msg_pairs *env, const char *name,
 			const char *value)
 {
@@ -140,15 +144,14 @@ static void env_default(struct msg_pairs *env, const char *name,
 	env->item[env->n++] = (struct msg_pair){ .name = name, .value = value };
 }
 
-/* What every program may count on; TERM is that of the terminal here. */
-static void env_defaults(struct run_args *a)
+void run_args_env_defaults(struct msg_pairs *env, bool tty)
 {
 	const char *term = getenv("TERM");
 
-	env_default(&a->env, "PATH", RUN_PATH);
-	env_default(&a->env, "HOME", RUN_HOME);
-	if (a->tty)
-		env_default(&a->env, "TERM", term && *term ? term : "linux");
+	env_default(env, "PATH", RUN_PATH);
+	env_default(env, "HOME", RUN_HOME);
+	if (tty)
+		env_default(env, "TERM", term && *term ? term : "linux");
 }
 
 /* One option that has an argument; those of them that can be wrong. */
@@ -167,7 +170,10 @@ static int take(struct run_args *a, int id, char *value, struct err *e)
 	case OPT_FORWARDER:
 		return forwarder(value, &a->forwarder, e);
 	case OPT_ENV:
-		return environment(value, &a->env, e);
+		return run_args_env(value, &a->env, e);
+	case OPT_NAME:
+		a->name = value;
+		return rundir_name_check(value, e);
 	case OPT_ACCEL:
 		return accel_parse(value, &a->accel, e);
 	case OPT_VSOCK:
@@ -212,6 +218,8 @@ static bool set(struct run_args *a, int id, const char *value)
 		return a->tty = true;
 	case 'i':
 		return a->interactive = true;
+	case 'd':
+		return a->detach = true;
 	default:
 		return false;
 	}
@@ -241,26 +249,24 @@ static bool is_utf8(const char *text)
 	return true;
 }
 
-/*
- * The bridge speaks JSON, which has no other bytes: they would arrive as
- * something else.
- */
-static int check_texts(const struct run_args *a, struct err *e)
+int run_args_check(const struct msg_strings *command,
+		   const struct msg_pairs *env, const char *workdir,
+		   struct err *e)
 {
 	char safe[4 * SHOWN_MAX + 8];
 	struct text shown;
 
 	text_fixed(&shown, safe, sizeof(safe));
-	for (size_t i = 0; i < a->command.n; i++) {
-		if (is_utf8(a->command.item[i]))
+	for (size_t i = 0; i < command->n; i++) {
+		if (is_utf8(command->item[i]))
 			continue;
-		text_quote(&shown, a->command.item[i], SHOWN_MAX);
+		text_quote(&shown, command->item[i], SHOWN_MAX);
 		return err_set(e, EILSEQ,
 			       "word %zu of COMMAND, '%s', is not UTF-8", i + 1,
 			       text_str(&shown));
 	}
-	for (size_t i = 0; i < a->env.n; i++) {
-		const struct msg_pair *p = &a->env.item[i];
+	for (size_t i = 0; i < env->n; i++) {
+		const struct msg_pair *p = &env->item[i];
 
 		if (is_utf8(p->name) && is_utf8(p->value))
 			continue;
@@ -268,9 +274,9 @@ static int check_texts(const struct run_args *a, struct err *e)
 		return err_set(e, EILSEQ, "--env: '%s' is not UTF-8",
 			       text_str(&shown));
 	}
-	if (is_utf8(a->workdir))
+	if (is_utf8(workdir))
 		return 0;
-	text_quote(&shown, a->workdir, SHOWN_MAX);
+	text_quote(&shown, workdir, SHOWN_MAX);
 	return err_set(e, EILSEQ, "--workdir: '%s' is not UTF-8",
 		       text_str(&shown));
 }
@@ -281,7 +287,7 @@ static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 	int id;
 
 	optind = 0; /* getopt starts anew, whoever called it before */
-	while ((id = getopt_long(argc, argv, "+tih", options, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, "+tidh", options, NULL)) != -1) {
 		if (id == 'h') {
 			(void)fputs(help, stdout);
 			return RUN_ARGS_HELP;
@@ -298,9 +304,14 @@ static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 	}
 	while (optind < argc)
 		a->command.item[a->command.n++] = argv[optind++];
-	if (a->command.n == 0)
+	if (a->command.n == 0 && !a->detach)
 		(void)err_set(&e, EINVAL, "no command");
-	else if (check_texts(a, &e) == 0)
+	else if (a->detach && (a->interactive || a->timeout_s))
+		(void)err_set(&e, EINVAL,
+			      "--detach goes without -t, -i and --timeout");
+	else if (a->name && !a->detach)
+		(void)err_set(&e, EINVAL, "--name goes with --detach");
+	else if (run_args_check(&a->command, &a->env, a->workdir, &e) == 0)
 		return RUN_ARGS_GO;
 	(void)tool_usage("run", "%s", e.text);
 	return RUN_ARGS_WRONG;
@@ -314,7 +325,7 @@ enum run_args_result run_args_parse(int argc, char **argv, struct run_args *ret)
 		.workdir = "",
 		.forwarder = FORWARDERS,
 		/* There are fewer of either than words. */
-		.env.item = calloc((size_t)argc + ENV_DEFAULTS,
+		.env.item = calloc((size_t)argc + RUN_ARGS_ENV_DEFAULTS,
 				   sizeof(struct msg_pair)),
 		.command.item = calloc((size_t)argc, sizeof(const char *)),
 	};
@@ -325,7 +336,7 @@ enum run_args_result run_args_parse(int argc, char **argv, struct run_args *ret)
 	}
 	r = scan(argc, argv, ret);
 	if (r == RUN_ARGS_GO)
-		env_defaults(ret);
+		run_args_env_defaults(&ret->env, ret->tty);
 	return r;
 }
 

@@ -39,9 +39,11 @@
  * @vsock:	who serves vsock
  * @timeout_s:	for all of it, 0: none
  * @boot_timeout_s: until the agent has called, 0: default
+ * @detach:	the sandbox runs by itself; there may be no command then
+ * @name:	its name, NULL: one is made
  * @verbose:	phases with their times on stderr
  * @json:	events as JSON lines on stderr
- * @command:	at least one word; strings of argv
+ * @command:	at least one word unless @detach; strings of argv
  */
 struct run_args {
 	struct annotation_map annotations;
@@ -61,6 +63,8 @@ struct run_args {
 	enum vhost_backend vsock;
 	uint32_t timeout_s;
 	uint32_t boot_timeout_s;
+	bool detach;
+	const char *name;
 	bool verbose;
 	bool json;
 	struct msg_strings command;
@@ -82,6 +86,36 @@ enum run_args_result {
  */
 enum run_args_result run_args_parse(int argc, char **argv,
 				    struct run_args *ret);
+
+/* Variables that a command has when the user gives none of that name. */
+#define RUN_ARGS_ENV_DEFAULTS 3
+
+/**
+ * run_args_env() - one KEY=VALUE of the user's
+ * @word:	cut in two at its first '='
+ * @env:	has room for one more; a variable that comes again replaces
+ *
+ * Return: 0 or -EINVAL
+ */
+int run_args_env(char *word, struct msg_pairs *env, struct err *e);
+
+/**
+ * run_args_env_defaults() - what every program may count on, unless the user
+ * has it; there is room for RUN_ARGS_ENV_DEFAULTS more
+ * @tty:	TERM is that of the terminal here
+ */
+void run_args_env_defaults(struct msg_pairs *env, bool tty);
+
+/**
+ * run_args_check() - are all texts UTF-8?
+ *
+ * The bridge speaks JSON, which has no other bytes: they would arrive as
+ * something else.
+ * Return: 0 or -EILSEQ
+ */
+int run_args_check(const struct msg_strings *command,
+		   const struct msg_pairs *env, const char *workdir,
+		   struct err *e);
 
 /** run_args_done() - release */
 void run_args_done(struct run_args *a);

@@ -379,9 +379,12 @@ static int start_vm(struct sandbox *s, struct err *e)
 	};
 	const int r = vm_start(&s->vm, s->c->loop, &o, &h, e);
 
-	if (r == 0)
-		phase(s, SANDBOX_STARTED);
-	return r < 0 ? err_wrap(e, "start QEMU") : 0;
+	if (r < 0)
+		return err_wrap(e, "start QEMU");
+	/* Without it the parent-death signal has to do. */
+	(void)rundir_keep_pid(&s->dir, vm_pid(s->vm), NULL);
+	phase(s, SANDBOX_STARTED);
+	return 0;
 }
 
 static int begin(struct sandbox *s, struct err *e)

@@ -37,9 +37,16 @@ done
 
 diff <(of_help cmdline) <(of_page ferry-cmdline.1)
 verdict "ferry-cmdline.1 has the options of --help" $?
-for option in $(of_help run) $(of_help config); do
-	grep -q -- "Fl -*${option#--}" docs/ferry.1
-	verdict "ferry.1 knows $option" $?
+for command in run config exec attach list ps kill logs stop gc; do
+	for option in $(of_help "$command"); do
+		grep -q -- "Fl -*${option#--}" docs/ferry.1
+		verdict "ferry.1 knows $option of $command" $?
+	done
+done
+# Every command that the program lists is a word of the page.
+for command in $(timeout 20 build/ferry --help | sed -nE 's/^  ([a-z]+) .*/\1/p'); do
+	grep -qE -- "^\.(It )?Cm $command( |$)|Cm $command( |$)" docs/ferry.1
+	verdict "ferry.1 knows ferry $command" $?
 done
 # What --help lists is what the program takes: an unknown one is told.
 for option in $(of_help cmdline); do

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,12 @@
 #include <unistd.h>
 
 #include "bridge/io/fd.h"
+#include "tools/qemu/orphan.h"
 
 /* Folders are made and judged under a lock on the folder above them, so that
  * a new one is never seen unlocked by a process that cleans up. */
 #define NAME_PREFIX "uvm-"
+#define SHIM_PREFIX "shim-"
 
 const char *rundir_base(void)
 {
@@ -29,10 +32,17 @@ const char *rundir_base(void)
 	return "/tmp";
 }
 
-/* Removes what is in a folder, one level deep: nothing there is a folder. */
-static void empty(int dir)
+static int open_folder(int parent, const char *name)
 {
-	int copy = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	return openat(parent, name,
+		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Calls @fn with each name in the folder; it may remove what it is given. */
+static void each_name(int parent, void (*fn)(void *ctx, const char *name),
+		      void *ctx)
+{
+	int copy = fcntl(parent, F_DUPFD_CLOEXEC, 0);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
 
@@ -43,38 +53,64 @@ static void empty(int dir)
 	rewinddir(d);
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
 	while ((entry = readdir(d)))
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0)
-			(void)unlinkat(dir, entry->d_name, 0); /* best effort */
-	(void)closedir(d);				       /* only read */
+		fn(ctx, entry->d_name);
+	(void)closedir(d); /* only read */
 }
 
-static void remove_dead(int parent, const char *name)
+static void remove_file(void *ctx, const char *name)
 {
-	cleanup_fd dir = openat(
-		parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	(void)unlinkat(*(const int *)ctx, name, 0); /* best effort */
+}
+
+/* Removes what is in a folder, one level deep: nothing there is a folder. */
+static void empty(int dir)
+{
+	each_name(dir, remove_file, &dir);
+}
+
+/* Return: is it gone? Not while its owner lives. */
+static bool remove_dead(int parent, const char *name)
+{
+	cleanup_fd dir = open_folder(parent, name);
 
 	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
-		return; /* its owner lives */
+		return false;
+	orphan_end(dir);
 	empty(dir);
-	(void)unlinkat(parent, name, AT_REMOVEDIR); /* next time, then */
+	return unlinkat(parent, name, AT_REMOVEDIR) == 0; /* next time, then */
 }
 
-static void clean(int parent)
+static bool has_prefix(const char *name, const char *prefix)
 {
-	int copy = fcntl(parent, F_DUPFD_CLOEXEC, 0);
-	DIR *d = copy < 0 ? NULL : fdopendir(copy);
-	const struct dirent *entry;
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
 
-	if (!d) {
-		fd_close(&copy);
-		return;
-	}
-	while ((entry = readdir(d)))
-		if (strncmp(entry->d_name, NAME_PREFIX,
-			    sizeof(NAME_PREFIX) - 1) == 0)
-			remove_dead(parent, entry->d_name);
-	(void)closedir(d); /* only read */
+/* What a walk over the folders is about. */
+struct walk {
+	int parent;
+	const char *path;
+	rundir_fn *fn;
+	void *ctx;
+};
+
+static void tell(const struct walk *w, const char *name, bool alive)
+{
+	char path[RUNDIR_MAX + NAME_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", w->path, name);
+	if (has_prefix(name, SHIM_PREFIX))
+		name += strlen(SHIM_PREFIX);
+	if (w->fn)
+		w->fn(w->ctx, name, path, alive);
+}
+
+static void clean_one(void *ctx, const char *name)
+{
+	const struct walk *w = ctx;
+
+	if ((has_prefix(name, NAME_PREFIX) || has_prefix(name, SHIM_PREFIX)) &&
+	    remove_dead(w->parent, name))
+		tell(w, name, false);
 }
 
 /* A folder in /tmp can have been made by anybody: it must be ours alone. */
@@ -95,12 +131,31 @@ static int parent_open(const char *path, int *ret, struct err *e)
 	return 0;
 }
 
-static int make(int parent, struct rundir *d, struct err *e)
+/* The folder above all, locked, and its path in @path (PARENT_MAX). */
+#define PARENT_MAX (RUNDIR_MAX - sizeof("/" NAME_PREFIX "XXXXXX"))
+
+static int enter(const char *base, char *path, int *ret, struct err *e)
 {
-	if (!mkdtemp(d->path))
-		return err_sys(e, "make %s", d->path);
-	d->lock = openat(parent, strrchr(d->path, '/') + 1,
-			 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const int n = snprintf(path, PARENT_MAX, "%s/ferry-%u", base,
+			       (unsigned int)geteuid());
+	cleanup_fd parent = -1;
+	int r;
+
+	if (n < 0 || (size_t)n >= PARENT_MAX)
+		return err_set(e, ENAMETOOLONG,
+			       "%s is too long a path for sockets", base);
+	r = parent_open(path, &parent, e);
+	if (r < 0)
+		return r;
+	if (flock(parent, LOCK_EX) < 0)
+		return err_sys(e, "lock %s", path);
+	*ret = fd_take(&parent);
+	return 0;
+}
+
+static int lock(int parent, struct rundir *d, struct err *e)
+{
+	d->lock = open_folder(parent, strrchr(d->path, '/') + 1);
 	if (d->lock >= 0 && flock(d->lock, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	(void)err_sys(e, "lock %s", d->path);
@@ -110,30 +165,145 @@ static int make(int parent, struct rundir *d, struct err *e)
 
 int rundir_new(const char *base, struct rundir *ret, struct err *e)
 {
-	char parent_path[RUNDIR_MAX - sizeof("/" NAME_PREFIX "XXXXXX")];
+	char path[PARENT_MAX];
+	struct walk w = { .path = path };
 	struct rundir d = RUNDIR_NONE;
 	cleanup_fd parent = -1;
-	int n;
-	int r;
+	int r = enter(base, path, &parent, e);
 
-	n = snprintf(parent_path, sizeof(parent_path), "%s/ferry-%u", base,
-		     (unsigned int)geteuid());
-	if (n < 0 || (size_t)n >= sizeof(parent_path))
-		return err_set(e, ENAMETOOLONG,
-			       "%s is too long a path for sockets", base);
-	r = parent_open(parent_path, &parent, e);
 	if (r < 0)
 		return r;
-	if (flock(parent, LOCK_EX) < 0)
-		return err_sys(e, "lock %s", parent_path);
-	clean(parent);
+	w.parent = parent;
+	each_name(parent, clean_one, &w);
 	(void)snprintf(d.path, sizeof(d.path), "%s/" NAME_PREFIX "XXXXXX",
-		       parent_path);
-	r = make(parent, &d, e);
+		       path);
+	if (!mkdtemp(d.path))
+		return err_sys(e, "make %s", d.path);
+	r = lock(parent, &d, e);
+	if (r == 0)
+		*ret = d;
+	return r;
+}
+
+int rundir_name_check(const char *name, struct err *e)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyz"
+				  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789-_.";
+	const size_t n = strlen(name);
+
+	if (n == 0 || n >= RUNDIR_NAME_MAX || strspn(name, set) != n ||
+	    strchr("-_.", name[0]))
+		return err_set(e, EINVAL,
+			       "'%.*s' is not a name: 1 to %d of a-z A-Z 0-9 "
+			       "- _ . and no sign first",
+			       RUNDIR_NAME_MAX, name, RUNDIR_NAME_MAX - 1);
+	return 0;
+}
+
+static int path_of(const char *parent, const char *name, char *out,
+		   struct err *e)
+{
+	const int n =
+		snprintf(out, RUNDIR_MAX, "%s/" SHIM_PREFIX "%s", parent, name);
+
+	if (n < 0 || n >= RUNDIR_MAX)
+		return err_set(e, ENAMETOOLONG,
+			       "%s is too long a name below %s", name, parent);
+	return 0;
+}
+
+int rundir_named(const char *base, const char *name, struct rundir *ret,
+		 struct err *e)
+{
+	char path[PARENT_MAX];
+	struct walk w = { .path = path };
+	struct rundir d = RUNDIR_NONE;
+	cleanup_fd parent = -1;
+	int r = rundir_name_check(name, e);
+
+	if (r == 0)
+		r = enter(base, path, &parent, e);
+	if (r == 0)
+		r = path_of(path, name, d.path, e);
 	if (r < 0)
 		return r;
-	*ret = d;
+	w.parent = parent;
+	each_name(parent, clean_one, &w);
+	if (mkdir(d.path, 0700) < 0)
+		return errno == EEXIST
+			       ? err_set(e, EEXIST, "a sandbox %s runs already",
+					 name)
+			       : err_sys(e, "make %s", d.path);
+	r = lock(parent, &d, e);
+	if (r == 0)
+		*ret = d;
+	return r;
+}
+
+int rundir_find(const char *base, const char *name, char *ret, struct err *e)
+{
+	char path[PARENT_MAX];
+	char found[RUNDIR_MAX];
+	cleanup_fd parent = -1;
+	int r = rundir_name_check(name, e);
+
+	if (r == 0)
+		r = enter(base, path, &parent, e);
+	if (r == 0)
+		r = path_of(path, name, found, e);
+	if (r < 0)
+		return r;
+	if (access(found, F_OK) < 0)
+		return err_set(e, ENOENT, "no sandbox %s", name);
+	memcpy(ret, found, RUNDIR_MAX);
 	return 0;
+}
+
+static void look_at(void *ctx, const char *name)
+{
+	const struct walk *w = ctx;
+	cleanup_fd dir = -1;
+
+	if (!has_prefix(name, SHIM_PREFIX))
+		return;
+	dir = open_folder(w->parent, name);
+	/* Under the lock of the folder above, nobody is fooled by ours. */
+	if (dir >= 0)
+		tell(w, name, flock(dir, LOCK_SH | LOCK_NB) < 0);
+}
+
+int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e)
+{
+	char path[PARENT_MAX];
+	struct walk w = { .path = path, .fn = fn, .ctx = ctx };
+	cleanup_fd parent = -1;
+	const int r = enter(base, path, &parent, e);
+
+	if (r < 0)
+		return r;
+	w.parent = parent;
+	each_name(parent, look_at, &w);
+	return 0;
+}
+
+int rundir_clean(const char *base, rundir_fn *fn, void *ctx, struct err *e)
+{
+	char path[PARENT_MAX];
+	struct walk w = { .path = path, .fn = fn, .ctx = ctx };
+	cleanup_fd parent = -1;
+	const int r = enter(base, path, &parent, e);
+
+	if (r < 0)
+		return r;
+	w.parent = parent;
+	each_name(parent, clean_one, &w);
+	return 0;
+}
+
+int rundir_keep_pid(const struct rundir *d, int pid, struct err *e)
+{
+	return orphan_keep(d->lock, pid, e);
 }
 
 void rundir_done(struct rundir *d)

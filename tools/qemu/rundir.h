@@ -1,13 +1,20 @@
 /*
  * tools/qemu/rundir.h - the folder of one running sandbox: sockets, no more
  *
- * BASE/ferry-UID/ (0700) holds one folder per sandbox. Its owner keeps a lock
+ * BASE/ferry-UID/ (0700) holds folders of two kinds: uvm-XXXXXX of each UVM,
+ * shim-NAME of each sandbox that runs by itself. A folder's owner keeps a lock
  * on it (flock), which the kernel drops whenever and however the owner ends;
  * whoever starts next removes the folders that nobody holds. BASE is
  * XDG_RUNTIME_DIR, else TMPDIR, else /tmp.
+ *
+ * A folder can name one process that must not outlive its owner. It is ended
+ * before the folder goes, when it is that process for sure: of the same start
+ * time, looked at while a pidfd holds its number.
  */
 #ifndef FERRY_TOOLS_QEMU_RUNDIR_H
 #define FERRY_TOOLS_QEMU_RUNDIR_H
+
+#include <stdbool.h>
 
 #include "config/err.h"
 
@@ -47,6 +54,60 @@ const char *rundir_base(void);
  *         is open to others), or -errno
  */
 int rundir_new(const char *base, struct rundir *ret, struct err *e);
+
+/* Bytes of a sandbox's name with its NUL. */
+#define RUNDIR_NAME_MAX 41
+
+/**
+ * rundir_named() - as rundir_new(), for a folder shim-@name
+ *
+ * Return: as rundir_new(); -EEXIST: its owner lives; -EINVAL: not a name
+ */
+int rundir_named(const char *base, const char *name, struct rundir *ret,
+		 struct err *e);
+
+/**
+ * rundir_name_check() - 1 to 40 letters, digits, '-', '_' and '.', the first
+ * one a letter or digit
+ *
+ * Return: 0 or -EINVAL
+ */
+int rundir_name_check(const char *name, struct err *e);
+
+/**
+ * rundir_find() - the folder of a sandbox, whether its owner lives or not
+ * @ret:	RUNDIR_MAX bytes, receives the path
+ *
+ * Return: 0, -ENOENT, -EINVAL (no name), or as rundir_new()
+ */
+int rundir_find(const char *base, const char *name, char *ret, struct err *e);
+
+/* @alive: somebody holds it; one that nobody holds may be removed already */
+typedef void rundir_fn(void *ctx, const char *name, const char *path,
+		       bool alive);
+
+/**
+ * rundir_each() - every folder of a sandbox that runs by itself
+ *
+ * Return: 0 (also when there is none) or -errno
+ */
+int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e);
+
+/**
+ * rundir_clean() - remove what the dead left
+ * @fn:		told of each folder that is gone, of both kinds; may be NULL
+ *
+ * Return: 0 or -errno
+ */
+int rundir_clean(const char *base, rundir_fn *fn, void *ctx, struct err *e);
+
+/**
+ * rundir_keep_pid() - name the process that ends when the owner has died
+ * @pid:	its number, while it is a child of the caller
+ *
+ * Return: 0 or -errno
+ */
+int rundir_keep_pid(const struct rundir *d, int pid, struct err *e);
 
 /** rundir_done() - remove the folder and what is in it; fine when empty */
 void rundir_done(struct rundir *d);

@@ -1,0 +1,207 @@
+#!/bin/bash
+# tests/e2e/detach.sh - sandboxes that run by themselves, and the commands
+# about them
+# shellcheck source=tests/e2e/lib/e2e.bash
+. "$(dirname "$0")/lib/e2e.bash"
+need qemu-system-x86_64 sha256sum
+run=("${RUN[@]}" --detach --annotation "$MIGRATABLE")
+
+shims() { pgrep -f "^build/ferry .*--name e2e[0-9]" || true; }
+cleanup_shims() {
+	local pid
+	for pid in $(shims); do kill -9 "$pid"; done
+	cleanup
+}
+trap cleanup_shims EXIT
+no_shim() { [ -z "$(shims)" ] || { shims; false; }; }
+field() { # NAME FIELD
+	build/ferry list --json | grep "\"name\":\"$1\"" |
+		grep -oE "\"$2\":\"?[^,\"}]*" | sed -E 's/.*:"?//'
+}
+
+# --- start, list ---------------------------------------------------------------
+
+ferry "${run[@]}" --name e2e1 </dev/null
+check "run --detach ends when the sandbox is ready" status_is 0
+check "and says its name, no more" out_is e2e1
+check "nothing on stderr" err_is ''
+ferry list
+check "list has it" out_has 'e2e1                     ready'
+ferry "${run[@]}" --name e2e1 </dev/null
+check "a name that runs is refused" status_is 125
+check "by name" err_has 'a sandbox e2e1 runs already'
+ferry "${run[@]}" --name '../x' </dev/null
+check "a name is no path" status_is 2
+
+[ "$(stat -c '%a' "$TMPDIR"/ferry-*/shim-e2e1/s)" = 600 ] &&
+	[ "$(stat -c '%a' "$TMPDIR"/ferry-*/shim-e2e1)" = 700 ]
+check "socket 0600 in a folder 0700" test $? -eq 0
+
+# --- exec -------------------------------------------------------------------------
+
+ferry exec e2e1 -- /bin/sh -c 'echo out; echo err >&2; exit 42' </dev/null
+check "exec: exit code" status_is 42
+check "exec: stdout" out_is out
+check "exec: stderr" err_is err
+ferry exec e2e1 /bin/no-such-program </dev/null
+check "exec: missing is 127" status_is 127
+check "and named" err_has /bin/no-such-program
+ferry exec e2e1 /etc </dev/null
+check "exec: not executable is 126" status_is 126
+ferry exec nobody /bin/true </dev/null
+check "exec: no sandbox is 125" status_is 125
+ferry exec e2e1/nobody /bin/true </dev/null
+check "exec: no container is 125" status_is 125
+ferry exec --env 'A=b c' --workdir /tmp e2e1 -- /bin/sh -c 'echo "$A"; pwd'
+check "exec: environment and working directory" out_is $'b c\n/tmp'
+printf 'a\nb' | ferry exec e2e1 -- /bin/sh -c 'cat; echo; echo end'
+check "exec: stdin and its end" out_is $'a\nb\nend'
+
+head -c 20000000 /dev/urandom >"$WORK/block"
+sum=$(sha256sum <"$WORK/block")
+same=$(timeout 60 build/ferry exec e2e1 /bin/cat <"$WORK/block" 2>"$WORK/err" | sha256sum)
+check "exec: 20 MB through cat are the same" test "$same" = "$sum"
+
+twenty() {
+	local i pids=() bad=0
+	for i in $(seq 20); do
+		timeout 60 build/ferry exec e2e1 -- /bin/sh -c \
+			"cat; echo $i; exit $i" <<<"in $i" >"$WORK/out.$i" &
+		pids+=($!)
+	done
+	for i in $(seq 20); do
+		wait "${pids[i - 1]}"
+		if [ $? -ne "$i" ] || [ "$(cat "$WORK/out.$i")" != "in $i"$'\n'"$i" ]; then
+			echo "exec $i"
+			bad=1
+		fi
+	done
+	return "$bad"
+}
+check "twenty execs side by side" twenty
+ferry ps e2e1
+check "none of them is left" test "$(wc -l <"$WORK/out")" -eq 1
+
+ferry exec -t e2e1 -- /bin/sh -c 'test -t 1 && echo $PPID; readlink /proc/self/fd/1' </dev/null
+check "exec -t: a terminal" out_has /dev/pts/
+
+timeout 60 build/ferry exec e2e1 -- /bin/sh -c \
+	'trap "echo got; exit 9" TERM; echo up; while :; do sleep 0.1; done' \
+	>"$WORK/out" 2>"$WORK/err" </dev/null &
+client=$!
+wait_for 20 grep -q up "$WORK/out"
+pkill -TERM -P "$client"
+wait "$client"
+status=$?
+check "exec: SIGTERM is the command's" status_is 9
+check "which hears it" out_has got
+
+# --- a process without its client -----------------------------------------------------
+
+ferry exec -d --id job e2e1 -- /bin/sh -c \
+	'i=0; while [ $i -lt 50 ]; do echo $i; i=$((i+1)); sleep 0.1; done; exit 3' </dev/null
+check "exec -d prints the id" out_is job
+ferry ps e2e1
+check "ps has it" out_has 'job '
+ferry attach --no-stdin e2e1 job </dev/null
+check "attach: exit code" status_is 3
+check "attach: what was written before, too" out_is "$(seq 0 49)"
+ferry ps --json e2e1
+check "ps --json has its end" out_has '"state":"stopped","exit_status":3'
+
+timeout 60 build/ferry exec --id talker e2e1 -- /bin/sh -c \
+	'while :; do echo more; sleep 0.05; done' >"$WORK/talk" </dev/null &
+client=$!
+wait_for 20 test -s "$WORK/talk"
+pkill -KILL -P "$client"
+wait "$client" 2>/dev/null
+ferry kill -s KILL e2e1 talker
+check "a process survives its client's SIGKILL" status_is 0
+ferry attach --no-stdin e2e1 talker </dev/null
+check "its end is told to who attaches" status_is 137
+ferry kill e2e1 talker
+check "kill of the dead is an error" status_is 1
+
+# --- clients that mean no good --------------------------------------------------------------
+
+sock=$(echo "$TMPDIR"/ferry-*/shim-e2e1/s)
+rss() { grep VmRSS "/proc/$(field e2e1 shim_pid)/status" | grep -oE '[0-9]+'; }
+before=$(rss)
+for kind in noise half bomb deaf many; do
+	check "a hostile client ($kind)" timeout 60 build/tests/ttrpc_hostile "$sock" "$kind"
+	ferry exec e2e1 /bin/echo alive </dev/null
+	check "does no harm ($kind)" out_is alive
+done
+after=$(rss)
+check "the shim has not grown: $before to $after KiB" test "$after" -lt $((before + 16384))
+
+# --- two sandboxes -------------------------------------------------------------------------------
+
+ferry "${run[@]}" --name e2e2 -- /bin/sh -c 'echo hello; sleep 1000' </dev/null
+check "a second sandbox, with a command" out_is e2e2
+ferry exec e2e2 -- /bin/sh -c 'echo two >/tmp/mark' </dev/null
+ferry exec e2e1 -- /bin/sh -c 'cat /tmp/mark' </dev/null
+check "it is another machine" status_is 1
+ferry logs e2e2
+check "logs: of the shim and of PID 1" out_has 'the sandbox is ready'
+check "and of the agent" out_has 'log of PID 1'
+
+# --- a shim that is killed --------------------------------------------------------------------------
+
+qemu=$(field e2e2 qemu_pid)
+kill -9 "$(field e2e2 shim_pid)"
+gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+check "QEMU goes with its shim" wait_for 5 gone "$qemu"
+ferry list
+check "list tells that it is dead" out_has 'e2e2                     dead'
+ferry exec e2e2 /bin/true </dev/null
+check "exec tells it too" err_has 'ferry gc'
+ferry gc
+check "gc: what it removes" out_has e2e2
+ferry list
+check "gc: it is gone" out_lacks e2e2
+ferry exec e2e1 /bin/echo alive </dev/null
+check "gc: the other one is not" out_is alive
+
+# A process whose owner died, and that did not: it ends when its folder goes,
+# and only if it is that process.
+dead=$(echo "$TMPDIR"/ferry-*)/shim-e2e9
+mkdir -m 700 "$dead"
+sleep 300 &
+orphan=$!
+start=$(sed 's/.*) //' /proc/$orphan/stat | cut -d' ' -f20)
+echo -n "$orphan $((start + 1))" >"$dead/process"
+ferry gc
+check "gc: another process of that number lives" kill -0 "$orphan"
+mkdir -m 700 "$dead"
+echo -n "$orphan $start" >"$dead/process"
+ferry gc
+check "gc: the orphan has ended" gone "$orphan"
+wait "$orphan" 2>/dev/null
+
+# --- the end ----------------------------------------------------------------------------------------
+
+timeout 60 build/ferry exec e2e1 /bin/sleep 1000 >"$WORK/sleep" 2>&1 </dev/null &
+client=$!
+wait_for 20 eval 'build/ferry ps e2e1 | grep -q "sleep 1000"'
+ferry stop e2e1
+check "stop" status_is 0
+wait "$client"
+check "who waited for a process is told" test $? -ne 0
+ferry stop e2e1
+check "stop of what is not there" status_is 1
+check "no shim is left" wait_for 5 no_shim
+
+ferry "${run[@]}" --name e2e3 </dev/null
+kill -TERM "$(field e2e3 shim_pid)"
+check "SIGTERM stops a shim in order" wait_for 20 no_shim
+ferry "${run[@]}" --name e2e4 --boot-timeout 1 --memory 128 </dev/null
+check "a start that fails is told" status_is 125
+(
+	build/ferry "${run[@]}" --name e2e5 </dev/null >/dev/null 2>&1 &
+	wait_for 20 eval '[ -n "$(qemus)" ]'
+	kill -9 $!
+)
+check "a starter that dies takes the sandbox along" wait_for 20 no_shim
+check "nothing is left" wait_for 5 nothing_left
+finish

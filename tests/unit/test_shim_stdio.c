@@ -1,0 +1,348 @@
+/* tests/unit/test_shim_stdio.c - streams of a process, and who is attached */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bridge/io/fd.h"
+#include "config/util.h"
+#include "tools/qemu/listener.h"
+#include "tools/shim/stdio.h"
+
+#define TURNS 50
+
+struct fixture {
+	struct loop *loop;
+	struct shim_stdio *io;
+	int guest[MSG_STDIO];
+	char dir[32];
+	char path[64];
+	int fd; /* the client's end */
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct err e;
+
+	assert_non_null(f);
+	memcpy(f->dir, "/tmp/ferry-stdio-XXXXXX", 24);
+	assert_non_null(mkdtemp(f->dir));
+	(void)snprintf(f->path, sizeof(f->path), "%s/x", f->dir);
+	assert_int_equal(loop_new(&f->loop, &e), 0);
+	for (int i = 0; i < MSG_STDIO; i++)
+		f->guest[i] = -1;
+	f->fd = -1;
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	shim_stdio_free(f->io);
+	for (int i = 0; i < MSG_STDIO; i++)
+		fd_close(&f->guest[i]);
+	fd_close(&f->fd);
+	loop_free(f->loop);
+	(void)unlink(f->path);
+	(void)rmdir(f->dir);
+	free(f);
+	return 0;
+}
+
+static void turns(struct fixture *f)
+{
+	struct err e;
+
+	for (int i = 0; i < TURNS; i++)
+		(void)loop_turn(f->loop, 0, &e);
+}
+
+static void open_with(struct fixture *f, const char *in, const char *out,
+		      const char *err)
+{
+	const char *const path[MSG_STDIO] = { in, out, err };
+	struct err e;
+
+	assert_int_equal(shim_stdio_new(f->loop, path, &f->io, f->guest, &e),
+			 0);
+}
+
+/* What can be read from @fd now, and whether it has ended. */
+static size_t drain(struct fixture *f, int fd, char *buf, size_t size,
+		    bool *ended)
+{
+	size_t n = 0;
+
+	*ended = false;
+	for (int i = 0; i < TURNS * 20; i++) {
+		const ssize_t k = read(fd, buf + n, size - n);
+
+		if (k == 0 && n < size) {
+			*ended = true;
+			break;
+		}
+		n += k > 0 ? (size_t)k : 0;
+		turns(f);
+	}
+	return n;
+}
+
+/* A client that listens, and is connected to as output. */
+static void attach(struct fixture *f, int stream)
+{
+	const char *path[MSG_STDIO] = { "", "", "" };
+	cleanup_fd listen = -1;
+	struct err e;
+
+	(void)unlink(f->path);
+	assert_int_equal(listener_open(f->path, &listen, &e), 0);
+	path[stream] = f->path;
+	assert_int_equal(shim_stdio_attach(f->io, path, &e), 0);
+	fd_close(&f->fd);
+	assert_int_equal(listener_accept(listen, &f->fd, &e), 0);
+}
+
+static void streams_that_nobody_wants_are_not_there(void **state)
+{
+	struct fixture *f = *state;
+
+	open_with(f, "", "-", "");
+	assert_int_equal(f->guest[MSG_STDIN], -1);
+	assert_true(f->guest[MSG_STDOUT] >= 0);
+	assert_int_equal(f->guest[MSG_STDERR], -1);
+}
+
+static void output_waits_for_who_attaches(void **state)
+{
+	struct fixture *f = *state;
+	char buf[64];
+	bool ended;
+
+	open_with(f, "", "-", "");
+	assert_int_equal(write(f->guest[MSG_STDOUT], "early ", 6), 6);
+	turns(f);
+	attach(f, MSG_STDOUT);
+	assert_int_equal(write(f->guest[MSG_STDOUT], "late", 4), 4);
+	assert_int_equal(drain(f, f->fd, buf, sizeof(buf), &ended), 10);
+	assert_memory_equal(buf, "early late", 10);
+	assert_false(ended);
+	fd_close(&f->guest[MSG_STDOUT]);
+	assert_int_equal(drain(f, f->fd, buf, sizeof(buf), &ended), 0);
+	assert_true(ended);
+}
+
+/* Nobody is attached: the process never blocks, the newest output is kept. */
+static void output_without_a_client_does_not_block(void **state)
+{
+	struct fixture *f = *state;
+	char *buf = malloc((size_t)1 << 20);
+	uint32_t number = 0;
+	uint32_t last;
+	bool ended;
+	size_t n;
+
+	assert_non_null(buf);
+	open_with(f, "", "-", "");
+	for (int i = 0; i < 200; i++) {
+		uint32_t block[1024];
+
+		for (size_t k = 0; k < ARRAY_LEN(block); k++)
+			block[k] = number++;
+		assert_int_equal(
+			write(f->guest[MSG_STDOUT], block, sizeof(block)),
+			sizeof(block));
+		turns(f);
+	}
+	attach(f, MSG_STDOUT);
+	n = drain(f, f->fd, buf, (size_t)1 << 20, &ended);
+	assert_true(n > STDIO_KEEP / 2 && n <= STDIO_KEEP);
+	memcpy(&last, buf + n - sizeof(last), sizeof(last));
+	assert_int_equal(last, number - 1);
+	free(buf);
+}
+
+/* A client that is slow loses nothing: the process waits. */
+static void slow_client_loses_nothing(void **state)
+{
+	struct fixture *f = *state;
+	const size_t size = (size_t)4 << 20;
+	cleanup_free char *got = calloc(1, size);
+	cleanup_free uint8_t *sent = calloc(1, size);
+	size_t at = 0;
+	size_t n = 0;
+	bool blocked = false;
+
+	assert_non_null(got);
+	assert_non_null(sent);
+	if (!got || !sent)
+		return;
+	for (size_t i = 0; i < size; i++)
+		sent[i] = (uint8_t)(i * 7 + i / 251);
+	open_with(f, "", "-", "");
+	attach(f, MSG_STDOUT);
+	while (n < size) {
+		const ssize_t k =
+			at < size ? write(f->guest[MSG_STDOUT], sent + at,
+					  size - at < 30000 ? size - at : 30000)
+				  : 0;
+
+		at += k > 0 ? (size_t)k : 0;
+		turns(f);
+		if (k >= 0 && at < size)
+			continue;
+		blocked = true;
+		n += (size_t)read(f->fd, got + n,
+				  size - n < 50000 ? size - n : 50000);
+	}
+	assert_true(blocked);
+	assert_memory_equal(got, sent, size);
+}
+
+static void client_that_goes_is_detached(void **state)
+{
+	struct fixture *f = *state;
+	char buf[64];
+	bool ended;
+
+	open_with(f, "-", "-", "");
+	attach(f, MSG_STDIN);
+	fd_close(&f->fd); /* it died: the process keeps its input */
+	turns(f);
+	assert_int_equal(read(f->guest[MSG_STDIN], buf, 1), -1);
+	assert_int_equal(errno, EAGAIN);
+	attach(f, MSG_STDIN);
+	assert_int_equal(write(f->fd, "word", 4), 4);
+	assert_int_equal(
+		drain(f, f->guest[MSG_STDIN], buf, sizeof(buf), &ended), 4);
+	assert_false(ended);
+}
+
+/* CloseIO overtakes the bytes: they arrive all the same, then the end. */
+static void input_ends_behind_what_was_sent(void **state)
+{
+	struct fixture *f = *state;
+	char buf[64];
+	bool ended;
+
+	open_with(f, "-", "-", "");
+	attach(f, MSG_STDIN);
+	assert_int_equal(write(f->fd, "last words", 10), 10);
+	shim_stdio_close_stdin(f->io);
+	fd_close(&f->fd);
+	assert_int_equal(
+		drain(f, f->guest[MSG_STDIN], buf, sizeof(buf), &ended), 10);
+	assert_true(ended);
+}
+
+/* containerd's way, its order too: our end first, the client's later. */
+static void fifo_of_containerd(void **state)
+{
+	struct fixture *f = *state;
+	char buf[64];
+	bool ended;
+
+	assert_int_equal(mkfifo(f->path, 0600), 0);
+	open_with(f, f->path, "", "");
+	turns(f);
+	assert_int_equal(read(f->guest[MSG_STDIN], buf, 1), -1);
+	f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
+	assert_true(f->fd >= 0);
+	assert_int_equal(write(f->fd, "abc", 3), 3);
+	fd_close(&f->fd); /* not the end: containerd says when it is */
+	assert_int_equal(
+		drain(f, f->guest[MSG_STDIN], buf, sizeof(buf), &ended), 3);
+	assert_false(ended);
+	shim_stdio_close_stdin(f->io);
+	assert_int_equal(
+		drain(f, f->guest[MSG_STDIN], buf, sizeof(buf), &ended), 0);
+	assert_true(ended);
+}
+
+static void reader_of_a_fifo_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	char buf[64];
+	bool ended;
+
+	assert_int_equal(mkfifo(f->path, 0600), 0);
+	open_with(f, "", f->path, "");
+	assert_int_equal(write(f->guest[MSG_STDOUT], "one ", 4), 4);
+	turns(f);
+	f->fd = open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(f->fd >= 0);
+	fd_close(&f->fd);
+	assert_int_equal(write(f->guest[MSG_STDOUT], "two", 3), 3);
+	turns(f);
+	f->fd = open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(drain(f, f->fd, buf, sizeof(buf), &ended), 7);
+	assert_memory_equal(buf, "one two", 7);
+}
+
+static void paths_that_are_no_streams(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *path;
+		int error;
+	} bad[] = {
+		{ "relative", -EINVAL },
+		{ "/nowhere/at/all", -ENOENT },
+		{ "/etc/passwd", -EINVAL },
+		{ "binary:///bin/sh", -EOPNOTSUPP },
+	};
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		const char *const path[MSG_STDIO] = { "", bad[i].path, "" };
+
+		assert_int_equal(
+			shim_stdio_new(f->loop, path, &f->io, f->guest, &e),
+			bad[i].error);
+		assert_null(f->io);
+		assert_int_equal(f->guest[MSG_STDOUT], -1);
+	}
+}
+
+static void file_is_appended_to(void **state)
+{
+	struct fixture *f = *state;
+	char uri[80];
+	char buf[16] = "";
+
+	(void)snprintf(uri, sizeof(uri), "file://%s", f->path);
+	open_with(f, "", uri, "");
+	assert_int_equal(write(f->guest[MSG_STDOUT], "log", 3), 3);
+	turns(f);
+	f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(f->fd, buf, sizeof(buf)), 3);
+	assert_memory_equal(buf, "log", 3);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(streams_that_nobody_wants_are_not_there),
+		T(output_waits_for_who_attaches),
+		T(output_without_a_client_does_not_block),
+		T(slow_client_loses_nothing),
+		T(client_that_goes_is_detached),
+		T(input_ends_behind_what_was_sent),
+		T(fifo_of_containerd),
+		T(reader_of_a_fifo_comes_back),
+		T(paths_that_are_no_streams),
+		T(file_is_appended_to),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,127 @@
+#include "tools/remote.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/io/fd.h"
+#include "config/util.h"
+#include "tools/shim/shim.h"
+
+/* One call whose end is waited for. */
+struct waiting {
+	struct remote *remote;
+	bool over;
+	int result;
+	struct err *e;
+	void (*got)(void *ctx, const ProtobufCMessage *m);
+	void *ctx;
+};
+
+static int split(const char *target, struct remote *r, struct err *e)
+{
+	const char *slash = strchr(target, '/');
+	const size_t n = slash ? (size_t)(slash - target) : strlen(target);
+	const char *container = slash ? slash + 1 : "";
+
+	if (n >= sizeof(r->name))
+		return err_set(e, EINVAL, "'%.60s' is no name of a sandbox",
+			       target);
+	if (strlen(container) >= sizeof(r->container) ||
+	    (slash && *container == '\0'))
+		return err_set(e, EINVAL, "'%.60s' names no container", target);
+	memcpy(r->name, target, n);
+	r->name[n] = '\0';
+	memcpy(r->container, container, strlen(container) + 1);
+	return 0;
+}
+
+int remote_open(const char *target, struct remote *r, struct err *e)
+{
+	char path[RUNDIR_MAX + 16];
+	cleanup_fd fd = -1;
+	int n;
+
+	*r = (struct remote){ 0 };
+	n = split(target, r, e);
+	if (n == 0)
+		n = rundir_find(rundir_base(), r->name, r->dir, e);
+	if (n < 0)
+		return n;
+	(void)snprintf(path, sizeof(path), "%s/" SHIM_SOCKET, r->dir);
+	n = ttrpc_dial(path, &fd, e);
+	if (n == -ECONNREFUSED || n == -ENOENT)
+		return err_set(e, ENOENT,
+			       "the shim of %s has died; 'ferry gc' cleans up",
+			       r->name);
+	if (n == 0)
+		n = loop_new(&r->loop, e);
+	if (n == 0)
+		n = ttrpc_client_new(r->loop, fd, NULL, NULL, &r->client, e);
+	if (n == 0)
+		(void)fd_take(&fd);
+	return n;
+}
+
+void remote_close(struct remote *r)
+{
+	ttrpc_client_free(r->client);
+	loop_free(r->loop);
+	r->client = NULL;
+	r->loop = NULL;
+}
+
+static int error_of(enum ttrpc_code code)
+{
+	switch ((int)code) {
+	case TTRPC_INVALID_ARGUMENT:
+		return EINVAL;
+	case TTRPC_NOT_FOUND:
+		return ENOENT;
+	case TTRPC_ALREADY_EXISTS:
+		return EEXIST;
+	case TTRPC_DEADLINE_EXCEEDED:
+		return ETIMEDOUT;
+	case TTRPC_UNAVAILABLE:
+		return ENOTCONN;
+	default:
+		return EIO;
+	}
+}
+
+static void on_answer(void *ctx, enum ttrpc_code code, const char *text,
+		      const ProtobufCMessage *m)
+{
+	struct waiting *w = ctx;
+
+	w->over = true;
+	w->remote->code = code;
+	if (code != TTRPC_OK)
+		w->result = err_set(w->e, error_of(code), "%s", text);
+	else if (w->got)
+		w->got(w->ctx, m);
+}
+
+int remote_ask(struct remote *r, const char *method,
+	       const ProtobufCMessage *request,
+	       const ProtobufCMessageDescriptor *response,
+	       void (*got)(void *ctx, const ProtobufCMessage *m), void *ctx,
+	       int64_t timeout_ms, struct err *e)
+{
+	struct waiting w = { .remote = r, .e = e, .got = got, .ctx = ctx };
+	const struct ttrpc_ask ask = {
+		.service = "Ferry",
+		.method = method,
+		.request = request,
+		.response = response,
+		.timeout_ms = timeout_ms,
+		.done = on_answer,
+		.ctx = &w,
+	};
+	int n = ttrpc_client_call(r->client, &ask, e);
+
+	while (n >= 0 && !w.over)
+		n = loop_turn(r->loop, -1, e);
+	return n < 0 ? n : w.result;
+}

@@ -1,0 +1,75 @@
+/*
+ * tools/remote.h - a sandbox that runs by itself, for the commands about it
+ *
+ * A sandbox is named SANDBOX, or SANDBOX/CONTAINER where a container can be
+ * meant; an empty container is the UVM.
+ */
+#ifndef FERRY_TOOLS_REMOTE_H
+#define FERRY_TOOLS_REMOTE_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "bridge/io/loop.h"
+#include "config/err.h"
+#include "tools/qemu/rundir.h"
+#include "tools/ttrpc/client.h"
+
+#define REMOTE_CONTAINER_MAX 257u
+/* Calls that a shim answers by itself, or after one message to the guest. */
+#define REMOTE_CALL_MS 30000
+
+/**
+ * struct remote - one connection
+ * @name:	of the sandbox
+ * @container:	id, "": the UVM
+ * @dir:	folder of the sandbox
+ * @code:	of the last call that failed
+ */
+struct remote {
+	struct loop *loop;
+	struct ttrpc_client *client;
+	char name[RUNDIR_NAME_MAX];
+	char container[REMOTE_CONTAINER_MAX];
+	char dir[RUNDIR_MAX];
+	enum ttrpc_code code;
+};
+
+/**
+ * remote_open() - connect to the shim of a sandbox
+ * @target:	SANDBOX or SANDBOX/CONTAINER
+ * @r:		filled; remote_close() releases it in every case
+ * @e:		in words for the user
+ *
+ * Return: 0, -ENOENT (no such sandbox, or its shim is dead), -EINVAL, -errno
+ */
+int remote_open(const char *target, struct remote *r, struct err *e);
+
+/** remote_close() - hang up; harmless on a zero struct */
+void remote_close(struct remote *r);
+
+/**
+ * remote_ask() - a call of the service Ferry, and wait for its answer
+ * @method:	name
+ * @request:	message
+ * @response:	descriptor, NULL: none is wanted
+ * @got:	called with the answer, may be NULL
+ * @ctx:	passed to @got
+ * @timeout_ms:	0: none
+ * @e:		what the shim said
+ *
+ * Return: 0, or -errno: @r->code is the code
+ */
+int remote_ask(struct remote *r, const char *method,
+	       const ProtobufCMessage *request,
+	       const ProtobufCMessageDescriptor *response,
+	       void (*got)(void *ctx, const ProtobufCMessage *m), void *ctx,
+	       int64_t timeout_ms, struct err *e);
+
+/** remote_text() - the texts that the messages of a request take */
+static inline char *remote_text(const char *s)
+{
+	/* protobuf-c does not write to what it packs. */
+	return (char *)(uintptr_t)s;
+}
+
+#endif

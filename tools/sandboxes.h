@@ -1,0 +1,12 @@
+/* tools/sandboxes.h - ferry list, ps, kill, stop, logs, gc */
+#ifndef FERRY_TOOLS_SANDBOXES_H
+#define FERRY_TOOLS_SANDBOXES_H
+
+int tool_list(int argc, char **argv);
+int tool_ps(int argc, char **argv);
+int tool_kill(int argc, char **argv);
+int tool_stop(int argc, char **argv);
+int tool_logs(int argc, char **argv);
+int tool_gc(int argc, char **argv);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * tools/shim/ask.h - a call of a client that is answered when an operation ends
+ *
+ *	struct ask *a = ask_new(shim, call, reply);
+ *	if (!a)
+ *		return;				already refused
+ *	if (op_starter(..., &a->op, &e) < 0)
+ *		ask_refuse(a, &e);
+ *
+ * A client that leaves is not waited for: the operation goes on, and its end
+ * is told to nobody.
+ */
+#ifndef FERRY_TOOLS_SHIM_ASK_H
+#define FERRY_TOOLS_SHIM_ASK_H
+
+#include <stdint.h>
+
+#include "config/err.h"
+#include "migration/op.h"
+#include "tools/shim/shim.h"
+#include "tools/ttrpc/server.h"
+
+/**
+ * struct ask - one call in progress
+ * @reply:	answers @call for @op, which has ended well; NULL: empty answer
+ * @data:	for @reply
+ */
+struct ask {
+	struct op op;
+	struct shim *shim;
+	struct ttrpc_call *call;
+	void (*reply)(struct ask *a);
+	void *data;
+};
+
+/** ask_new() - NULL: no memory, and @call is refused */
+struct ask *ask_new(struct shim *s, struct ttrpc_call *call,
+		    void (*reply)(struct ask *a));
+
+/** ask_refuse() - the operation was not started */
+void ask_refuse(struct ask *a, const struct err *e);
+
+/** ask_code() - the code for an errno, as the task service has them */
+enum ttrpc_code ask_code(int error);
+
+#endif

@@ -1,0 +1,448 @@
+/*
+ * tools/shim/service.c - the service Ferry of a shim (tools/proto/ferry.proto)
+ *
+ * For processes it has the methods and messages of containerd's task service;
+ * an empty container id is the UVM itself.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bridge/host/calls.h"
+#include "build/proto/ferry.pb-c.h"
+#include "build/proto/task.pb-c.h"
+#include "config/arena.h"
+#include "config/util.h"
+#include "tools/shim/ask.h"
+#include "tools/shim/shim.h"
+#include "tools/shim/spec.h"
+
+#define NS_PER_S 1000000000u
+
+static PbTimestamp *timestamp(PbTimestamp *out, uint64_t ns)
+{
+	pb_timestamp__init(out);
+	out->seconds = (int64_t)(ns / NS_PER_S);
+	out->nanos = (int32_t)(ns % NS_PER_S);
+	return ns ? out : NULL;
+}
+
+/* protobuf-c does not write to what it packs. */
+static char *text(const char *s)
+{
+	return (char *)(uintptr_t)(s ? s : "");
+}
+
+static void refuse(struct ttrpc_call *call, const struct err *e)
+{
+	ttrpc_fail(call, ask_code(e->code), "%s", e->text);
+}
+
+/* --- processes of the UVM ---------------------------------------------------------- */
+
+/* The process that a call names, or NULL and the call is refused. */
+static struct uvm_proc *find(struct shim *s, struct ttrpc_call *call,
+			     const char *id, const char *exec_id)
+{
+	struct uvm_proc *p = NULL;
+
+	if (*id != '\0')
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "no container %.64s", id);
+	else if (!(p = uvm_proc_find(&s->procs, exec_id)))
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "no exec %.64s", exec_id);
+	return p;
+}
+
+static void on_exec(void *ctx, struct ttrpc_call *call,
+		    const ProtobufCMessage *m)
+{
+	const TaskExecRequest *q = (const void *)m;
+	struct shim *s = ctx;
+	struct uvm_proc *p = NULL;
+	struct uvm_spec spec = {
+		.exec_id = q->exec_id,
+		.terminal = q->terminal,
+		.path = { q->stdin, q->stdout, q->stderr },
+	};
+	struct err e;
+
+	if (*q->id != '\0') {
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "no container %.64s", q->id);
+		return;
+	}
+	if (s->state != SHIM_READY) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "the sandbox is %s",
+			   shim_state_name(s->state));
+		return;
+	}
+	if (!q->spec) {
+		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "no spec");
+		return;
+	}
+	spec.document = (const char *)q->spec->value.data;
+	spec.document_len = q->spec->value.len;
+	if (uvm_proc_new(&s->procs, &spec, &p, &e) < 0)
+		refuse(call, &e);
+	else
+		ttrpc_reply(call, NULL);
+}
+
+static void reply_pid(struct ask *a)
+{
+	TaskStartResponse m = TASK_START_RESPONSE__INIT;
+
+	m.pid = (uint32_t)a->op.value;
+	ttrpc_reply(a->call, &m.base);
+}
+
+static void on_start(void *ctx, struct ttrpc_call *call,
+		     const ProtobufCMessage *m)
+{
+	const TaskProcessRequest *q = (const void *)m;
+	struct shim *s = ctx;
+	struct uvm_proc *p = find(s, call, q->id, q->exec_id);
+	struct ask *a = p ? ask_new(s, call, reply_pid) : NULL;
+	struct err e;
+
+	if (a && uvm_proc_start(p, sandbox_client(s->sandbox), &a->op, &e) < 0)
+		ask_refuse(a, &e);
+}
+
+static void on_state(void *ctx, struct ttrpc_call *call,
+		     const ProtobufCMessage *m)
+{
+	static const TaskStatus status[] = {
+		[UVM_CREATED] = TASK_STATUS__TASK_CREATED,
+		[UVM_STARTING] = TASK_STATUS__TASK_CREATED,
+		[UVM_RUNNING] = TASK_STATUS__TASK_RUNNING,
+		[UVM_STOPPED] = TASK_STATUS__TASK_STOPPED,
+	};
+	const TaskProcessRequest *q = (const void *)m;
+	const struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	TaskStateResponse a = TASK_STATE_RESPONSE__INIT;
+	PbTimestamp at;
+
+	if (!p)
+		return;
+	a.id = q->id;
+	a.exec_id = q->exec_id;
+	a.pid = p->pid;
+	a.status = status[p->state];
+	a.terminal = p->terminal;
+	a.stdin = text(p->path[MSG_STDIN]);
+	a.stdout = text(p->path[MSG_STDOUT]);
+	a.stderr = text(p->path[MSG_STDERR]);
+	a.exit_status = p->exit_status;
+	a.exited_at = timestamp(&at, p->exited_ns);
+	ttrpc_reply(call, &a.base);
+}
+
+static void on_kill(void *ctx, struct ttrpc_call *call,
+		    const ProtobufCMessage *m)
+{
+	const TaskKillRequest *q = (const void *)m;
+	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct ask *a = p ? ask_new(ctx, call, NULL) : NULL;
+	struct err e;
+
+	if (a && uvm_proc_kill(p, q->signal, &a->op, &e) < 0)
+		ask_refuse(a, &e);
+}
+
+static void reply_exit(struct ask *a)
+{
+	TaskWaitResponse m = TASK_WAIT_RESPONSE__INIT;
+	const struct uvm_proc *p = a->data;
+	PbTimestamp at;
+
+	m.exit_status = (uint32_t)a->op.value;
+	m.exited_at = timestamp(&at, p->exited_ns);
+	ttrpc_reply(a->call, &m.base);
+}
+
+/* Nobody waits for the answer any more. */
+static void on_waiter_gone(void *ctx)
+{
+	struct ask *a = ctx;
+
+	uvm_proc_unwait(a->data, &a->op);
+	free(a);
+}
+
+static void on_wait(void *ctx, struct ttrpc_call *call,
+		    const ProtobufCMessage *m)
+{
+	const TaskProcessRequest *q = (const void *)m;
+	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct ask *a = p ? ask_new(ctx, call, reply_exit) : NULL;
+
+	if (!a)
+		return;
+	a->data = p;
+	ttrpc_call_watch(call, on_waiter_gone, a);
+	uvm_proc_wait(p, &a->op);
+}
+
+static void on_delete(void *ctx, struct ttrpc_call *call,
+		      const ProtobufCMessage *m)
+{
+	const TaskProcessRequest *q = (const void *)m;
+	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	TaskDeleteResponse a = TASK_DELETE_RESPONSE__INIT;
+	PbTimestamp at;
+	struct err e;
+
+	if (!p)
+		return;
+	a.pid = p->pid;
+	a.exit_status = p->exit_status;
+	a.exited_at = timestamp(&at, p->exited_ns);
+	if (uvm_proc_delete(p, &e) < 0)
+		refuse(call, &e);
+	else
+		ttrpc_reply(call, &a.base);
+}
+
+static void on_pids(void *ctx, struct ttrpc_call *call,
+		    const ProtobufCMessage *m)
+{
+	const TaskIdRequest *q = (const void *)m;
+	const struct shim *s = ctx;
+	TaskPidsResponse a = TASK_PIDS_RESPONSE__INIT;
+	struct arena arena;
+	TaskPid *pid;
+
+	if (*q->id != '\0') {
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "no container %.64s", q->id);
+		return;
+	}
+	arena_init(&arena, TTRPC_DATA_MAX);
+	pid = arena_array(&arena, s->procs.n + 1, sizeof(*pid));
+	a.processes = arena_array(&arena, s->procs.n + 1, sizeof(TaskPid *));
+	for (const struct uvm_proc *p = s->procs.first; p && pid && a.processes;
+	     p = p->next) {
+		if (p->state != UVM_RUNNING)
+			continue;
+		task_pid__init(&pid[a.n_processes]);
+		pid[a.n_processes].pid = p->pid;
+		a.processes[a.n_processes] = &pid[a.n_processes];
+		a.n_processes++;
+	}
+	ttrpc_reply(call, &a.base);
+	arena_done(&arena);
+}
+
+static void on_close_io(void *ctx, struct ttrpc_call *call,
+			const ProtobufCMessage *m)
+{
+	const TaskCloseIORequest *q = (const void *)m;
+	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+
+	if (!p)
+		return;
+	if (q->stdin && p->io)
+		shim_stdio_close_stdin(p->io);
+	ttrpc_reply(call, NULL);
+}
+
+static void on_resize(void *ctx, struct ttrpc_call *call,
+		      const ProtobufCMessage *m)
+{
+	const TaskResizePtyRequest *q = (const void *)m;
+	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct ask *a = p ? ask_new(ctx, call, NULL) : NULL;
+	struct err e;
+
+	if (a && uvm_proc_resize(p, q->height, q->width, &a->op, &e) < 0)
+		ask_refuse(a, &e);
+}
+
+/* --- what only Ferry has --------------------------------------------------------------- */
+
+static void on_info(void *ctx, struct ttrpc_call *call,
+		    const ProtobufCMessage *m UNUSED)
+{
+	const struct shim *s = ctx;
+	const struct vm *vm = s->ended ? NULL : sandbox_vm(s->sandbox);
+	const struct sandbox_options *o = &s->launch->options;
+	FerryInfoResponse a = FERRY_INFO_RESPONSE__INIT;
+	FerryAnnotation *pair;
+	PbTimestamp at;
+	struct arena arena;
+
+	arena_init(&arena, TTRPC_DATA_MAX);
+	pair = arena_array(&arena, s->lock.n + 1, sizeof(*pair));
+	a.lock = arena_array(&arena, s->lock.n + 1, sizeof(FerryAnnotation *));
+	for (size_t i = 0; i < s->lock.n && pair && a.lock; i++) {
+		ferry_annotation__init(&pair[i]);
+		pair[i].key = text(s->lock.item[i].key);
+		pair[i].value = text(s->lock.item[i].value);
+		a.lock[a.n_lock++] = &pair[i];
+	}
+	a.id = text(s->name);
+	a.state = text(shim_state_name(s->state));
+	a.shim_pid = (uint32_t)getpid();
+	a.qemu_pid = vm ? (uint32_t)vm_pid(vm) : 0;
+	a.started_at = timestamp(&at, s->started_ns);
+	a.accel = text(accel_name(sandbox_accel(s->sandbox)));
+	a.vsock = text(sandbox_vsock(s->sandbox) == VHOST_USER ? "user"
+							       : "kernel");
+	a.migratable = o->migratable;
+	a.memory_mib = (uint32_t)o->memory_mib;
+	a.processors = o->processor_count;
+	a.processes = (uint32_t)s->procs.n;
+	ttrpc_reply(call, &a.base);
+	arena_done(&arena);
+}
+
+static bool describe(const struct uvm_proc *p, struct arena *arena,
+		     FerryProcess *out)
+{
+	PbTimestamp *at = arena_array(arena, 2, sizeof(*at));
+	char **args = arena_array(arena, p->parameters.command_args.n + 1,
+				  sizeof(*args));
+
+	if (!at || !args)
+		return false;
+	ferry_process__init(out);
+	for (size_t i = 0; i < p->parameters.command_args.n; i++)
+		args[i] = text(p->parameters.command_args.item[i]);
+	out->args = args;
+	out->n_args = p->parameters.command_args.n;
+	out->exec_id = text(p->exec_id);
+	out->pid = p->pid;
+	out->state = text(uvm_state_name(p->state));
+	out->exit_status = p->exit_status;
+	out->terminal = p->terminal;
+	out->started_at = timestamp(&at[0], p->started_ns);
+	out->exited_at = timestamp(&at[1], p->exited_ns);
+	return true;
+}
+
+static void on_processes(void *ctx, struct ttrpc_call *call,
+			 const ProtobufCMessage *m UNUSED)
+{
+	const struct shim *s = ctx;
+	FerryProcessesResponse a = FERRY_PROCESSES_RESPONSE__INIT;
+	struct arena arena;
+	FerryProcess *out;
+
+	arena_init(&arena, 2 * (size_t)TTRPC_DATA_MAX);
+	out = arena_array(&arena, s->procs.n + 1, sizeof(*out));
+	a.processes =
+		arena_array(&arena, s->procs.n + 1, sizeof(FerryProcess *));
+	for (const struct uvm_proc *p = s->procs.first;
+	     p && out && a.processes &&
+	     describe(p, &arena, &out[a.n_processes]);
+	     p = p->next) {
+		a.processes[a.n_processes] = &out[a.n_processes];
+		a.n_processes++;
+	}
+	if (a.n_processes < s->procs.n)
+		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED,
+			   "too much to tell of %zu processes", s->procs.n);
+	else
+		ttrpc_reply(call, &a.base);
+	arena_done(&arena);
+}
+
+static void on_attach(void *ctx, struct ttrpc_call *call,
+		      const ProtobufCMessage *m)
+{
+	const FerryAttachRequest *q = (const void *)m;
+	const char *const path[MSG_STDIO] = { q->stdin, q->stdout, q->stderr };
+	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct err e;
+
+	if (!p)
+		return;
+	if (!p->io)
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
+			   "exec %s was never started", p->exec_id);
+	else if (shim_stdio_attach(p->io, path, &e) < 0)
+		refuse(call, &e);
+	else
+		ttrpc_reply(call, NULL);
+}
+
+static void on_dumped(void *ctx, const void *result,
+		      const struct host_failure *f)
+{
+	const struct msg_dump_stacks_result *r = result;
+	FerryDumpResponse a = FERRY_DUMP_RESPONSE__INIT;
+	struct ttrpc_call *call = ctx;
+
+	if (f) {
+		ttrpc_fail(call, TTRPC_UNAVAILABLE, "%s", f->err.text);
+		return;
+	}
+	a.text = text(r->guest_stacks);
+	ttrpc_reply(call, &a.base);
+}
+
+static void on_dump(void *ctx, struct ttrpc_call *call,
+		    const ProtobufCMessage *m UNUSED)
+{
+	struct shim *s = ctx;
+	const struct host_done done = { .fn = on_dumped, .ctx = call };
+	struct host_client *c = s->ended ? NULL : sandbox_client(s->sandbox);
+	struct err e;
+
+	if (!c)
+		ttrpc_fail(call, TTRPC_UNAVAILABLE, "the sandbox is ending");
+	else if (host_dump_stacks(c, &done, NULL, &e) < 0)
+		refuse(call, &e);
+}
+
+static void on_stop(void *ctx, struct ttrpc_call *call,
+		    const ProtobufCMessage *m)
+{
+	const FerryStopRequest *q = (const void *)m;
+	struct shim *s = ctx;
+	struct ttrpc_call **more;
+
+	if (s->ended) {
+		ttrpc_reply(call, NULL);
+		return;
+	}
+	more = realloc(s->stops,
+		       (s->n_stops + 1) * sizeof(struct ttrpc_call *));
+	if (!more) {
+		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "no memory");
+		return;
+	}
+	s->stops = more;
+	s->stops[s->n_stops++] = call;
+	shim_stop(s, q->force);
+}
+
+#define PROCESS(method, fn)                                                    \
+	{                                                                      \
+		method, &task_process_request__descriptor, fn                  \
+	}
+#define PROCESS_METHODS                                                        \
+	{ "Exec", &task_exec_request__descriptor, on_exec },                   \
+		PROCESS("Start", on_start), PROCESS("State", on_state),        \
+		PROCESS("Wait", on_wait), PROCESS("Delete", on_delete),        \
+		{ "Kill", &task_kill_request__descriptor, on_kill },           \
+		{ "Pids", &task_id_request__descriptor, on_pids },             \
+		{ "CloseIO", &task_close_iorequest__descriptor, on_close_io }, \
+	{                                                                      \
+		"ResizePty", &task_resize_pty_request__descriptor, on_resize   \
+	}
+
+static const struct ttrpc_method ferry_methods[] = {
+	PROCESS_METHODS,
+	{ "Info", &ferry_info_request__descriptor, on_info },
+	{ "Processes", &ferry_processes_request__descriptor, on_processes },
+	{ "Attach", &ferry_attach_request__descriptor, on_attach },
+	{ "Dump", &ferry_dump_request__descriptor, on_dump },
+	{ "Stop", &ferry_stop_request__descriptor, on_stop },
+};
+
+const struct ttrpc_service shim_ferry_service = {
+	.name = "Ferry",
+	.method = ferry_methods,
+	.n_methods = ARRAY_LEN(ferry_methods),
+};

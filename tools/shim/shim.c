@@ -1,0 +1,346 @@
+#include "tools/shim/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bridge/io/fd.h"
+#include "bridge/io/log.h"
+#include "config/annotation_lock.h"
+#include "config/util.h"
+#include "tools/qemu/listener.h"
+#include "tools/shim/spec.h"
+
+/* Answers have this long to leave when all has ended. */
+#define FAREWELL_MS 1000
+#define FAREWELL_LOOK_MS 5
+/* Sockets of a folder have short names, see RUNDIR_MAX. */
+#define PATH_SIZE (RUNDIR_MAX + 16)
+
+const char *shim_state_name(enum shim_state state)
+{
+	static const char *const names[] = {
+		[SHIM_BOOTING] = "booting",
+		[SHIM_READY] = "ready",
+		[SHIM_ENDING] = "ending",
+	};
+
+	static_assert(ARRAY_LEN(names) == SHIM_STATES, "a state has no name");
+	return names[state];
+}
+
+/* --- the verdict for the starter ------------------------------------------------------ */
+
+/* Nothing: ready; else a code and words. */
+static void verdict(struct shim *s, const struct err *e)
+{
+	char line[ERR_TEXT_MAX + 16];
+	int n = 0;
+
+	if (s->ready_fd < 0)
+		return;
+	if (s->loop)
+		loop_unwatch(s->loop, &s->ready_watch);
+	n = e ? snprintf(line, sizeof(line), "%d %s", e->code, e->text)
+	      : snprintf(line, sizeof(line), "ready");
+	/* A starter that has gone is seen by its watch. */
+	(void)fd_write_full(s->ready_fd, line, (size_t)n);
+	fd_close(&s->ready_fd);
+}
+
+static void on_starter_gone(void *ctx, uint32_t events UNUSED)
+{
+	struct shim *s = ctx;
+
+	log_info("who started the sandbox has gone before it was ready");
+	loop_unwatch(s->loop, &s->ready_watch);
+	fd_close(&s->ready_fd);
+	shim_stop(s, true);
+}
+
+/* --- the end ---------------------------------------------------------------------------- */
+
+void shim_stop(struct shim *s, bool force)
+{
+	s->state = SHIM_ENDING;
+	if (s->ended)
+		return;
+	s->forced |= force;
+	if (force)
+		sandbox_kill(s->sandbox);
+	else
+		sandbox_shutdown(s->sandbox);
+}
+
+static void on_farewell(void *ctx)
+{
+	struct shim *s = ctx;
+	const int64_t now = loop_now_ms(s->loop);
+
+	if (!ttrpc_server_idle(s->server) && now < s->end_limit_ms &&
+	    loop_at(s->loop, now + FAREWELL_LOOK_MS, on_farewell, s,
+		    &s->end_timer, NULL) == 0)
+		return;
+	loop_stop(s->loop);
+}
+
+static void answer_stops(struct shim *s);
+
+/* Everything that waits is answered; then the loop has only to send. */
+static void farewell(void *ctx)
+{
+	struct shim *s = ctx;
+
+	uvm_procs_done(&s->procs);
+	answer_stops(s);
+	s->end_limit_ms = loop_now_ms(s->loop) + FAREWELL_MS;
+	on_farewell(s);
+}
+
+static void on_sandbox_ended(void *ctx, const struct err *why)
+{
+	struct shim *s = ctx;
+
+	s->state = SHIM_ENDING;
+	s->ended = true;
+	if (why && !s->forced) {
+		s->failed = true;
+		s->why = *why;
+		log_err("the sandbox has ended: %s", why->text);
+		verdict(s, why);
+	} else {
+		log_info("the sandbox has ended");
+		(void)err_set(&s->why, ECANCELED, "stopped");
+		verdict(s, &s->why);
+	}
+	if (loop_at(s->loop, loop_now_ms(s->loop), farewell, s, &s->end_timer,
+		    NULL) < 0)
+		loop_stop(s->loop);
+}
+
+/* --- the sandbox -------------------------------------------------------------------------- */
+
+static void on_main_started(struct op *op UNUSED, int result,
+			    const struct err *e)
+{
+	struct shim *s = op->ctx;
+
+	if (result == 0) {
+		verdict(s, NULL);
+		return;
+	}
+	verdict(s, e);
+	shim_stop(s, false);
+}
+
+/* The command that came with ferry run --detach. */
+static int start_main(struct shim *s, struct err *e)
+{
+	static struct op op; /* one shim is one process */
+	struct uvm_proc *p = uvm_proc_find(&s->procs, SHIM_MAIN);
+
+	op = (struct op){ .done = on_main_started, .ctx = s };
+	return uvm_proc_start(p, sandbox_client(s->sandbox), &op, e);
+}
+
+static void on_ready(void *ctx)
+{
+	struct shim *s = ctx;
+	struct err e;
+
+	s->state = SHIM_READY;
+	log_info("the sandbox is ready");
+	if (s->launch->args.command.n == 0) {
+		verdict(s, NULL);
+	} else if (start_main(s, &e) < 0) {
+		verdict(s, &e);
+		shim_stop(s, false);
+	}
+}
+
+static void on_log(void *ctx UNUSED, const struct host_log_line *line)
+{
+	log_write(&(struct log_site){ 0 }, line->level, "uvm: %s", line->msg);
+}
+
+/* The command as a document, so that there is one way to make a process. */
+static int prepare_main(struct shim *s, struct err *e)
+{
+	const struct run_args *a = &s->launch->args;
+	const struct shim_spec command = {
+		.args = a->command,
+		.cwd = a->workdir,
+	};
+	struct uvm_spec spec = {
+		.exec_id = SHIM_MAIN,
+		.path = { "", "-", "-" },
+	};
+	struct uvm_proc *p = NULL;
+	struct text document;
+	int r;
+
+	if (a->command.n == 0)
+		return 0;
+	r = shim_spec_put(&command, &a->env, &document, e);
+	if (r == 0) {
+		spec.document = text_str(&document);
+		spec.document_len = document.len;
+		r = uvm_proc_new(&s->procs, &spec, &p, e);
+	}
+	text_done(&document);
+	return r;
+}
+
+static void on_signal(void *ctx, uint32_t events UNUSED)
+{
+	struct shim *s = ctx;
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		shim_stop(s, s->state == SHIM_ENDING);
+}
+
+static int watch_signals(struct shim *s, struct err *e)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_sys(e, "block signals");
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return err_sys(e, "signalfd");
+	return loop_watch(s->loop, s->signal_fd, EPOLLIN, on_signal, s,
+			  &s->signal_watch, e);
+}
+
+static int serve(struct shim *s, struct err *e)
+{
+	char path[PATH_SIZE];
+	int fd = -1;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/" SHIM_SOCKET, s->dir.path);
+	r = listener_open(path, &fd, e);
+	if (r < 0)
+		return r;
+	if (chmod(path, 0600) < 0 || listen(fd, 128) < 0) {
+		fd_close(&fd);
+		return err_sys(e, "%s", path);
+	}
+	r = ttrpc_server_new(s->loop, fd, &s->server, e);
+	if (r < 0) {
+		fd_close(&fd);
+		return r;
+	}
+	return ttrpc_server_add(s->server, &shim_ferry_service, s, e);
+}
+
+static int open_log(struct shim *s, struct err *e)
+{
+	s->log_fd = openat(s->dir.lock, SHIM_LOG,
+			   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (s->log_fd < 0)
+		return err_sys(e, "log of the sandbox");
+	log_setup(s->log_fd, LOG_FORM_JSON,
+		  s->launch->args.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	return 0;
+}
+
+static int start(struct shim *s, struct err *e)
+{
+	int r = rundir_named(rundir_base(), s->name, &s->dir, e);
+
+	if (r == 0)
+		r = open_log(s, e);
+	if (r == 0)
+		r = loop_new(&s->loop, e);
+	if (r < 0)
+		return r;
+	s->procs.loop = s->loop;
+	if (s->ready_fd >= 0)
+		r = loop_watch(s->loop, s->ready_fd, 0, on_starter_gone, s,
+			       &s->ready_watch, e);
+	if (r == 0 && s->launch->options.migratable)
+		r = annotation_lock_take(&s->launch->options, &s->lock, e);
+	if (r == 0)
+		r = watch_signals(s, e);
+	if (r == 0)
+		r = prepare_main(s, e);
+	if (r == 0)
+		r = serve(s, e);
+	if (r < 0)
+		return r;
+	s->config = launch_sandbox(s->launch, s->loop);
+	s->config.console_fd = s->launch->args.console ? s->log_fd : -1;
+	s->config.ready = on_ready;
+	s->config.log = on_log;
+	s->config.ended = on_sandbox_ended;
+	s->config.ctx = s;
+	return sandbox_new(&s->config, &s->sandbox, e);
+}
+
+static void finish(struct shim *s)
+{
+	uvm_procs_done(&s->procs);
+	sandbox_free(s->sandbox);
+	ttrpc_server_free(s->server);
+	if (s->loop) {
+		loop_unwatch(s->loop, &s->signal_watch);
+		loop_unwatch(s->loop, &s->ready_watch);
+		loop_cancel(s->loop, &s->end_timer);
+	}
+	loop_free(s->loop);
+	fd_close(&s->signal_fd);
+	fd_close(&s->ready_fd);
+	annotation_map_done(&s->lock);
+	free(s->stops);
+	rundir_done(&s->dir);
+	log_setup(STDERR_FILENO, LOG_FORM_TEXT, LOG_LEVEL_ERR);
+	fd_close(&s->log_fd);
+}
+
+static void answer_stops(struct shim *s)
+{
+	for (size_t i = 0; i < s->n_stops; i++)
+		if (s->failed)
+			ttrpc_fail(s->stops[i], TTRPC_UNKNOWN, "%s",
+				   s->why.text);
+		else
+			ttrpc_reply(s->stops[i], NULL);
+	s->n_stops = 0;
+}
+
+void shim_run(struct launch *l, const char *name, int ready_fd)
+{
+	struct shim s = {
+		.launch = l,
+		.name = name,
+		.dir = RUNDIR_NONE,
+		.log_fd = -1,
+		.signal_fd = -1,
+		.ready_fd = ready_fd,
+		.started_ns = clock_wall_ns(),
+	};
+	struct err e;
+
+	annotation_map_init(&s.lock);
+	if (start(&s, &e) < 0) {
+		verdict(&s, &e);
+	} else if (loop_run(s.loop, &e) < 0) {
+		log_err("%s", e.text);
+		verdict(&s, &e);
+	}
+	finish(&s);
+}

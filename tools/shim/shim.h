@@ -1,0 +1,105 @@
+/*
+ * tools/shim/shim.h - the process that owns one sandbox
+ *
+ * Theory of operation. The shim makes the folder of its name (the lock on it is
+ * the proof that it lives), listens on the ttrpc socket in it, and boots the
+ * sandbox. Everybody else is a client of the socket. It ends in one way only:
+ *
+ *	somebody stops it, or the UVM ends -> the sandbox has ended
+ *	-> all processes have ended, all who waited are answered
+ *	-> the answers have left, or a second has passed -> folder removed
+ *
+ * SIGTERM and SIGINT stop it in order, a second one at once. When it dies any
+ * other way QEMU dies with it, and its folder goes with the next start of any
+ * sandbox, or with ferry gc.
+ */
+#ifndef FERRY_TOOLS_SHIM_SHIM_H
+#define FERRY_TOOLS_SHIM_SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/io/loop.h"
+#include "config/annotation_map.h"
+#include "tools/launch.h"
+#include "tools/qemu/rundir.h"
+#include "tools/sandbox.h"
+#include "tools/shim/uvm.h"
+#include "tools/ttrpc/server.h"
+
+/* In the folder of a sandbox. */
+#define SHIM_SOCKET "s"
+#define SHIM_LOG "log"
+/* The process that ferry run --detach -- COMMAND starts. */
+#define SHIM_MAIN "main"
+
+enum shim_state {
+	SHIM_BOOTING,
+	SHIM_READY,
+	SHIM_ENDING,
+	SHIM_STATES, /* number of states */
+};
+
+/**
+ * struct shim - one sandbox and who asks about it
+ * @launch:	what it was made from, borrowed
+ * @name:	of the sandbox
+ * @lock:	annotations that are fixed when it is migratable
+ * @stops:	calls of Stop, answered at the end
+ * @ready_fd:	where the starter waits for a verdict, -1: told
+ */
+struct shim {
+	struct launch *launch;
+	const char *name;
+	enum shim_state state;
+	struct loop *loop;
+	struct rundir dir;
+	int log_fd;
+	struct ttrpc_server *server;
+	struct sandbox_config config;
+	struct sandbox *sandbox;
+	struct annotation_map lock;
+	struct uvm_procs procs;
+	struct ttrpc_call **stops;
+	size_t n_stops;
+	uint64_t started_ns;
+	int ready_fd;
+	struct loop_id ready_watch;
+	int signal_fd;
+	struct loop_id signal_watch;
+	struct loop_id end_timer;
+	int64_t end_limit_ms;
+	bool ended;
+	bool forced;
+	bool failed;
+	struct err why;
+};
+
+/**
+ * shim_start() - run a sandbox in a process of its own
+ * @l:		options, checked; files found
+ * @name:	of the sandbox, NULL: one is made
+ * @ret_name:	RUNDIR_NAME_MAX bytes, receives the name
+ * @e:		why it did not become ready
+ *
+ * Returns when the sandbox is ready or has failed. A caller that dies before
+ * takes the sandbox with it.
+ * Return: 0 or -errno
+ */
+int shim_start(struct launch *l, const char *name, char *ret_name,
+	       struct err *e);
+
+/** shim_run() - be the shim; returns when everything has ended. Its verdict
+ * goes to @ready_fd, which is taken */
+void shim_run(struct launch *l, const char *name, int ready_fd);
+
+/** shim_stop() - end the sandbox; @force: without asking the guest */
+void shim_stop(struct shim *s, bool force);
+
+/** shim_state_name() - "booting", "ready", "ending" */
+const char *shim_state_name(enum shim_state state);
+
+/* Its context is the struct shim. */
+extern const struct ttrpc_service shim_ferry_service;
+
+#endif
