@@ -233,6 +233,8 @@ const struct annotation_row annotation_rows[] = {
 	  .summary = "privileged container" },
 	{ LCOW "hostnetwork", VALUE_BOOL, GUEST, .scope = SCOPE_CONTAINER,
 	  .summary = "the network namespace of the guest itself" },
+	{ "io.ferry.vsock", VALUE_BOOL, GUEST, .scope = SCOPE_CONTAINER,
+	  .summary = "the container may use AF_VSOCK" },
 	{ LCOW "securitypolicy.env", VALUE_BOOL, GUEST,
 	  .scope = SCOPE_CONTAINER, .deflt = "true",
 	  .summary = "tell the container the security policy" },
