@@ -28,13 +28,29 @@ static void on_reaped(void *ctx, struct process *p)
 {
 	struct agent *a = ctx;
 
-	pid1_reaped(&a->pid1, p->ticket);
+	if (!p->orphan)
+		pid1_reaped(&a->pid1, p->ticket);
+	if (p->container)
+		container_process_reaped(p);
 }
 
 /* --- orphans, without ferry's PID 1 ---------------------------------------- */
 
-/* Takes what has ended: a process of ours by its object, an orphan that was
- * given to us by itself. */
+/* One that has ended: a process of ours by its object, a job's child by its
+ * job, an orphan that was given to us by itself. */
+static void take_child(struct agent *a, pid_t pid)
+{
+	struct process *p = process_by_pid(&a->processes, (uint32_t)pid);
+	int status = 0;
+
+	if (jobs_reap(&a->jobs, pid))
+		return;
+	if (p)
+		process_reap(p);
+	else if (waitpid(pid, &status, WNOHANG) == pid)
+		orphans_reaped(&a->orphans, pid, status);
+}
+
 static void on_sigchld(void *ctx, uint32_t events)
 {
 	struct agent *a = ctx;
@@ -45,18 +61,11 @@ static void on_sigchld(void *ctx, uint32_t events)
 		;
 	for (;;) {
 		siginfo_t child = { 0 };
-		struct process *p;
 
 		if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		    child.si_pid == 0)
 			return;
-		if (jobs_reap(&a->jobs, child.si_pid))
-			continue;
-		p = process_find(&a->processes, (uint32_t)child.si_pid);
-		if (p && p->state == PROCESS_LIVE)
-			process_reap(p);
-		else
-			(void)waitpid(child.si_pid, NULL, WNOHANG);
+		take_child(a, child.si_pid);
 	}
 }
 
@@ -127,10 +136,17 @@ void agent_shutdown(struct agent *a)
 
 /* --- the connection -------------------------------------------------------- */
 
-static void drop_held(struct agent *a)
+/* All that was held, in order: what is not for now is held again. */
+static void route_held(struct agent *a)
 {
-	answer_free_all(&a->held);
+	struct list held;
+	struct list *node;
+
+	list_init(&held);
+	list_move_all(&held, &a->held);
 	a->held_bytes = 0;
+	while ((node = list_pop(&held)) != NULL)
+		(void)reply_route(a, LIST_ITEM(node, struct answer, node));
 }
 
 void agent_negotiated(struct agent *a, int how)
@@ -143,21 +159,18 @@ void agent_negotiated(struct agent *a, int how)
 	struct conn *c = &a->conn;
 	const bool fresh =
 		how == RESUME_NEW || (how == RESUME_PLAIN && c->saw_id_zero);
-	struct list *node;
 
 	c->negotiated = true;
 	if (fresh) {
 		/* A new host object: it waits for nothing that an earlier one
-		 * asked for, and would close on an id that it does not know. */
+		 * asked for, and would close on an id that it does not know;
+		 * but for what is kept, see bridge/guest/container.h. */
 		a->epoch = c->number;
-		drop_held(a);
 		requests_drop_before(&a->requests, c->number);
 	}
 	if (how != RESUME_PLAIN)
 		resume_begin(a);
-	while ((node = list_pop(&a->held)) != NULL)
-		(void)reply_route(a, LIST_ITEM(node, struct answer, node));
-	a->held_bytes = 0;
+	route_held(a);
 	streams_host(&a->streams, true, c->number);
 	pid1_stable(&a->pid1);
 	log_info("bridge is up connection=%u host=%s", c->number,
@@ -289,6 +302,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 		return err_set(e, ENOMEM, "no memory for the agent");
 	a->flags = *f;
 	a->signal_fd = -1;
+	a->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	list_init(&a->held);
 	pid1_init(&a->pid1);
 	a->held_max = AGENT_HELD_MAX;
@@ -305,9 +319,16 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	link_init(&a->link, a->loop, &a->flags.transport, WIRE_PORT_BRIDGE,
 		  on_link_up, a);
 	requests_init(&a->requests, a->loop);
+	processes_init(&a->processes, a->loop, process_answer_waiters,
+		       on_reaped, a);
+	orphans_init(&a->orphans, &a->pid1, &a->processes);
 	jobs_init(&a->jobs, a->loop, &a->nofile);
-	processes_init(&a->processes, a->loop, uvm_process_over, on_reaped, a);
-	r = streams_init(&a->streams, a->loop);
+	runtime_init(&a->runtime, a->loop, &a->jobs, &a->orphans);
+	networks_init(&a->networks, a->loop, &a->jobs);
+	cgroups_init(&a->cgroups, a->loop, CGROUP_ROOT_DIR);
+	policy_init(&a->policy, f->policy_deny);
+	containers_init(&a->containers, a);
+	r = streams_init(&a->streams, a->loop, &a->flags.transport);
 	if (r < 0)
 		(void)err_set(e, -r, "no memory for streams");
 	else
@@ -327,18 +348,24 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	list_init(&unsent);
+	containers_done(&a->containers);
 	conn_close(&a->conn, &unsent);
 	answer_free_all(&unsent);
 	answer_free_all(&a->held);
 	link_stop(&a->link);
-	jobs_done(&a->jobs);
 	requests_done(&a->requests);
+	networks_done(&a->networks);
+	cgroups_done(&a->cgroups);
+	policy_done(&a->policy);
+	runtime_done(&a->runtime);
+	jobs_done(&a->jobs);
 	processes_done(&a->processes);
 	streams_done(&a->streams);
 	pid1_done(&a->pid1);
 	resume_done(&a->resume, a->loop);
 	loop_unwatch(a->loop, &a->signal_watch);
 	fd_close(&a->signal_fd);
+	fd_close(&a->root);
 	text_done(&a->body);
 	arena_done(&a->arena);
 	loop_free(a->loop);

@@ -15,15 +15,21 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "bridge/guest/cgroup.h"
 #include "bridge/guest/conn.h"
+#include "bridge/guest/container.h"
 #include "bridge/guest/flags.h"
 #include "bridge/guest/job.h"
 #include "bridge/guest/link.h"
 #include "bridge/guest/list.h"
+#include "bridge/guest/network.h"
+#include "bridge/guest/orphans.h"
 #include "bridge/guest/pid1.h"
+#include "bridge/guest/policy.h"
 #include "bridge/guest/process.h"
 #include "bridge/guest/request.h"
 #include "bridge/guest/resume.h"
+#include "bridge/guest/runtime.h"
 #include "bridge/guest/stream.h"
 #include "bridge/io/loop.h"
 #include "config/arena.h"
@@ -54,11 +60,13 @@ enum agent_end {
  * struct agent - all of it
  * @epoch:	number of the last connection that a new host object opened;
  *		whatever came on an earlier one is answered no more
- * @held:	answers that found no negotiated connection, oldest first
+ * @held:	answers and notices that found no negotiated connection, or no
+ *		host that knows their container, oldest first
  * @held_max:	AGENT_HELD_MAX; a test may want less
  * @body:	the answer being encoded
  * @arena:	the message being handled
  * @nofile:	descriptor limit that the processes get
+ * @root:	descriptor of "/"
  */
 struct agent {
 	struct flags flags;
@@ -70,7 +78,13 @@ struct agent {
 	struct streams streams;
 	struct pid1 pid1;
 	struct resume resume;
+	struct orphans orphans;
 	struct jobs jobs;
+	struct runtime runtime;
+	struct networks networks;
+	struct cgroups cgroups;
+	struct policy policy;
+	struct containers containers;
 
 	uint32_t epoch;
 	struct list held;
@@ -79,6 +93,7 @@ struct agent {
 	struct text body;
 	struct arena arena;
 	struct rlimit nofile;
+	int root;
 
 	bool stopped;
 	enum agent_end end;

@@ -5,6 +5,25 @@
 
 #include "bridge/wire.h"
 
+static struct answer *frame_new(const struct wire_header *h, const char *body)
+{
+	struct answer *a;
+
+	if (h->size > WIRE_GUEST_FRAME_MAX)
+		return NULL;
+	a = malloc(sizeof(*a) + h->size);
+	if (!a)
+		return NULL;
+	list_init(&a->node);
+	a->id = h->id;
+	a->keep = 0;
+	a->conn = 0;
+	a->len = h->size;
+	wire_header_put(a->frame, h);
+	memcpy(a->frame + WIRE_HEADER_SIZE, body, h->size - WIRE_HEADER_SIZE);
+	return a;
+}
+
 struct answer *answer_new(const struct answer_to *to, const char *body,
 			  size_t len)
 {
@@ -13,19 +32,27 @@ struct answer *answer_new(const struct answer_to *to, const char *body,
 		.size = (uint32_t)(WIRE_HEADER_SIZE + len),
 		.id = to->id,
 	};
-	struct answer *a;
+	struct answer *a = frame_new(&h, body);
 
-	if (len > WIRE_GUEST_FRAME_MAX - WIRE_HEADER_SIZE)
-		return NULL;
-	a = malloc(sizeof(*a) + h.size);
-	if (!a)
-		return NULL;
-	list_init(&a->node);
-	a->id = to->id;
-	a->conn = to->conn;
-	a->len = h.size;
-	wire_header_put(a->frame, &h);
-	memcpy(a->frame + WIRE_HEADER_SIZE, body, len);
+	if (a) {
+		a->conn = to->conn;
+		a->keep = to->keep;
+	}
+	return a;
+}
+
+struct answer *answer_notice(uint64_t keep, const char *body, size_t len)
+{
+	const struct wire_header h = {
+		.type = WIRE_CONTAINER_NOTIFICATION,
+		.size = (uint32_t)(WIRE_HEADER_SIZE + len),
+	};
+	struct answer *a = frame_new(&h, body);
+
+	if (a) {
+		a->id = ANSWER_NOTICE;
+		a->keep = keep;
+	}
 	return a;
 }
 

@@ -7,6 +7,8 @@
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
 #include "bridge/msg.h"
+#include "bridge/msg_container.h"
+#include "bridge/msg_settings.h"
 #include "bridge/wire.h"
 #include "config/util.h"
 
@@ -18,6 +20,9 @@ union request_body {
 	struct msg_wait_for_process wait_for_process;
 	struct msg_signal_process signal_process;
 	struct msg_resize_console resize_console;
+	struct msg_create create;
+	struct msg_get_properties get_properties;
+	struct msg_modify_settings modify_settings;
 };
 
 /**
@@ -38,7 +43,7 @@ struct row {
 
 /* By message number; the whole word is compared. */
 static const struct row rows[] = {
-	ROW(WIRE_CREATE, &msg_base_schema, handle_create),
+	ROW(WIRE_CREATE, &msg_create_schema, handle_create),
 	ROW(WIRE_START, &msg_base_schema, handle_start),
 	ROW(WIRE_SHUTDOWN_GRACEFUL, &msg_base_schema, handle_shutdown),
 	ROW(WIRE_SHUTDOWN_FORCED, &msg_base_schema, handle_shutdown),
@@ -50,8 +55,10 @@ static const struct row rows[] = {
 	    handle_signal_process),
 	ROW(WIRE_RESIZE_CONSOLE, &msg_resize_console_schema,
 	    handle_resize_console),
-	ROW(WIRE_GET_PROPERTIES, &msg_base_schema, handle_get_properties),
-	ROW(WIRE_MODIFY_SETTINGS, &msg_base_schema, handle_modify_settings),
+	ROW(WIRE_GET_PROPERTIES, &msg_get_properties_schema,
+	    handle_get_properties),
+	ROW(WIRE_MODIFY_SETTINGS, &msg_modify_settings_schema,
+	    handle_modify_settings),
 	ROW(WIRE_NEGOTIATE_PROTOCOL, &msg_negotiate_schema, handle_negotiate),
 	[MESSAGE_NUMBER(WIRE_DUMP_STACKS)] = { .type = WIRE_DUMP_STACKS,
 					       .any_body = true,
@@ -109,6 +116,9 @@ static void refuse(struct call *c, const struct frame *f)
 static void handle(struct call *c, const struct frame *f, const struct row *row)
 {
 	union request_body body;
+	struct container *found = NULL;
+	uint64_t serial = 0;
+	bool waited;
 	struct err e = { 0 };
 
 	arena_reset(&c->agent->arena);
@@ -124,7 +134,20 @@ static void handle(struct call *c, const struct frame *f, const struct row *row)
 				  "request of %zu bytes: %s", f->len, e.text);
 		return;
 	}
+	if (!is_uvm(body.base.container_id))
+		found = container_find(&c->agent->containers,
+				       body.base.container_id);
+	if (found && !container_known(found))
+		serial = found->facts.serial;
+	waited = found && f->header.type == WIRE_WAIT_FOR_PROCESS &&
+		 body.wait_for_process.process_id == found->facts.init_pid;
 	row->handler(c, &body);
+	/* It may be gone now. Its first frame is answered before what is kept
+	 * for it is sent. */
+	if (serial != 0)
+		found = container_by_serial(&c->agent->containers, serial);
+	if (serial != 0 && found)
+		container_named(found, waited);
 }
 
 void dispatch(struct agent *a, const struct frame *f)

@@ -1,43 +1,29 @@
 /*
- * ExecuteProcess in the UVM. The host's ports are dialled one after the other,
- * in the order stdin, stdout, stderr, each without blocking; then the process
- * is started on pipes or on a terminal, streams are put between these and the
+ * ExecuteProcess in the UVM. The host's ports are dialled; then the process is
+ * started on pipes or on a terminal, streams are put between these and the
  * sockets, and the request is answered. Until then it is a struct execute.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bridge/guest/cmdsplit.h"
+#include "bridge/guest/dial.h"
+#include "bridge/guest/ends.h"
 #include "bridge/guest/handlers.h"
-#include "bridge/guest/pty.h"
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
-#include "bridge/io/fd.h"
 #include "bridge/io/spawn.h"
-#include "bridge/io/transport.h"
 #include "bridge/msg.h"
 #include "config/util.h"
-
-/* A port that does not answer is dialled again, as the reference does it. */
-#define DIALS_MAX 10u
-#define DIAL_AGAIN_MS 100
-/* Longest wait for one dial. */
-#define DIAL_LIMIT_MS 5000
 
 /**
  * struct execute - one start of a process, while ports are dialled
  * @arena:	holds what @m points at
- * @sock:	dialled so far; -1: not requested, or not yet
- * @at:		the stream being dialled
- * @dials:	attempts at it
  */
 struct execute {
 	struct agent *agent;
@@ -46,47 +32,12 @@ struct execute {
 	struct msg_execute_process m;
 	char **argv;
 	char **envp;
-	int sock[MSG_STDIO];
-	int at;
-	unsigned int dials;
-	struct loop_id watch;
-	struct loop_id timer;
+	struct dial dial;
 };
-
-/**
- * struct ends - what lies between a process and its streams
- * @child:	becomes 0, 1, 2; -1: /dev/null
- * @ours:	the other ends, non-blocking
- * @terminal:	a master for the size of the terminal, -1: none
- * @slave:	to be closed after the start, -1: none
- */
-struct ends {
-	int child[MSG_STDIO];
-	int ours[MSG_STDIO];
-	int terminal;
-	int slave;
-};
-
-static const struct ends no_ends = {
-	.child = { -1, -1, -1 },
-	.ours = { -1, -1, -1 },
-	.terminal = -1,
-	.slave = -1,
-};
-
-static void execute_dial(struct execute *x);
-
-static void end_dial(struct execute *x)
-{
-	loop_unwatch(x->agent->loop, &x->watch);
-	loop_cancel(x->agent->loop, &x->timer);
-}
 
 static void execute_free(struct execute *x)
 {
-	end_dial(x);
-	for (int i = 0; i < MSG_STDIO; i++)
-		fd_close(&x->sock[i]);
+	dial_stop(&x->dial);
 	arena_done(&x->arena);
 	free(x);
 }
@@ -159,83 +110,7 @@ static int make_envp(struct execute *x, struct err *e)
 	return 0;
 }
 
-/* --- pipes and terminals --------------------------------------------------- */
-
-static void ends_close(struct ends *d)
-{
-	for (int i = 0; i < MSG_STDIO; i++) {
-		if (d->child[i] != d->slave)
-			fd_close(&d->child[i]);
-		fd_close(&d->ours[i]);
-	}
-	fd_close(&d->slave);
-	fd_close(&d->terminal);
-}
-
-static int make_pipe(struct ends *d, int i, struct err *e)
-{
-	int p[2], r;
-
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
-	d->child[i] = i == MSG_STDIN ? p[0] : p[1];
-	d->ours[i] = i == MSG_STDIN ? p[1] : p[0];
-	r = fd_nonblock(d->ours[i], true);
-	return r < 0 ? err_set(e, -r, "pipe: %s", strerror(-r)) : 0;
-}
-
-static int make_terminal(const struct execute *x, struct ends *d, struct err *e)
-{
-	const uint16_t *size = x->m.parameters.console_size;
-
-	if (pty_open(size[0], size[1], &d->terminal, &d->slave, e) < 0)
-		return -e->code;
-	for (int i = 0; i < MSG_STDIO; i++) {
-		d->child[i] = d->slave;
-		if (x->sock[i] < 0 || i == MSG_STDERR)
-			continue;
-		d->ours[i] = fcntl(d->terminal, F_DUPFD_CLOEXEC, 3);
-		if (d->ours[i] < 0)
-			return err_sys(e, "terminal");
-	}
-	return 0;
-}
-
-static int make_ends(const struct execute *x, struct ends *d, struct err *e)
-{
-	int r = 0;
-
-	*d = no_ends;
-	if (x->m.parameters.emulate_console)
-		return make_terminal(x, d, e);
-	for (int i = 0; i < MSG_STDIO && r == 0; i++) {
-		if (x->sock[i] >= 0)
-			r = make_pipe(d, i, e);
-	}
-	return r;
-}
-
 /* --- the start ------------------------------------------------------------- */
-
-static void on_stream_change(void *ctx)
-{
-	process_check(ctx);
-}
-
-static int make_stream(struct execute *x, struct process *p, struct ends *d,
-		       int i, struct err *e)
-{
-	const bool tty = x->m.parameters.emulate_console;
-	enum stream_kind kind = i == MSG_STDIN ? STREAM_IN : STREAM_OUT;
-
-	if (x->sock[i] < 0)
-		return 0;
-	if (tty && i == MSG_STDERR)
-		kind = STREAM_IDLE;
-	return stream_new(&x->agent->streams, kind, fd_take(&x->sock[i]),
-			  fd_take(&d->ours[i]), tty, on_stream_change, p,
-			  &p->stream[i], e);
-}
 
 /* Started, but the agent cannot look after it: it must not run on. */
 static void abandon(pid_t pid)
@@ -276,22 +151,34 @@ static int run_child(struct execute *x, struct ends *d, struct process **ret,
 		return r;
 	}
 	(*ret)->ticket = ticket;
-	(*ret)->console = s.terminal;
 	return 0;
+}
+
+static int make_ends(const struct execute *x, struct ends *d, struct err *e)
+{
+	const struct msg_process_parameters *p = &x->m.parameters;
+	bool wanted[MSG_STDIO];
+
+	for (int i = 0; i < MSG_STDIO; i++)
+		wanted[i] = x->dial.sock[i] >= 0;
+	if (p->emulate_console)
+		return ends_terminal(d, wanted, p->console_size[0],
+				     p->console_size[1], e);
+	return ends_pipes(d, wanted, e);
 }
 
 static int execute_start(struct execute *x, struct process **ret, struct err *e)
 {
 	struct process *p = NULL;
 	struct ends d;
-	int r = make_ends(x, &d, e);
+	int r;
 
+	ends_init(&d);
+	r = make_ends(x, &d, e);
 	if (r == 0)
 		r = run_child(x, &d, &p, e);
-	if (r == 0)
-		p->terminal = fd_take(&d.terminal);
-	for (int i = 0; i < MSG_STDIO && r == 0; i++) {
-		r = make_stream(x, p, &d, i, e);
+	if (r == 0) {
+		r = ends_connect(&d, &x->agent->streams, p, x->dial.sock, e);
 		if (r < 0)
 			(void)process_signal(p, SIGKILL, NULL);
 	}
@@ -321,124 +208,14 @@ static void execute_finish(struct execute *x)
 	request_free(&a->requests, r);
 }
 
-/* --- dialling -------------------------------------------------------------- */
-
-static void on_dial_again(void *ctx)
-{
-	execute_dial(ctx);
-}
-
-/* A dial has failed: again, or the request has. */
-static void dial_failed(struct execute *x, struct err *e)
-{
-	struct agent *a = x->agent;
-
-	end_dial(x);
-	fd_close(&x->sock[x->at]);
-	if ((e->code == ETIMEDOUT || e->code == EAGAIN) &&
-	    ++x->dials < DIALS_MAX &&
-	    loop_at(a->loop, loop_now_ms(a->loop) + DIAL_AGAIN_MS,
-		    on_dial_again, x, &x->timer, e) == 0)
-		return;
-	(void)err_wrap(e, "standard stream %d", x->at);
-	execute_fail(x, e);
-}
-
-static bool dial_stands(struct execute *x, struct err *e)
-{
-	const int r = transport_dial_result(x->sock[x->at]);
-
-	if (r == 0) {
-		end_dial(x);
-		x->at++;
-		x->dials = 0;
-		return true;
-	}
-	(void)err_set(e, -r, "connect to host port %u: %s", x->m.port[x->at],
-		      strerror(-r));
-	return false;
-}
-
-static void on_dial_ready(void *ctx, uint32_t events)
-{
-	struct execute *x = ctx;
-	struct err e = { 0 };
-
-	(void)events; /* the result of the dial tells */
-	if (dial_stands(x, &e))
-		execute_dial(x);
-	else
-		dial_failed(x, &e);
-}
-
-static void on_dial_limit(void *ctx)
-{
-	struct execute *x = ctx;
-	struct err e = { 0 };
-
-	(void)err_set(&e, ETIMEDOUT, "connect to host port %u: no answer",
-		      x->m.port[x->at]);
-	dial_failed(x, &e);
-}
-
-static bool is_writable(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	return poll(&p, 1, 0) == 1;
-}
-
-/* Return: true when the dial of the current stream is over and it stands */
-static bool dial_one(struct execute *x)
-{
-	struct agent *a = x->agent;
-	struct err e = { 0 };
-	int *fd = &x->sock[x->at];
-
-	if (transport_dial(&a->flags.transport, x->m.port[x->at], fd, &e) < 0) {
-		dial_failed(x, &e);
-		return false;
-	}
-	if (!is_writable(*fd)) {
-		if (loop_watch(a->loop, *fd, EPOLLOUT, on_dial_ready, x,
-			       &x->watch, &e) == 0 &&
-		    loop_at(a->loop, loop_now_ms(a->loop) + DIAL_LIMIT_MS,
-			    on_dial_limit, x, &x->timer, &e) == 0)
-			return false;
-	} else if (dial_stands(x, &e)) {
-		return true;
-	}
-	dial_failed(x, &e);
-	return false;
-}
-
-static void execute_dial(struct execute *x)
-{
-	loop_cancel(x->agent->loop, &x->timer);
-	while (x->at < MSG_STDIO) {
-		if (x->m.port[x->at] == 0)
-			x->at++;
-		else if (!dial_one(x))
-			return;
-	}
-	execute_finish(x);
-}
-
 /* --- the request ----------------------------------------------------------- */
 
-/* A port counts only with its flag. */
-static void clear_unwanted_ports(struct msg_execute_process *m)
+static void on_dialled(void *ctx, struct err *e)
 {
-	const bool wanted[MSG_STDIO] = {
-		[MSG_STDIN] = m->parameters.create_stdin_pipe,
-		[MSG_STDOUT] = m->parameters.create_stdout_pipe,
-		[MSG_STDERR] = m->parameters.create_stderr_pipe,
-	};
-
-	for (int i = 0; i < MSG_STDIO; i++) {
-		if (!wanted[i])
-			m->port[i] = 0;
-	}
+	if (e)
+		execute_fail(ctx, e);
+	else
+		execute_finish(ctx);
 }
 
 static struct execute *execute_new(struct call *c,
@@ -461,10 +238,17 @@ static struct execute *execute_new(struct call *c,
 	/* What the message points at goes with it. */
 	x->arena = a->arena;
 	arena_init(&a->arena, AGENT_MESSAGE_MAX);
-	for (int i = 0; i < MSG_STDIO; i++)
-		x->sock[i] = -1;
-	clear_unwanted_ports(&x->m);
+	dial_init(&x->dial, a->loop, &a->flags.transport, on_dialled, x);
+	dial_wanted(&x->dial, &x->m);
 	return x;
+}
+
+bool policy_forbids(struct call *c)
+{
+	if (c->agent->policy.deny)
+		(void)reply_error(c->agent, &c->to, HR_FAIL,
+				  "the policy denies to run a process");
+	return c->agent->policy.deny;
 }
 
 void handle_execute_process(struct call *c, const void *msg)
@@ -476,14 +260,11 @@ void handle_execute_process(struct call *c, const void *msg)
 
 	if (!is_uvm(m->base.container_id) &&
 	    !m->parameters.create_in_utility_vm) {
-		(void)reply_code(a, &c->to, HR_SYSTEM_NOT_FOUND);
+		container_execute(c, m);
 		return;
 	}
-	if (a->flags.policy_deny) {
-		(void)reply_error(a, &c->to, HR_FAIL,
-				  "the policy denies to run a process");
+	if (policy_forbids(c))
 		return;
-	}
 	x = process_room(&a->processes) ? execute_new(c, m) : NULL;
 	if (!x)
 		(void)reply_error(a, &c->to, HR_FAIL,
@@ -492,5 +273,5 @@ void handle_execute_process(struct call *c, const void *msg)
 	else if (make_argv(x, &e) < 0 || make_envp(x, &e) < 0)
 		execute_fail(x, &e);
 	else
-		execute_dial(x);
+		dial_start(&x->dial);
 }

@@ -29,6 +29,16 @@ static void pid1_lose(struct pid1 *p, const char *why)
 	loop_unwatch(p->loop, &p->watch);
 	fd_close(&p->fd);
 	p->n_queued = 0;
+	if (p->on_lost)
+		p->on_lost(p->ctx);
+}
+
+void pid1_listen(struct pid1 *p, pid1_told_fn *told, pid1_lost_fn *lost,
+		 void *ctx)
+{
+	p->on_told = told;
+	p->on_lost = lost;
+	p->ctx = ctx;
 }
 
 void pid1_done(struct pid1 *p)
@@ -103,8 +113,26 @@ static void close_all(int fds[CONTROL_FDS_MAX])
 		fd_close(&fds[i]);
 }
 
-/* An exit of a process that an earlier agent had started. */
-static void on_exit_of_orphan(struct pid1 *p, const struct control_msg *m)
+/* Return: did somebody here want to know? */
+static bool tell(const struct pid1 *p, const struct control_msg *m, int *pidfd)
+{
+	struct pid1_told t = {
+		.registered = m->op == CONTROL_OP_REGISTER,
+		.result = m->result,
+		.ticket = m->ticket,
+		.pid = m->pid,
+		.pidfd = fd_take(pidfd),
+		.exited = m->op == CONTROL_OP_EXIT ||
+			  (m->flags & CONTROL_FLAG_EXITED) != 0,
+		.status = m->status,
+	};
+	const bool known = p->on_told && p->on_told(p->ctx, &t);
+
+	fd_close(&t.pidfd);
+	return known;
+}
+
+static void acknowledge(struct pid1 *p, const struct control_msg *m)
 {
 	const struct control_msg ack = {
 		.op = CONTROL_OP_EXIT_ACK,
@@ -112,27 +140,42 @@ static void on_exit_of_orphan(struct pid1 *p, const struct control_msg *m)
 		.pid = m->pid,
 	};
 
-	log_info("process pid=%d of an earlier agent has ended", m->pid);
 	pid1_send(p, &ack);
 }
 
+static void on_exit_told(struct pid1 *p, const struct control_msg *m, int *fd)
+{
+	if (!tell(p, m, fd))
+		log_info("process pid=%d of an earlier agent has ended",
+			 m->pid);
+	acknowledge(p, m);
+}
+
+static void on_registered(struct pid1 *p, const struct control_msg *m, int *fd)
+{
+	/* What was reaped here before PID 1 came to look for it needs no
+	 * ticket any more. */
+	if (m->result == -ESRCH)
+		pid1_ticket_close(p, m->tag);
+	if (tell(p, m, fd) && (m->flags & CONTROL_FLAG_EXITED) != 0)
+		acknowledge(p, m);
+}
+
 /* What PID 1 says on its own, and what it says to us. */
-static void on_packet(struct pid1 *p, const struct control_msg *m)
+static void on_packet(struct pid1 *p, const struct control_msg *m, int *fd)
 {
 	if (m->op == CONTROL_OP_EXIT) {
-		on_exit_of_orphan(p, m);
+		on_exit_told(p, m, fd);
 		return;
 	}
-	if (m->result == 0)
+	if (m->op == CONTROL_OP_REGISTER)
+		on_registered(p, m, fd);
+	if (m->result == 0 ||
+	    (m->op == CONTROL_OP_REGISTER && m->result == -ESRCH) ||
+	    (m->op == CONTROL_OP_REAPED && m->result == -ENOENT))
 		return;
-	/* A process that was reaped here before PID 1 came to look for it. */
-	if (m->op == CONTROL_OP_REGISTER && m->result == -ESRCH)
-		pid1_ticket_close(p, m->tag);
-	else if (m->op != CONTROL_OP_REAPED || m->result != -ENOENT) {
-		p->refused++;
-		log_warn("PID 1 refused op=%u: %s", m->op,
-			 strerror(-m->result));
-	}
+	p->refused++;
+	log_warn("PID 1 refused op=%u: %s", m->op, strerror(-m->result));
 }
 
 static void pid1_read(struct pid1 *p)
@@ -146,8 +189,8 @@ static void pid1_read(struct pid1 *p)
 		r = control_recv(p->fd, &m, fds, &e);
 		if (r <= 0)
 			break;
-		close_all(fds); /* the agent has its own pidfd */
-		on_packet(p, &m);
+		on_packet(p, &m, &fds[0]);
+		close_all(fds);
 	}
 	if (r == 0)
 		pid1_lose(p, "it hung up");
@@ -219,8 +262,8 @@ static int ask(struct pid1 *p, struct control_msg *m, int fds[CONTROL_FDS_MAX],
 			return r < 0 ? r : err_set(e, EPIPE, "PID 1 hung up");
 		if (m->op == op)
 			return 0;
+		on_packet(p, m, &fds[0]);
 		close_all(fds);
-		on_packet(p, m);
 	}
 }
 

@@ -11,6 +11,10 @@
  * or one that does not read) every call here does nothing, and the agent makes
  * itself the reaper of its orphans.
  *
+ * A process that a runtime left behind is PID 1's child: pid1_register() gets
+ * its pidfd or its exit (struct pid1_told), later its exit alone. An exit is
+ * acknowledged once it was told.
+ *
  * Descriptors of processes are not deposited: an agent that starts has no use
  * for them before it can take processes over with their streams. What it gets
  * from PID 1 about processes of an earlier agent is acknowledged.
@@ -34,6 +38,28 @@
 #define PID1_QUEUE_MAX 1024u
 
 /**
+ * struct pid1_told - what PID 1 tells about a registered process
+ * @registered:	it answers pid1_register(); else it is an exit
+ * @result:	of the registration, 0 or -errno
+ * @pidfd:	of a process that lives, -1: none; to be taken
+ * @exited:	@status is its wait status
+ */
+struct pid1_told {
+	bool registered;
+	int result;
+	uint64_t ticket;
+	pid_t pid;
+	int pidfd;
+	bool exited;
+	int status;
+};
+
+/* Return: false: the ticket is not known here */
+typedef bool pid1_told_fn(void *ctx, struct pid1_told *t);
+/* PID 1 is gone: nothing will be told any more. */
+typedef void pid1_lost_fn(void *ctx);
+
+/**
  * struct pid1 - the connection to PID 1
  * @fd:		-1: there is none
  * @incarnation: which agent of this UVM we are, from 1; 0: not told
@@ -49,6 +75,9 @@ struct pid1 {
 
 	struct loop *loop;
 	struct loop_id watch;
+	pid1_told_fn *on_told;
+	pid1_lost_fn *on_lost;
+	void *ctx;
 	uint32_t tickets;
 	bool stable;
 	struct control_msg queue[PID1_QUEUE_MAX];
@@ -68,6 +97,10 @@ void pid1_init(struct pid1 *p);
  *         not speak the protocol; the agent works without it
  */
 int pid1_attach(struct pid1 *p, struct loop *l, struct err *e);
+
+/** pid1_listen() - who wants to know about registered processes */
+void pid1_listen(struct pid1 *p, pid1_told_fn *told, pid1_lost_fn *lost,
+		 void *ctx);
 
 /** pid1_done() - hang up */
 void pid1_done(struct pid1 *p);

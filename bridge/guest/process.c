@@ -77,14 +77,28 @@ bool process_forgotten(const struct processes *all, uint32_t pid)
 	return (all->forgotten[byte_of(pid)] & bit_of(pid)) != 0;
 }
 
-struct process *process_find(struct processes *all, uint32_t pid)
+struct process *process_find(struct processes *all, const struct container *c,
+			     uint32_t pid)
 {
 	const struct list *head = bucket_of(all, pid);
 
 	for (struct list *l = head->next; l != head; l = l->next) {
 		struct process *p = LIST_ITEM(l, struct process, bucket);
 
-		if ((uint32_t)p->pid == pid)
+		if ((uint32_t)p->pid == pid && p->container == c)
+			return p;
+	}
+	return NULL;
+}
+
+struct process *process_by_pid(struct processes *all, uint32_t pid)
+{
+	const struct list *head = bucket_of(all, pid);
+
+	for (struct list *l = head->next; l != head; l = l->next) {
+		struct process *p = LIST_ITEM(l, struct process, bucket);
+
+		if ((uint32_t)p->pid == pid && p->state == PROCESS_LIVE)
 			return p;
 	}
 	return NULL;
@@ -97,6 +111,8 @@ static size_t *count_of(struct process *p)
 
 	if (p->state != PROCESS_OVER)
 		return &all->n_live;
+	if (p->init)
+		return &all->n_kept;
 	return p->told_on != 0 ? &all->n_told : &all->n_untold;
 }
 
@@ -111,7 +127,7 @@ static void let_streams_go(struct process *p)
 	}
 }
 
-static void process_free(struct process *p)
+void process_forget(struct process *p)
 {
 	(*count_of(p))--;
 	let_streams_go(p);
@@ -121,6 +137,7 @@ static void process_free(struct process *p)
 	fd_close(&p->terminal);
 	list_remove(&p->node);
 	list_remove(&p->bucket);
+	list_remove(&p->sibling);
 	/* Requests that wait keep no way back to it. */
 	while (list_pop(&p->waiters) != NULL)
 		;
@@ -130,7 +147,7 @@ static void process_free(struct process *p)
 static void free_all(struct list *head)
 {
 	while (!list_empty(head))
-		process_free(LIST_ITEM(head->next, struct process, node));
+		process_forget(LIST_ITEM(head->next, struct process, node));
 }
 
 void processes_done(struct processes *all)
@@ -146,39 +163,90 @@ static void on_pidfd(void *ctx, uint32_t events)
 	process_reap(ctx);
 }
 
+/* An object of a pid; an older one of the same pid, whose process must have
+ * been reaped or the pid were not free, is forgotten. */
+static struct process *process_new(struct processes *all, pid_t pid,
+				   struct container *c)
+{
+	struct process *old = process_find(all, c, (uint32_t)pid);
+	struct process *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	if (old)
+		process_forget(old);
+	p->owner = all;
+	p->container = c;
+	p->pid = pid;
+	p->pidfd = -1;
+	p->terminal = -1;
+	list_init(&p->waiters);
+	list_init(&p->node);
+	list_init(&p->bucket);
+	list_init(&p->sibling);
+	list_push(&all->live, &p->node);
+	list_push(bucket_of(all, (uint32_t)pid), &p->bucket);
+	all->forgotten[byte_of((uint32_t)pid)] &=
+		(uint8_t)~bit_of((uint32_t)pid);
+	all->n_live++;
+	all->started++;
+	return p;
+}
+
 int process_adopt(struct processes *all, pid_t pid, int pidfd,
 		  struct process **ret, struct err *e)
 {
-	struct process *old = process_find(all, (uint32_t)pid);
-	struct process *p = calloc(1, sizeof(*p));
+	struct process *p = process_new(all, pid, NULL);
 	int r;
 
 	if (!p) {
 		fd_close(&pidfd);
 		return err_set(e, ENOMEM, "no memory for a process");
 	}
-	if (old)
-		process_free(old); /* reaped, or the pid were not free */
-	p->owner = all;
-	p->pid = pid;
 	p->pidfd = pidfd;
-	p->terminal = -1;
-	list_init(&p->waiters);
-	list_init(&p->node);
-	list_init(&p->bucket);
-	list_push(&all->live, &p->node);
-	list_push(bucket_of(all, (uint32_t)pid), &p->bucket);
-	all->forgotten[byte_of((uint32_t)pid)] &=
-		(uint8_t)~bit_of((uint32_t)pid);
-	all->n_live++;
 	r = loop_watch(all->loop, pidfd, EPOLLIN, on_pidfd, p, &p->watch, e);
 	if (r < 0) {
-		process_free(p);
+		process_forget(p);
 		return r;
 	}
-	all->started++;
 	*ret = p;
 	return 0;
+}
+
+int process_adopt_orphan(struct processes *all, pid_t pid, struct container *c,
+			 bool init, uint64_t ticket, process_settled_fn *fn,
+			 void *ctx, struct process **ret, struct err *e)
+{
+	struct process *p = process_new(all, pid, c);
+
+	if (!p)
+		return err_set(e, ENOMEM, "no memory for a process");
+	p->init = init;
+	p->orphan = true;
+	p->ticket = ticket;
+	p->on_settled = fn;
+	p->settled_ctx = ctx;
+	*ret = p;
+	return 0;
+}
+
+static void settle(struct process *p)
+{
+	process_settled_fn *fn = p->on_settled;
+
+	p->on_settled = NULL;
+	if (fn)
+		fn(p->settled_ctx, p);
+}
+
+void process_settled(struct process *p, int pidfd)
+{
+	p->pidfd = pidfd;
+	/* Not watched, its exit is still told by who reaps it. */
+	if (pidfd >= 0)
+		(void)loop_watch(p->owner->loop, pidfd, EPOLLIN, on_pidfd, p,
+				 &p->watch, NULL);
+	settle(p);
 }
 
 /* Keeps the number of remembered exits below its limits. */
@@ -192,10 +260,10 @@ static void forget_oldest(struct processes *all)
 			 (int)p->pid);
 		all->forgotten[byte_of((uint32_t)p->pid)] |=
 			bit_of((uint32_t)p->pid);
-		process_free(p);
+		process_forget(p);
 	}
 	if (all->n_told > all->max_told)
-		process_free(LIST_ITEM(all->told.next, struct process, node));
+		process_forget(LIST_ITEM(all->told.next, struct process, node));
 }
 
 static void process_over(struct process *p)
@@ -203,13 +271,16 @@ static void process_over(struct process *p)
 	struct processes *all = p->owner;
 
 	loop_cancel(all->loop, &p->timer);
-	let_streams_go(p);
+	/* Those of an init process may have to be dialled again. */
+	if (!p->init)
+		let_streams_go(p);
 	fd_close(&p->terminal);
 	all->n_live--;
 	list_remove(&p->node);
 	p->state = PROCESS_OVER;
-	all->n_untold++;
-	list_push(&all->untold, &p->node);
+	(*count_of(p))++;
+	if (!p->init)
+		list_push(&all->untold, &p->node);
 	all->on_over(all->ctx, p);
 	forget_oldest(all);
 }
@@ -254,6 +325,8 @@ void process_told(struct process *p, uint32_t conn)
 	(*count_of(p))--;
 	p->told_on = conn;
 	(*count_of(p))++;
+	if (p->init)
+		return; /* it answers again */
 	list_remove(&p->node);
 	list_push(&all->told, &p->node);
 }
@@ -276,6 +349,47 @@ static void process_exited(struct process *p)
 	process_check(p);
 }
 
+static void process_ended(struct process *p, uint32_t exit_code)
+{
+	p->exit_code = exit_code;
+	loop_cancel(p->owner->loop, &p->timer);
+	p->owner->on_reaped(p->owner->ctx, p);
+	process_exited(p);
+}
+
+static void on_tell_limit(void *ctx)
+{
+	process_exit_unknown(ctx);
+}
+
+/* PID 1 has seen it too, and will tell. */
+static void wait_to_be_told(struct process *p)
+{
+	struct loop *l = p->owner->loop;
+
+	loop_unwatch(l, &p->watch);
+	if (loop_at(l, loop_now_ms(l) + PROCESS_TELL_MS, on_tell_limit, p,
+		    &p->timer, NULL) < 0)
+		process_exit_unknown(p);
+}
+
+void process_exit_told(struct process *p, int status)
+{
+	if (p->state != PROCESS_LIVE)
+		return;
+	settle(p);
+	process_ended(p, process_exit_code(status));
+}
+
+void process_exit_unknown(struct process *p)
+{
+	if (p->state != PROCESS_LIVE)
+		return;
+	log_warn("exit code of pid=%d is not known", (int)p->pid);
+	settle(p);
+	process_ended(p, UINT32_MAX);
+}
+
 void process_reap(struct process *p)
 {
 	int status = 0;
@@ -283,15 +397,17 @@ void process_reap(struct process *p)
 
 	if (p->state != PROCESS_LIVE)
 		return;
+	if (p->orphan && p->ticket != 0) {
+		wait_to_be_told(p);
+		return;
+	}
 	do {
 		r = waitpid(p->pid, &status, WNOHANG);
 	} while (r < 0 && errno == EINTR);
 	if (r == 0)
 		return;
 	/* Not our child any more: somebody else took its exit code. */
-	p->exit_code = r < 0 ? UINT32_MAX : process_exit_code(status);
-	p->owner->on_reaped(p->owner->ctx, p);
-	process_exited(p);
+	process_ended(p, r < 0 ? UINT32_MAX : process_exit_code(status));
 }
 
 int process_signal(const struct process *p, int signal, struct err *e)
@@ -300,6 +416,9 @@ int process_signal(const struct process *p, int signal, struct err *e)
 		return err_set(e, ESRCH, "process %d has ended", (int)p->pid);
 	if (signal < 1 || signal > SIGRTMAX)
 		return err_set(e, EINVAL, "%d is not a signal", signal);
+	if (p->pidfd < 0)
+		return err_set(e, ESRCH, "process %d cannot be signalled",
+			       (int)p->pid);
 	if (syscall(SYS_pidfd_send_signal, p->pidfd, signal, NULL, 0) < 0)
 		return err_sys(e, "signal %d to process %d", signal,
 			       (int)p->pid);

@@ -1,5 +1,6 @@
 /*
- * bridge/guest/process.h - processes of the UVM itself
+ * bridge/guest/process.h - processes that the host knows: of the UVM itself,
+ * and those of containers (the init process, and execs)
  *
  *	LIVE --exit--> DRAINING --outputs sent, or the limit--> OVER
  *
@@ -10,8 +11,15 @@
  * A terminal is hung up (SIGHUP to its session) when a host that is still
  * connected has closed both its input and its output.
  *
- * A process that is OVER keeps its exit code until it was told, and then until
- * the connection on which it was told is gone and a limit pushes it out: on
+ * A process of the UVM is a child of the agent, which takes its exit code by
+ * waitpid(). One of a container was left behind by the OCI runtime: PID 1 reaps
+ * it and tells its exit, or, where PID 1 is not ferry's, it became the agent's
+ * child (bridge/guest/orphans.h). Until it is settled who it is, which takes a
+ * question to PID 1 and its answer, it has no pidfd and nobody else may know it.
+ *
+ * The init process of a container keeps its exit code as long as the container
+ * is there. Any other process that is OVER keeps it until it was told, and then
+ * until the connection on which it was told is gone and a limit pushes it out: on
  * that connection its pid is not known any more, as with the reference; on a
  * later one the host can ask again, because an answer that was sent need not
  * have arrived.
@@ -45,16 +53,31 @@
 /* Most exit codes that were told already. */
 #define PROCESS_TOLD_MAX 256u
 #define PROCESS_DRAIN_MS 5000
+/* Longest wait for PID 1 to tell the exit of a process that is seen to be
+ * gone; then its exit code is not known. */
+#define PROCESS_TELL_MS 5000
 #define PROCESS_BUCKETS 4096u
 /* Bits that remember which pids were forgotten; pids may share one. */
 #define PROCESS_FORGOTTEN_BITS 32768u
 
 enum process_state { PROCESS_LIVE, PROCESS_DRAINING, PROCESS_OVER };
 
+struct container;
 struct processes;
+struct process;
+
+/* See process_adopt_orphan(); must not forget @p. */
+typedef void process_settled_fn(void *ctx, struct process *p);
 
 /**
  * struct process - one of them
+ * @node:	in one of the lists of struct processes; an init process that is
+ *		OVER is in none
+ * @sibling:	in its container's list
+ * @container:	NULL: of the UVM
+ * @init:	it is the container's init process
+ * @orphan:	its exit is told by bridge/guest/orphans.h
+ * @on_settled:	called once when an orphan is settled
  * @pid:	in the agent's pid namespace
  * @state:	see above
  * @exit_code:	0..255, or 128 + signal; valid behind LIVE
@@ -67,10 +90,16 @@ struct process {
 	struct processes *owner;
 	struct list node; /* live, untold or told */
 	struct list bucket;
+	struct list sibling;
+	struct container *container;
+	process_settled_fn *on_settled;
+	void *settled_ctx;
 	pid_t pid;
 	enum process_state state;
 	uint32_t exit_code;
 	uint32_t told_on;
+	bool init;
+	bool orphan;
 	bool console;
 	int pidfd;
 	int terminal;	 /* a master of its own, for its size; -1: none */
@@ -103,6 +132,7 @@ struct processes {
 	size_t max_live;
 	size_t max_untold;
 	size_t max_told;
+	size_t n_kept; /* of init processes that are OVER */
 	uint64_t started;
 	process_over_fn *on_over;
 	process_reaped_fn *on_reaped;
@@ -131,8 +161,44 @@ void processes_done(struct processes *all);
 int process_adopt(struct processes *all, pid_t pid, int pidfd,
 		  struct process **ret, struct err *e);
 
-/** process_find() - the object of a pid, or NULL */
-struct process *process_find(struct processes *all, uint32_t pid);
+/**
+ * process_adopt_orphan() - keep a process that a runtime left behind
+ * @c:		its container
+ * @init:	its init process
+ * @ticket:	PID 1's, 0: none
+ * @fn:		called by process_settled() or process_exit_told()
+ *
+ * Return: 0 or -ENOMEM
+ */
+int process_adopt_orphan(struct processes *all, pid_t pid, struct container *c,
+			 bool init, uint64_t ticket, process_settled_fn *fn,
+			 void *ctx, struct process **ret, struct err *e);
+
+/**
+ * process_settled() - the process lives, and this is it
+ * @pidfd:	taken; -1: there is none to be had, its end is not seen by the
+ *		agent itself
+ */
+void process_settled(struct process *p, int pidfd);
+
+/** process_exit_told() - an orphan has ended with this wait status */
+void process_exit_told(struct process *p, int status);
+
+/** process_exit_unknown() - an orphan has ended, and nobody knows how */
+void process_exit_unknown(struct process *p);
+
+/** process_forget() - release it; one that runs goes on running */
+void process_forget(struct process *p);
+
+/**
+ * process_find() - the object of a pid, or NULL
+ * @c:		its container, NULL: of the UVM
+ */
+struct process *process_find(struct processes *all, const struct container *c,
+			     uint32_t pid);
+
+/** process_by_pid() - the live object of a pid, whosever it is, or NULL */
+struct process *process_by_pid(struct processes *all, uint32_t pid);
 
 /**
  * process_forgotten() - was there a process of this pid (or of one that shares

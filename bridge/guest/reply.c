@@ -40,22 +40,43 @@ void reply_drop_held(struct agent *a, uint64_t id)
 	}
 }
 
+/* Does the host that is, or was last, connected wait for it? */
+static bool is_for_nobody(const struct agent *a, uint32_t conn, uint64_t keep)
+{
+	return keep == 0 && conn < a->epoch;
+}
+
+/* Kept for a container that the host object does not know yet? */
+static bool is_early(const struct agent *a, uint64_t keep)
+{
+	const struct container *c =
+		keep == 0 || a->epoch <= 1
+			? NULL
+			: container_by_serial(&a->containers, keep);
+
+	return c && !container_known(c);
+}
+
 enum reply reply_route(struct agent *a, struct answer *answer)
 {
 	const struct conn *c = &a->conn;
 
-	if (answer->conn < a->epoch) {
+	if (is_for_nobody(a, answer->conn, answer->keep)) {
 		a->dropped++;
 		answer_free(answer);
 		return REPLY_DROPPED;
 	}
+	if (is_early(a, answer->keep))
+		return hold(a, answer);
 	if (a->resume.exists && (!c->up || c->negotiated)) {
 		a->answers++;
 		resume_put(a, answer);
 		return REPLY_SENT;
 	}
 	/* Before a version is agreed on only its own requests are answered. */
-	if (c->up && !c->lost && (c->negotiated || answer->conn == c->number)) {
+	if (c->up && !c->lost &&
+	    (c->negotiated ||
+	     (answer->keep == 0 && answer->conn == c->number))) {
 		a->answers++;
 		conn_send(&a->conn, answer);
 		return REPLY_SENT;
@@ -63,12 +84,31 @@ enum reply reply_route(struct agent *a, struct answer *answer)
 	return hold(a, answer);
 }
 
+bool reply_release(struct agent *a, uint64_t keep)
+{
+	struct list *next;
+	bool notice = false;
+
+	for (struct list *l = a->held.next; l != &a->held; l = next) {
+		struct answer *answer = LIST_ITEM(l, struct answer, node);
+
+		next = l->next;
+		if (answer->keep != keep)
+			continue;
+		a->held_bytes -= answer->len;
+		list_remove(&answer->node);
+		notice = notice || answer->id == ANSWER_NOTICE;
+		(void)reply_route(a, answer);
+	}
+	return notice;
+}
+
 enum reply reply_with(struct agent *a, const struct answer_to *to,
 		      const struct schema *schema, const void *msg)
 {
 	struct answer *answer = NULL;
 
-	if (to->conn < a->epoch) {
+	if (is_for_nobody(a, to->conn, to->keep)) {
 		a->dropped++;
 		return REPLY_DROPPED;
 	}

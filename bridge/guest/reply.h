@@ -2,6 +2,7 @@
 #ifndef FERRY_BRIDGE_GUEST_REPLY_H
 #define FERRY_BRIDGE_GUEST_REPLY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/guest/agent.h"
@@ -36,6 +37,14 @@ enum reply reply_error(struct agent *a, const struct answer_to *to,
 
 /** reply_route() - send, hold or drop an encoded answer, which is taken */
 enum reply reply_route(struct agent *a, struct answer *answer);
+
+/**
+ * reply_release() - a host knows the container now: send what is kept for it
+ * @keep:	its serial number
+ *
+ * Return: was its notice among it?
+ */
+bool reply_release(struct agent *a, uint64_t keep);
 
 /**
  * reply_drop_held() - the host uses @id itself: held answers to it, all of them

@@ -85,6 +85,7 @@ void requests_drop_before(struct requests *all, uint32_t conn)
 		if (r->to.conn >= conn)
 			break;
 		next = l->next;
-		request_drop(all, r);
+		if (r->to.keep == 0)
+			request_drop(all, r);
 	}
 }

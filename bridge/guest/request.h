@@ -83,7 +83,10 @@ void request_free(struct requests *all, struct request *r);
  */
 void requests_drop_id(struct requests *all, uint64_t id, uint32_t conn);
 
-/** requests_drop_before() - the same for all of earlier connections */
+/**
+ * requests_drop_before() - the same for all of earlier connections, but for
+ * those that are kept for a container
+ */
 void requests_drop_before(struct requests *all, uint32_t conn);
 
 #endif

@@ -17,20 +17,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bridge/guest/streamstep.h"
 #include "bridge/io/fd.h"
 #include "config/util.h"
 
 /* Attempts in a row that move nothing though both sides are ready. */
 #define STALLS_MAX 4
-
-enum step {
-	STEP_MOVED,
-	STEP_NEED_SOURCE, /* empty */
-	STEP_NEED_SINK,	  /* full */
-	STEP_END,	  /* the source has ended */
-	STEP_SINK_BROKE,
-	STEP_AGAIN, /* another way has to be tried */
-};
+/* A port that does not answer is dialled again; later on more seldom. */
+#define REDIAL_MS 100
+#define REDIAL_SLOW_MS 1000
+#define REDIAL_FAST_DIALS 300u
 
 static void stream_run(struct stream *s);
 static void on_sock(void *ctx, uint32_t events);
@@ -38,9 +34,10 @@ static void on_end(void *ctx, uint32_t events);
 static void on_timer(void *ctx);
 
 static const char *const state_names[] = {
-	[STREAM_OPEN] = "open",	    [STREAM_JUDGE] = "judge",
-	[STREAM_LOST] = "lost",	    [STREAM_DISCARD] = "discard",
-	[STREAM_LINGER] = "linger", [STREAM_CLOSED] = "closed",
+	[STREAM_OPEN] = "open",	      [STREAM_JUDGE] = "judge",
+	[STREAM_LOST] = "lost",	      [STREAM_REDIAL] = "redial",
+	[STREAM_DISCARD] = "discard", [STREAM_LINGER] = "linger",
+	[STREAM_CLOSED] = "closed",
 };
 
 const char *stream_state_name(enum stream_state state)
@@ -131,6 +128,7 @@ void stream_close(struct stream *s)
 		return;
 	let_go_of_end(s);
 	let_go_of_sock(s);
+	fd_close(&s->tee);
 	loop_cancel(loop_of(s), &s->timer);
 	s->state = STREAM_CLOSED;
 	s->owner->n--;
@@ -141,7 +139,7 @@ void stream_close(struct stream *s)
 		changed(s);
 }
 
-/* The socket of an output stream broke. */
+/* The socket of a stream broke. */
 static void stream_broke(struct stream *s)
 {
 	let_go_of_sock(s);
@@ -158,15 +156,11 @@ static void stream_broke(struct stream *s)
 	changed(s);
 }
 
-static void stream_source_ended(struct stream *s)
+/* All was sent: wait until the host closes its side. */
+static void stream_linger(struct stream *s)
 {
 	struct err e = { 0 };
 
-	if (s->kind == STREAM_IN || s->state == STREAM_DISCARD) {
-		stream_close(s);
-		return;
-	}
-	let_go_of_end(s);
 	if (shutdown(s->sock, SHUT_WR) < 0) {
 		stream_close(s);
 		return;
@@ -180,152 +174,76 @@ static void stream_source_ended(struct stream *s)
 		changed(s);
 }
 
-static int source_of(const struct stream *s)
+/* A host half-closes to end its input; more than that may be its own end. */
+static bool is_half_closed(const struct stream *s)
 {
-	return s->kind == STREAM_OUT ? s->end : s->sock;
+	struct pollfd p = { .fd = s->sock, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) == 0;
 }
 
-static int sink_of(const struct stream *s)
+static void stream_source_ended(struct stream *s)
 {
-	return s->kind == STREAM_OUT ? s->sock : s->end;
-}
-
-static void count(struct stream *s, size_t n)
-{
-	s->offset += n;
-	s->owner->moved += n;
-	s->quiet = false;
-	if (!s->large && !s->tty && s->offset >= STREAM_BUSY_BYTES) {
-		s->large = true;
-		/* A user may have no right to more; then it stays. */
-		(void)fcntl(s->end, F_SETPIPE_SZ, STREAM_PIPE_BYTES);
+	if (s->kind == STREAM_IN && s->port != 0 && !is_half_closed(s)) {
+		stream_broke(s);
+	} else if (s->kind == STREAM_IN || s->state == STREAM_DISCARD) {
+		stream_close(s);
+	} else {
+		let_go_of_end(s);
+		stream_linger(s);
 	}
 }
 
-/* After an EAGAIN that may stand for either side. */
-static enum step who_is_not_ready(const struct stream *s)
-{
-	struct pollfd p[2] = {
-		{ .fd = source_of(s), .events = POLLIN },
-		{ .fd = sink_of(s), .events = POLLOUT },
-	};
+/* --- a host is back -------------------------------------------------------- */
 
-	if (poll(p, 2, 0) < 0)
-		return STEP_NEED_SOURCE;
-	if ((p[0].revents & (POLLIN | POLLHUP | POLLERR)) == 0)
-		return STEP_NEED_SOURCE;
-	if ((p[1].revents & (POLLOUT | POLLHUP | POLLERR)) == 0)
-		return STEP_NEED_SINK;
-	return STEP_AGAIN;
+static void redial_failed(struct stream *s)
+{
+	let_go_of_sock(s);
+	set_timer(s,
+		  ++s->dials < REDIAL_FAST_DIALS ? REDIAL_MS : REDIAL_SLOW_MS);
 }
 
-/* Does an error of a move tell about the sink? */
-static enum step broken_side(const struct stream *s, int code)
+/* Connected again. What was not sent goes on, or the end is told. */
+static void redialled(struct stream *s)
 {
-	if (s->kind == STREAM_OUT)
-		return STEP_SINK_BROKE;
-	return code == EPIPE || code == EIO ? STEP_SINK_BROKE : STEP_END;
-}
+	struct err e = { 0 };
 
-static enum step step_splice(struct stream *s)
-{
-	const ssize_t n =
-		splice(source_of(s), NULL, sink_of(s), NULL, STREAM_PIPE_BYTES,
-		       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-
-	if (n > 0) {
-		count(s, (size_t)n);
-		return STEP_MOVED;
+	s->dials = 0;
+	s->state = STREAM_OPEN;
+	loop_unwatch(loop_of(s), &s->sock_watch);
+	loop_cancel(loop_of(s), &s->timer);
+	if (s->end < 0) {
+		stream_linger(s);
+		return;
 	}
-	if (n == 0)
-		return STEP_END;
-	if (errno == EAGAIN)
-		return who_is_not_ready(s);
-	if (errno == EINTR)
-		return STEP_AGAIN;
-	if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
-		s->no_splice = true;
-		return STEP_AGAIN;
+	if (s->marked && s->tty)
+		set_timer(s, STREAM_TTY_QUIET_MS);
+	if ((s->left_len > 0 ? want_sink(s, &e) : want_source(s, &e)) < 0)
+		stream_close(s);
+}
+
+static void redial(struct stream *s)
+{
+	const struct streams *all = s->owner;
+	struct err e = { 0 };
+
+	s->state = STREAM_REDIAL;
+	if (!all->host_up) {
+		s->state = STREAM_LOST; /* until the next one */
+		changed(s);
+	} else if (transport_dial(all->transport, s->port, &s->sock, &e) < 0 ||
+		   want(s, &s->sock_watch, s->sock, true, EPOLLOUT, on_sock,
+			&e) < 0) {
+		redial_failed(s);
 	}
-	return broken_side(s, errno);
 }
 
-static enum step give_left(struct stream *s)
+static void on_redial(struct stream *s)
 {
-	const ssize_t n = write(sink_of(s), s->left + s->left_at, s->left_len);
-
-	if (n < 0 && errno == EINTR)
-		return STEP_AGAIN;
-	if (n < 0)
-		return errno == EAGAIN ? STEP_NEED_SINK : STEP_SINK_BROKE;
-	s->left_at += (size_t)n;
-	s->left_len -= (size_t)n;
-	if (s->left_len > 0)
-		return STEP_NEED_SINK;
-	free(mem_take(&s->left));
-	s->left_at = 0;
-	return STEP_MOVED;
-}
-
-/* Keeps what the sink did not take of the scratch buffer. */
-static enum step keep_left(struct stream *s, const uint8_t *from, size_t n)
-{
-	s->left = malloc(n);
-	if (!s->left)
-		return STEP_SINK_BROKE; /* bytes are lost: that must show */
-	memcpy(s->left, from, n);
-	s->left_at = 0;
-	s->left_len = n;
-	return STEP_NEED_SINK;
-}
-
-static enum step step_copy(struct stream *s)
-{
-	uint8_t *const buf = s->owner->scratch;
-	const ssize_t n = read(source_of(s), buf, STREAM_BUFFER);
-	ssize_t given;
-
-	if (n < 0 && errno == EAGAIN)
-		return STEP_NEED_SOURCE;
-	if (n < 0 && errno == EINTR)
-		return STEP_AGAIN;
-	/* A terminal ends with EIO, a socket with whatever its loss is. */
-	if (n <= 0)
-		return STEP_END;
-	count(s, (size_t)n);
-	given = write(sink_of(s), buf, (size_t)n);
-	if (given == n)
-		return STEP_MOVED;
-	if (given < 0 && errno != EAGAIN && errno != EINTR)
-		return STEP_SINK_BROKE;
-	if (given < 0)
-		given = 0;
-	return keep_left(s, buf + given, (size_t)(n - given));
-}
-
-static enum step step_discard(struct stream *s)
-{
-	const ssize_t n = read(s->end, s->owner->scratch, STREAM_BUFFER);
-
-	if (n > 0) {
-		s->offset += (uint64_t)n;
-		s->owner->discarded += (uint64_t)n;
-		return STEP_MOVED;
-	}
-	if (n < 0 && errno == EAGAIN)
-		return STEP_NEED_SOURCE;
-	return n < 0 && errno == EINTR ? STEP_AGAIN : STEP_END;
-}
-
-static enum step stream_step(struct stream *s)
-{
-	if (s->state == STREAM_DISCARD)
-		return step_discard(s);
-	if (s->left_len > 0)
-		return give_left(s);
-	if (!s->tty && !s->no_splice)
-		return step_splice(s);
-	return step_copy(s);
+	if (transport_dial_result(s->sock) == 0)
+		redialled(s);
+	else
+		redial_failed(s);
 }
 
 static void stream_wait(struct stream *s, enum step why)
@@ -366,7 +284,7 @@ static void stream_run(struct stream *s)
 		if (s->kind == STREAM_OUT)
 			stream_broke(s);
 		else
-			stream_close(s);
+			stream_close(s); /* nobody reads it any more */
 		break;
 	case STEP_MOVED:
 	case STEP_AGAIN:
@@ -393,7 +311,15 @@ static void on_sock(void *ctx, uint32_t events)
 			stream_run(s);
 		break;
 	case STREAM_LINGER:
-		stream_close(s); /* the host has closed its side */
+		/* The host has closed its side, or is gone: then its successor
+		 * has to be told the end. */
+		if (s->port != 0 && (events & EPOLLERR) != 0)
+			stream_broke(s);
+		else
+			stream_close(s);
+		break;
+	case STREAM_REDIAL:
+		on_redial(s);
 		break;
 	case STREAM_JUDGE:
 	case STREAM_LOST:
@@ -423,6 +349,8 @@ static void on_timer(void *ctx)
 
 	if (s->state == STREAM_LINGER) {
 		stream_close(s);
+	} else if (s->state == STREAM_REDIAL) {
+		redial(s);
 	} else if (s->state == STREAM_JUDGE) {
 		if (all->host_up && all->host_number == s->broke_on) {
 			s->refused = true; /* it was the stream that ended */
@@ -438,9 +366,9 @@ static void on_timer(void *ctx)
 	}
 }
 
-int streams_init(struct streams *all, struct loop *l)
+int streams_init(struct streams *all, struct loop *l, const struct transport *t)
 {
-	*all = (struct streams){ .loop = l };
+	*all = (struct streams){ .loop = l, .transport = t };
 	list_init(&all->all);
 	list_init(&all->dead);
 	all->scratch = malloc(STREAM_BUFFER);
@@ -467,6 +395,17 @@ void streams_done(struct streams *all)
 	free(mem_take(&all->scratch));
 }
 
+static void discard(struct stream *s)
+{
+	struct err e = { 0 };
+
+	s->state = STREAM_DISCARD;
+	s->owner->discarded += s->left_len;
+	s->left_len = 0;
+	if (want(s, &s->end_watch, s->end, true, EPOLLIN, on_end, &e) < 0)
+		s->state = STREAM_LOST; /* the next host, perhaps */
+}
+
 void streams_host(struct streams *all, bool up, uint32_t number)
 {
 	all->host_up = up;
@@ -477,16 +416,11 @@ void streams_host(struct streams *all, bool up, uint32_t number)
 	 * of the same process, under this loop. */
 	for (struct list *l = all->all.next; l != &all->all; l = l->next) {
 		struct stream *s = LIST_ITEM(l, struct stream, node);
-		struct err e = { 0 };
 
-		if (s->state != STREAM_LOST)
-			continue;
-		s->state = STREAM_DISCARD;
-		all->discarded += s->left_len;
-		s->left_len = 0;
-		if (want(s, &s->end_watch, s->end, true, EPOLLIN, on_end, &e) <
-		    0)
-			s->state = STREAM_LOST; /* the next host, perhaps */
+		if (s->state == STREAM_LOST && s->port != 0)
+			redial(s);
+		else if (s->state == STREAM_LOST)
+			discard(s);
 	}
 }
 
@@ -516,6 +450,7 @@ int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 	s->sock = sock;
 	s->end = end;
 	s->tty = tty;
+	s->tee = -1;
 	s->forgotten = true; /* nobody has it yet */
 	list_init(&s->node);
 	list_push(&all->all, &s->node);
@@ -532,14 +467,25 @@ int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 	return 0;
 }
 
+void stream_redial(struct stream *s, uint32_t port)
+{
+	s->port = port;
+}
+
+void stream_tee(struct stream *s, int fd)
+{
+	s->tee = fd;
+	s->no_splice = true;
+}
+
 void stream_process_exited(struct stream *s)
 {
 	int waiting = 0;
 
 	s->marked = true;
-	if (s->kind != STREAM_OUT || s->state != STREAM_OPEN)
+	if (s->kind != STREAM_OUT || s->end < 0)
 		return;
-	if (s->tty) {
+	if (s->tty && s->state == STREAM_OPEN) {
 		/* Its end of file comes after everything that was written. */
 		set_timer(s, STREAM_TTY_QUIET_MS);
 		return;
@@ -551,7 +497,8 @@ void stream_process_exited(struct stream *s)
 
 bool stream_drained(const struct stream *s)
 {
-	if (s->kind != STREAM_OUT || s->state != STREAM_OPEN)
+	if (s->kind != STREAM_OUT ||
+	    (s->state != STREAM_OPEN && s->state != STREAM_REDIAL))
 		return true;
 	if (!s->marked || s->left_len > 0)
 		return false;
@@ -561,11 +508,12 @@ bool stream_drained(const struct stream *s)
 void stream_forget(struct stream *s)
 {
 	s->forgotten = true;
+	s->port = 0;
 	s->on_change = NULL;
 	s->ctx = NULL;
 	if (s->state == STREAM_CLOSED)
 		list_push(&s->owner->dead, &s->node);
 	else if (s->kind == STREAM_IDLE || s->state == STREAM_LOST ||
-		 s->state == STREAM_JUDGE)
+		 s->state == STREAM_JUDGE || s->state == STREAM_REDIAL)
 		stream_close(s);
 }

@@ -14,6 +14,9 @@
  *		EPIPE, as with the reference) or the whole host is gone
  *	LOST	the host is gone: what the process writes stays in its pipe, and
  *		when that is full the process waits
+ *	REDIAL	a host is back, and the stream has a port that may be dialled
+ *		again (those of a container's init process): it is, until it
+ *		answers, and then the stream is OPEN again, or LINGERs
  *	DISCARD	a host is back that cannot have this stream any more (the plain
  *		protocol redials no stream of a UVM process): output is read and
  *		dropped, so that the process lives on undisturbed
@@ -25,6 +28,11 @@
  * An input stream is OPEN, then CLOSED: by the host's half-close or loss (the
  * process reads an end of file from its pipe; a terminal just gets no more, but
  * see process.h for the end of both) or when nobody reads the pipe any more.
+ * One with a port to dial again is JUDGED when its socket goes without a
+ * half-close, and LOST and REDIALled as an output is.
+ *
+ * The plain protocol acknowledges nothing: what was written to a socket and not
+ * read by the host that went away is not sent again, and nothing is sent twice.
  *
  * Every stream counts its bytes. At the exit of its process a mark is set
  * behind what is in the pipe at that moment: when the count has reached it, all
@@ -39,6 +47,7 @@
 
 #include "bridge/guest/list.h"
 #include "bridge/io/loop.h"
+#include "bridge/io/transport.h"
 #include "config/err.h"
 
 /* Most bytes that one stream keeps outside of pipes and sockets. */
@@ -63,6 +72,7 @@ enum stream_state {
 	STREAM_OPEN,
 	STREAM_JUDGE,
 	STREAM_LOST,
+	STREAM_REDIAL,
 	STREAM_DISCARD,
 	STREAM_LINGER,
 	STREAM_CLOSED,
@@ -71,6 +81,7 @@ enum stream_state {
 /**
  * struct streams - all streams of the agent
  * @loop:	borrowed
+ * @transport:	where ports are dialled again; borrowed
  * @all:	every stream that is not CLOSED
  * @dead:	CLOSED and forgotten ones, released by streams_sweep()
  * @host_up:	a negotiated connection exists
@@ -82,6 +93,7 @@ enum stream_state {
  */
 struct streams {
 	struct loop *loop;
+	const struct transport *transport;
 	struct list all;
 	struct list dead;
 	bool host_up;
@@ -101,7 +113,10 @@ struct stream {
 	enum stream_kind kind;
 	enum stream_state state;
 	int sock;
-	int end; /* pipe, or terminal */
+	int end;       /* pipe, or terminal */
+	int tee;       /* file that takes all output too, -1: none */
+	uint32_t port; /* to be dialled again, 0: none */
+	uint32_t dials;
 	bool tty;
 	bool no_splice;
 	bool large;
@@ -123,7 +138,8 @@ struct stream {
 };
 
 /** streams_init() - none; return: 0 or -ENOMEM */
-int streams_init(struct streams *all, struct loop *l);
+int streams_init(struct streams *all, struct loop *l,
+		 const struct transport *t);
 
 /** streams_done() - close and release every stream */
 void streams_done(struct streams *all);
@@ -151,6 +167,12 @@ int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 	       bool tty, stream_change_fn *fn, void *ctx, struct stream **ret,
 	       struct err *e);
 
+/** stream_redial() - @port may be dialled again when the host was lost */
+void stream_redial(struct stream *s, uint32_t port);
+
+/** stream_tee() - what goes out is also appended to @fd, which is taken */
+void stream_tee(struct stream *s, int fd);
+
 /** stream_process_exited() - set the mark */
 void stream_process_exited(struct stream *s);
 
@@ -160,7 +182,7 @@ bool stream_drained(const struct stream *s);
 /**
  * stream_forget() - the process is over and told; the stream goes on alone
  *
- * One that can serve nobody any more (LOST, JUDGE) is closed.
+ * One that can serve nobody any more (LOST, JUDGE, REDIAL) is closed.
  */
 void stream_forget(struct stream *s);
 

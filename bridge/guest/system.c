@@ -1,4 +1,4 @@
-/* Requests about the bridge, the UVM itself, and containers there are none. */
+/* Requests about the bridge and the UVM itself. */
 #include <unistd.h>
 
 #include "bridge/guest/dump.h"
@@ -48,13 +48,6 @@ void handle_negotiate(struct call *c, const void *msg)
 	agent_negotiated(c->agent, how);
 }
 
-void handle_create(struct call *c, const void *msg)
-{
-	(void)msg;
-	(void)reply_error(c->agent, &c->to, HR_FAIL,
-			  "this agent does not run containers");
-}
-
 /* As the reference: success for any id, nothing is started. */
 void handle_start(struct call *c, const void *msg)
 {
@@ -67,33 +60,22 @@ void handle_shutdown(struct call *c, const void *msg)
 	const struct msg_base *m = msg;
 
 	if (!is_uvm(m->container_id)) {
-		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+		container_shutdown(c, m);
 		return;
 	}
 	(void)reply_ok(c->agent, &c->to);
 	agent_shutdown(c->agent);
 }
 
-void handle_get_properties(struct call *c, const void *msg)
-{
-	const struct msg_base *m = msg;
-
-	if (is_uvm(m->container_id))
-		(void)reply_error(c->agent, &c->to, HR_FAIL,
-				  "the UVM has no properties");
-	else
-		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
-}
-
 void handle_modify_settings(struct call *c, const void *msg)
 {
-	const struct msg_base *m = msg;
+	const struct msg_modify_settings *m = msg;
 
-	if (is_uvm(m->container_id))
+	if (is_uvm(m->base.container_id))
 		(void)reply_error(c->agent, &c->to, HR_FAIL,
 				  "this agent has no such resource");
 	else
-		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+		container_modify(c, m);
 }
 
 void handle_dump_stacks(struct call *c, const void *msg)
@@ -110,10 +92,4 @@ void handle_dump_stacks(struct call *c, const void *msg)
 	(void)reply_with(c->agent, &c->to, &msg_dump_stacks_result_schema,
 			 &result);
 	text_done(&text);
-}
-
-void handle_delete_container_state(struct call *c, const void *msg)
-{
-	(void)msg;
-	(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
 }

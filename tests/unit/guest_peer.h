@@ -42,6 +42,17 @@
 #define PEER_ACTIVITY "11111111-2222-3333-4444-555555555555"
 #define PEER_BASE "\"ContainerId\":\"%s\",\"ActivityId\":\"" PEER_ACTIVITY "\""
 
+/* Notices that came, by container; static, a test has one host. */
+#define PEER_NOTICES 64u
+
+struct peer_notice {
+	char container[128];
+	char type[32];
+};
+
+static struct peer_notice peer_notices[PEER_NOTICES];
+static size_t peer_n_notices;
+
 /* Ids that were sent and not answered; static, a test has one host. */
 static bool peer_waiting[PEER_IDS];
 
@@ -101,6 +112,7 @@ UNUSED static void peer_init(struct peer *p)
 
 	memset(p, 0, sizeof(*p));
 	memset(peer_waiting, 0, sizeof(peer_waiting));
+	peer_n_notices = 0;
 	signal(SIGPIPE, SIG_IGN);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1L);
 	p->fd = -1;
@@ -340,7 +352,8 @@ UNUSED static void peer_check_frame(const struct peer_frame *f)
 		peer_check_guid(at + strlen("\"ActivityId\":\""));
 	at = strstr(f->body, "\"Line\":");
 	assert_true(!at || at[7] != '-');
-	assert_null(strstr(f->body, "\"Properties\""));
+	if (f->type != wire_response_type(WIRE_GET_PROPERTIES) || n != 0)
+		assert_null(strstr(f->body, "\"Properties\""));
 	assert_null(strstr(f->body, "\"ResultInfo\""));
 	if (f->type == wire_response_type(WIRE_NEGOTIATE_PROTOCOL) && n == 0)
 		assert_non_null(
@@ -348,7 +361,7 @@ UNUSED static void peer_check_frame(const struct peer_frame *f)
 }
 
 /* Return: false at the end of the stream */
-UNUSED static bool peer_recv(const struct peer *p, struct peer_frame *f)
+UNUSED static bool peer_recv_any(const struct peer *p, struct peer_frame *f)
 {
 	uint8_t head[WIRE_HEADER_SIZE];
 	struct wire_header h;
@@ -366,8 +379,84 @@ UNUSED static bool peer_recv(const struct peer *p, struct peer_frame *f)
 	if (peer_read(p->fd, f->body, f->len) < f->len)
 		return false;
 	f->body[f->len] = '\0';
-	peer_check_frame(f);
 	return true;
+}
+
+/* A member that is a text, found as peer_number() does. */
+UNUSED static void peer_text(const struct peer_frame *f, const char *name,
+			     char *out, size_t size)
+{
+	char quoted[64];
+	const char *at;
+	size_t n = 0;
+
+	(void)snprintf(quoted, sizeof(quoted), "\"%s\":\"", name);
+	at = strstr(f->body, quoted);
+	if (!at) {
+		fail_msg("no %s in %s", name, f->body);
+		return; /* not reached */
+	}
+	for (at += strlen(quoted); *at != '"' && n + 1 < size; at++)
+		out[n++] = *at;
+	out[n] = '\0';
+}
+
+UNUSED static void peer_take_notice(const struct peer_frame *f)
+{
+	struct peer_notice *n = &peer_notices[peer_n_notices];
+
+	assert_true(peer_n_notices < PEER_NOTICES);
+	assert_int_equal(f->type, WIRE_CONTAINER_NOTIFICATION);
+	assert_null(strstr(f->body, "\"ResultInfo\""));
+	assert_non_null(strstr(f->body, "\"Operation\":\"None\""));
+	assert_non_null(strstr(f->body, "\"Result\":0"));
+	peer_text(f, "ContainerId", n->container, sizeof(n->container));
+	peer_text(f, "Type", n->type, sizeof(n->type));
+	peer_n_notices++;
+}
+
+/* The next answer; notices that come before it are kept.
+ * Return: false at the end of the stream */
+UNUSED static bool peer_recv(const struct peer *p, struct peer_frame *f)
+{
+	while (peer_recv_any(p, f)) {
+		if (f->type >> 28 == WIRE_NOTIFICATION) {
+			peer_take_notice(f);
+			continue;
+		}
+		peer_check_frame(f);
+		return true;
+	}
+	return false;
+}
+
+/* How often a container's end was told. */
+UNUSED static unsigned int peer_noticed(const char *container)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < peer_n_notices; i++)
+		n += strcmp(peer_notices[i].container, container) == 0;
+	return n;
+}
+
+/* Waits for the notice of a container's end; an answer meanwhile fails the
+ * test. Return: the last one's type */
+UNUSED static const char *peer_notice(const struct peer *p,
+				      const char *container)
+{
+	static struct peer_frame f;
+	size_t i = peer_n_notices;
+
+	while (peer_noticed(container) == 0) {
+		assert_true(peer_recv_any(p, &f));
+		peer_take_notice(&f);
+	}
+	for (i = peer_n_notices; i > 0; i--) {
+		if (strcmp(peer_notices[i - 1].container, container) == 0)
+			break;
+	}
+	return peer_notices[i - 1].type;
 }
 
 /* The answer to @id; others that come before it fail the test. */

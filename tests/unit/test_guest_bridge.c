@@ -284,7 +284,7 @@ static void test_container_requests_have_the_right_codes(void **state)
 		uint32_t of_uvm;
 		uint32_t of_unknown;
 	} cases[] = {
-		{ WIRE_CREATE, HR_FAIL, HR_FAIL },
+		{ WIRE_CREATE, HR_INVALID_JSON, HR_INVALID_JSON },
 		{ WIRE_START, HR_OK, HR_OK },
 		{ WIRE_SHUTDOWN_GRACEFUL, 0, HR_SYSTEM_NOT_FOUND },
 		{ WIRE_SHUTDOWN_FORCED, 0, HR_SYSTEM_NOT_FOUND },
@@ -295,7 +295,7 @@ static void test_container_requests_have_the_right_codes(void **state)
 		{ WIRE_RESIZE_CONSOLE, HR_ELEMENT_NOT_FOUND,
 		  HR_SYSTEM_NOT_FOUND },
 		{ WIRE_GET_PROPERTIES, HR_FAIL, HR_SYSTEM_NOT_FOUND },
-		{ WIRE_MODIFY_SETTINGS, HR_FAIL, HR_SYSTEM_NOT_FOUND },
+		{ WIRE_MODIFY_SETTINGS, HR_INVALID_JSON, HR_INVALID_JSON },
 		{ WIRE_DELETE_CONTAINER_STATE, HR_SYSTEM_NOT_FOUND,
 		  HR_SYSTEM_NOT_FOUND },
 	};

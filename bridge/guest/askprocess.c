@@ -1,8 +1,9 @@
-/* Requests about processes of the UVM that run or have run. */
+/* Requests about processes that run or have run, of the UVM and of containers. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
+#include "bridge/guest/container.h"
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/process.h"
 #include "bridge/guest/pty.h"
@@ -16,25 +17,45 @@ bool is_uvm(const char *container_id)
 	return strcmp(container_id, WIRE_NULL_ID) == 0;
 }
 
+struct container *named_container(struct call *c, const char *id)
+{
+	struct container *found = container_find(&c->agent->containers, id);
+
+	if (!found) {
+		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
+		return NULL;
+	}
+	if (found->facts.state == CONTAINER_CREATING) {
+		(void)reply_error(c->agent, &c->to, HR_INVALID_STATE,
+				  "container %s is still being created", id);
+		return NULL;
+	}
+	return found;
+}
+
 /* The process that a request names, or NULL and the request is answered. */
 static struct process *named(struct call *c, const char *container_id,
 			     uint32_t pid)
 {
+	struct container *container = NULL;
 	struct process *p;
 
 	if (!is_uvm(container_id)) {
-		(void)reply_code(c->agent, &c->to, HR_SYSTEM_NOT_FOUND);
-		return NULL;
+		container = named_container(c, container_id);
+		if (!container)
+			return NULL;
 	}
-	p = process_find(&c->agent->processes, pid);
-	if (!p && process_forgotten(&c->agent->processes, pid))
+	p = process_find(&c->agent->processes, container, pid);
+	if (p && !p->on_settled)
+		return p;
+	if (process_forgotten(&c->agent->processes, pid))
 		(void)reply_error(c->agent, &c->to, HR_FAIL,
 				  "process %u has ended and its exit code was "
 				  "forgotten",
 				  pid);
-	else if (!p)
+	else
 		(void)reply_code(c->agent, &c->to, HR_ELEMENT_NOT_FOUND);
-	return p;
+	return NULL;
 }
 
 static enum reply tell_exit(struct agent *a, const struct answer_to *to,
@@ -48,7 +69,7 @@ static enum reply tell_exit(struct agent *a, const struct answer_to *to,
 	return reply_with(a, to, &msg_wait_for_process_result_schema, &result);
 }
 
-void uvm_process_over(void *ctx, struct process *p)
+void process_answer_waiters(void *ctx, struct process *p)
 {
 	struct agent *a = ctx;
 	bool told = false;
@@ -63,6 +84,28 @@ void uvm_process_over(void *ctx, struct process *p)
 	}
 	if (told)
 		process_told(p, a->conn.number);
+	if (p->container)
+		container_process_over(p);
+}
+
+/* The one wait of a container that a later host object may know: the first one
+ * for its init process without a limit. */
+static void on_kept_dropped(struct request *r)
+{
+	const struct agent *a = r->ctx;
+	struct container *c = container_by_serial(&a->containers, r->to.keep);
+
+	if (c)
+		c->kept_wait = false;
+}
+
+static void keep_first(struct request *r, const struct process *p)
+{
+	if (!p->init || p->container->kept_wait)
+		return;
+	p->container->kept_wait = true;
+	r->to.keep = p->container->facts.serial;
+	r->on_drop = on_kept_dropped;
 }
 
 static void on_wait_timeout(void *ctx)
@@ -99,6 +142,8 @@ static void wait_for(struct call *c, struct process *p, uint32_t timeout_ms)
 		(void)reply_error(a, &c->to, HR_FAIL, "%s", e.text);
 		return;
 	}
+	if (timeout_ms == MSG_WAIT_FOREVER)
+		keep_first(r, p);
 	list_push(&p->waiters, &r->waiting);
 }
 
@@ -112,7 +157,7 @@ void handle_wait_for_process(struct call *c, const void *msg)
 		return;
 	if (p->state != PROCESS_OVER)
 		wait_for(c, p, m->timeout_ms);
-	else if (p->told_on == a->conn.number)
+	else if (!p->init && p->told_on == a->conn.number)
 		(void)reply_code(a, &c->to, HR_ELEMENT_NOT_FOUND);
 	else if (tell_exit(a, &c->to, p) == REPLY_SENT)
 		process_told(p, a->conn.number);
@@ -122,12 +167,13 @@ void handle_signal_process(struct call *c, const void *msg)
 {
 	const struct msg_signal_process *m = msg;
 	const struct process *p = named(c, m->base.container_id, m->process_id);
+	const int number = m->signal == 0 ? SIGKILL : m->signal;
 	struct err e = { 0 };
 	int r;
 
 	if (!p)
 		return;
-	r = process_signal(p, m->signal == 0 ? SIGKILL : m->signal, &e);
+	r = process_signal(p, number, &e);
 	if (r == -ESRCH)
 		(void)reply_error(c->agent, &c->to, HR_ELEMENT_NOT_FOUND, "%s",
 				  e.text);
@@ -135,21 +181,36 @@ void handle_signal_process(struct call *c, const void *msg)
 		(void)reply_error(c->agent, &c->to, HR_FAIL, "%s", e.text);
 	else
 		(void)reply_ok(c->agent, &c->to);
+	if (r == 0 && p->init)
+		container_signalled(p->container, number);
+}
+
+/* An init process that was not started yet has its terminal already. */
+static bool process_has_terminal(const struct process *p)
+{
+	return p->console || (p->init && p->container->facts.oci.terminal);
+}
+
+static int process_terminal(const struct process *p)
+{
+	if (p->init && p->terminal < 0)
+		return p->container->ends.terminal;
+	return p->terminal;
 }
 
 void handle_resize_console(struct call *c, const void *msg)
 {
 	const struct msg_resize_console *m = msg;
 	const struct process *p = named(c, m->base.container_id, m->process_id);
+	const int master = p ? process_terminal(p) : -1;
 	struct err e = { 0 };
 
 	if (!p)
 		return;
-	if (!p->console)
+	if (!process_has_terminal(p))
 		(void)reply_error(c->agent, &c->to, HR_FAIL,
 				  "process %u has no terminal", m->process_id);
-	else if (p->terminal >= 0 &&
-		 pty_resize(p->terminal, m->height, m->width, &e) < 0)
+	else if (master >= 0 && pty_resize(master, m->height, m->width, &e) < 0)
 		(void)reply_error(c->agent, &c->to, HR_FAIL, "%s", e.text);
 	else
 		(void)reply_ok(c->agent, &c->to);

@@ -1,0 +1,130 @@
+#include "bridge/guest/ends.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "bridge/guest/pty.h"
+#include "bridge/io/fd.h"
+
+void ends_init(struct ends *d)
+{
+	*d = (struct ends){
+		.child = { -1, -1, -1 },
+		.ours = { -1, -1, -1 },
+		.terminal = -1,
+		.slave = -1,
+	};
+}
+
+void ends_close_child(struct ends *d)
+{
+	for (int i = 0; i < MSG_STDIO; i++) {
+		if (d->child[i] == d->slave)
+			d->child[i] = -1;
+		fd_close(&d->child[i]);
+	}
+	fd_close(&d->slave);
+}
+
+void ends_close(struct ends *d)
+{
+	ends_close_child(d);
+	for (int i = 0; i < MSG_STDIO; i++)
+		fd_close(&d->ours[i]);
+	fd_close(&d->terminal);
+}
+
+static int make_pipe(struct ends *d, int i, struct err *e)
+{
+	int p[2], r;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(e, "pipe");
+	d->child[i] = i == MSG_STDIN ? p[0] : p[1];
+	d->ours[i] = i == MSG_STDIN ? p[1] : p[0];
+	r = fd_nonblock(d->ours[i], true);
+	return r < 0 ? err_set(e, -r, "pipe: %s", strerror(-r)) : 0;
+}
+
+int ends_pipes(struct ends *d, const bool wanted[MSG_STDIO], struct err *e)
+{
+	int r = 0;
+
+	for (int i = 0; i < MSG_STDIO && r == 0; i++) {
+		if (wanted[i])
+			r = make_pipe(d, i, e);
+	}
+	return r;
+}
+
+/* Only stdin and stdout are used with a terminal. */
+static int share_master(struct ends *d, const bool wanted[MSG_STDIO],
+			struct err *e)
+{
+	for (int i = 0; i < MSG_STDERR; i++) {
+		if (!wanted[i])
+			continue;
+		d->ours[i] = fcntl(d->terminal, F_DUPFD_CLOEXEC, 3);
+		if (d->ours[i] < 0)
+			return err_sys(e, "terminal");
+	}
+	return 0;
+}
+
+int ends_terminal(struct ends *d, const bool wanted[MSG_STDIO], uint16_t height,
+		  uint16_t width, struct err *e)
+{
+	if (pty_open(height, width, &d->terminal, &d->slave, e) < 0)
+		return err_code(e);
+	for (int i = 0; i < MSG_STDIO; i++)
+		d->child[i] = d->slave;
+	return share_master(d, wanted, e);
+}
+
+int ends_master(struct ends *d, const bool wanted[MSG_STDIO], int master,
+		struct err *e)
+{
+	int r;
+
+	d->terminal = master;
+	r = fd_nonblock(master, true);
+	if (r < 0)
+		return err_set(e, -r, "terminal: %s", strerror(-r));
+	return share_master(d, wanted, e);
+}
+
+static void on_stream_change(void *ctx)
+{
+	process_check(ctx);
+}
+
+static int make_stream(struct ends *d, struct streams *all, struct process *p,
+		       int i, int *sock, struct err *e)
+{
+	enum stream_kind kind = i == MSG_STDIN ? STREAM_IN : STREAM_OUT;
+
+	if (*sock < 0) {
+		fd_close(&d->ours[i]);
+		return 0;
+	}
+	if (p->console && i == MSG_STDERR)
+		kind = STREAM_IDLE;
+	return stream_new(all, kind, fd_take(sock), fd_take(&d->ours[i]),
+			  p->console, on_stream_change, p, &p->stream[i], e);
+}
+
+int ends_connect(struct ends *d, struct streams *all, struct process *p,
+		 int sock[MSG_STDIO], struct err *e)
+{
+	int r = 0;
+
+	p->console = d->terminal >= 0;
+	p->terminal = fd_take(&d->terminal);
+	for (int i = 0; i < MSG_STDIO; i++) {
+		if (r == 0)
+			r = make_stream(d, all, p, i, &sock[i], e);
+		fd_close(&sock[i]);
+	}
+	return r;
+}

@@ -1,0 +1,70 @@
+/*
+ * bridge/guest/ends.h - what lies between a process and its streams: pipes, or
+ * a terminal
+ *
+ * The process never has a socket of the host: see bridge/guest/stream.h.
+ */
+#ifndef FERRY_BRIDGE_GUEST_ENDS_H
+#define FERRY_BRIDGE_GUEST_ENDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/guest/process.h"
+#include "bridge/guest/stream.h"
+#include "bridge/msg.h"
+#include "config/err.h"
+
+/**
+ * struct ends - both sides of up to three streams
+ * @child:	becomes 0, 1, 2; -1: /dev/null
+ * @ours:	the other ends, non-blocking
+ * @terminal:	a master for the size of the terminal, -1: none
+ * @slave:	to be closed after the start, -1: none
+ */
+struct ends {
+	int child[MSG_STDIO];
+	int ours[MSG_STDIO];
+	int terminal;
+	int slave;
+};
+
+/** ends_init() - none; ends_close() is fine */
+void ends_init(struct ends *d);
+
+/** ends_pipes() - a pipe for each stream that is @wanted */
+int ends_pipes(struct ends *d, const bool wanted[MSG_STDIO], struct err *e);
+
+/**
+ * ends_terminal() - a terminal of our own, with ours[] for the @wanted ones of
+ * stdin and stdout
+ */
+int ends_terminal(struct ends *d, const bool wanted[MSG_STDIO], uint16_t height,
+		  uint16_t width, struct err *e);
+
+/**
+ * ends_master() - a terminal that somebody else made: ours[] for the @wanted
+ * ones of stdin and stdout
+ * @master:	the master, taken, also on failure
+ */
+int ends_master(struct ends *d, const bool wanted[MSG_STDIO], int master,
+		struct err *e);
+
+/** ends_close_child() - close what the process has now */
+void ends_close_child(struct ends *d);
+
+/** ends_close() - close all that was not taken */
+void ends_close(struct ends *d);
+
+/**
+ * ends_connect() - streams between what is ours and the host's sockets
+ * @p:		gets the streams, and the terminal
+ * @sock:	connected ones are taken, also on failure; -1: none, and our end
+ *		of the stream is closed
+ *
+ * Return: 0 or -errno; the streams made so far stay with @p
+ */
+int ends_connect(struct ends *d, struct streams *all, struct process *p,
+		 int sock[MSG_STDIO], struct err *e);
+
+#endif

@@ -1,0 +1,414 @@
+/*
+ * ExecuteProcess in a container: its init process, which was made with the
+ * container and waits to be let go, or one more process in it.
+ *
+ *	dial the host's ports --> wait in the container's queue --> the runtime
+ *	--> (exec) settle who the process is --> streams, answer
+ *
+ * Dialling is no part of the operation: a host that does not listen holds up
+ * nothing but itself. The init process gets its streams before the runtime lets
+ * it go, an exec after it began; both find their output in pipes.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/guest/container.h"
+#include "bridge/guest/dial.h"
+#include "bridge/guest/ends.h"
+#include "bridge/guest/handlers.h"
+#include "bridge/guest/oci.h"
+#include "bridge/guest/reply.h"
+#include "bridge/guest/runtime.h"
+#include "bridge/hresult.h"
+#include "bridge/io/fd.h"
+#include "bridge/io/log.h"
+#include "config/util.h"
+
+/**
+ * struct start - one of them
+ * @request:	while ports are dialled; later the operation has its own
+ * @serial:	of the container, which may go meanwhile
+ * @id:		its id
+ * @process:	OCI process as JSON text, NULL: the init process
+ * @terminal:	an exec with one
+ * @exec:	what the job works on
+ * @ends:	of an exec
+ */
+struct start {
+	struct op op;
+	struct agent *agent;
+	struct request *request;
+	uint64_t serial;
+	char *id;
+	char *process;
+	bool terminal;
+	struct oci_exec exec;
+	struct dial dial;
+	struct ends ends;
+};
+
+static void start_free(struct start *s)
+{
+	dial_stop(&s->dial);
+	ends_close(&s->ends);
+	free(s->process);
+	free(s->id);
+	free(s);
+}
+
+static void start_release(struct op *op)
+{
+	start_free(LIST_ITEM(op, struct start, op));
+}
+
+static void answer_pid(struct op *op, const struct process *p)
+{
+	struct msg_execute_process_result result = {
+		.process_id = (uint32_t)p->pid,
+	};
+
+	if (!op->request)
+		return;
+	result.base.activity_id = op->request->to.activity;
+	(void)reply_with(op->agent, &op->request->to,
+			 &msg_execute_process_result_schema, &result);
+}
+
+/* --- the init process ------------------------------------------------------ */
+
+static void on_init_started(void *ctx, struct runtime_result *r)
+{
+	struct op *op = ctx;
+	struct container *c = op->container;
+
+	if (r->code != HR_OK) {
+		/* It has no streams to be started with again. */
+		log_warn("container=%s did not start: %s", c->facts.id,
+			 r->err.text);
+		(void)process_signal(c->init, SIGKILL, NULL);
+		op_fail(op, r->code, &r->err);
+		return;
+	}
+	/* It may have ended by now, and been told. */
+	if (c->facts.state == CONTAINER_CREATED)
+		c->facts.state = CONTAINER_RUNNING;
+	answer_pid(op, c->init);
+	op_end(op);
+}
+
+/* The host's ports may be dialled again, and the output goes to a log too. */
+static void outlive_the_host(struct op *op)
+{
+	struct container *c = op->container;
+	const struct container_facts *f = &c->facts;
+	struct err e = { 0 };
+
+	for (int i = 0; i < MSG_STDIO; i++) {
+		struct stream *s = c->init->stream[i];
+		int fd;
+
+		if (!s)
+			continue;
+		if (s->kind != STREAM_IDLE)
+			stream_redial(s, f->port[i]);
+		if (s->kind != STREAM_OUT || f->oci.tee_log[0] == '\0')
+			continue;
+		fd = oci_tee_open(op->agent->root, f->sandbox_root,
+				  f->oci.tee_log, &e);
+		if (fd >= 0)
+			stream_tee(s, fd);
+		else
+			log_warn("container=%s: its log: %s", f->id, e.text);
+	}
+}
+
+/* Why it cannot be started, or HR_OK */
+static uint32_t refuse_init(const struct container *c, struct err *e)
+{
+	if (container_init_ended(c)) {
+		(void)err_set(e, ESRCH, "container %s is not running",
+			      c->facts.id);
+		return HR_SYSTEM_ALREADY_STOPPED;
+	}
+	if (c->facts.state == CONTAINER_CREATED)
+		return HR_OK;
+	(void)err_set(e, EALREADY, "container %s was started before",
+		      c->facts.id);
+	return HR_INVALID_STATE;
+}
+
+static void begin_init(struct op *op)
+{
+	struct start *s = LIST_ITEM(op, struct start, op);
+	struct container *c = op->container;
+	struct agent *a = op->agent;
+	const struct runtime_call q = {
+		.verb = RUNTIME_RUN,
+		.id = c->facts.id,
+	};
+	struct err e = { 0 };
+	const uint32_t code = refuse_init(c, &e);
+	int r;
+
+	if (code != HR_OK) {
+		op_fail(op, code, &e);
+		return;
+	}
+	memcpy(c->facts.port, s->dial.port, sizeof(c->facts.port));
+	r = ends_connect(&c->ends, &a->streams, c->init, s->dial.sock, &e);
+	if (r == 0) {
+		outlive_the_host(op);
+		r = runtime_call(&a->runtime, &q, on_init_started, op, &e);
+	}
+	if (r < 0) {
+		(void)process_signal(c->init, SIGKILL, NULL);
+		op_fail(op, HR_FAIL, &e);
+	}
+}
+
+/* --- one more -------------------------------------------------------------- */
+
+/* Who the process is, is known: nobody else has seen it before. */
+static void on_settled(void *ctx, struct process *p)
+{
+	struct op *op = ctx;
+	struct start *s = LIST_ITEM(op, struct start, op);
+	struct err e = { 0 };
+
+	list_push(&op->container->processes, &p->sibling);
+	if (ends_connect(&s->ends, &op->agent->streams, p, s->dial.sock, &e) <
+	    0) {
+		(void)process_signal(p, SIGKILL, NULL);
+		op_fail(op, HR_FAIL, &e);
+		return;
+	}
+	answer_pid(op, p);
+	op_end(op);
+}
+
+static void on_exec_started(void *ctx, struct runtime_result *r)
+{
+	struct op *op = ctx;
+	struct start *s = LIST_ITEM(op, struct start, op);
+	bool wanted[MSG_STDIO];
+
+	if (r->code != HR_OK) {
+		op_fail(op, r->code, &r->err);
+		return;
+	}
+	ends_close_child(&s->ends);
+	for (int i = 0; i < MSG_STDIO; i++)
+		wanted[i] = s->dial.sock[i] >= 0;
+	/* Without its terminal the process ends by itself, of a hang-up. */
+	if (s->terminal)
+		(void)ends_master(&s->ends, wanted, fd_take(&r->master),
+				  &r->err);
+	if (orphans_adopt(&op->agent->orphans, r->ticket, r->pid, op->container,
+			  false, on_settled, op, &r->err) < 0)
+		op_fail(op, HR_FAIL, &r->err);
+}
+
+static uint32_t refuse_exec(const struct container *c, struct err *e)
+{
+	if (container_init_ended(c)) {
+		(void)err_set(e, ESRCH, "container %s is not running",
+			      c->facts.id);
+		return HR_SYSTEM_ALREADY_STOPPED;
+	}
+	if (c->facts.state == CONTAINER_RUNNING)
+		return HR_OK;
+	(void)err_set(e, EAGAIN, "container %s was not started yet",
+		      c->facts.id);
+	return HR_INVALID_STATE;
+}
+
+/* @process: the document for the runtime */
+static int start_exec(struct start *s, const char *process, struct err *e)
+{
+	struct op *op = &s->op;
+	struct runtime_start q = {
+		.id = op->container->facts.id,
+		.process = process,
+		.terminal = s->terminal,
+		.vsock = op->container->facts.oci.vsock,
+		.stdio = { -1, -1, -1 },
+	};
+	bool wanted[MSG_STDIO];
+	int r = 0;
+
+	for (int i = 0; i < MSG_STDIO; i++)
+		wanted[i] = s->dial.sock[i] >= 0;
+	if (!s->terminal)
+		r = ends_pipes(&s->ends, wanted, e);
+	for (int i = 0; i < MSG_STDIO; i++)
+		q.stdio[i] = s->ends.child[i];
+	return r < 0 ? r
+		     : runtime_start(&op->agent->runtime, &q, on_exec_started,
+				     op, e);
+}
+
+static void on_prepared(void *ctx, const struct job_result *r)
+{
+	struct start *s = ctx;
+	struct err e = { 0 };
+	uint32_t code = refuse_exec(s->op.container, &e);
+
+	if (r->result < 0)
+		op_fail(&s->op, HR_FAIL, &r->err);
+	else if (code != HR_OK || start_exec(s, r->out, &e) < 0)
+		op_fail(&s->op, code != HR_OK ? code : HR_FAIL, &e);
+}
+
+/* The user's name has to be looked up. */
+static int prepare_in_job(struct start *s, struct err *e)
+{
+	struct agent *a = s->op.agent;
+	const struct job_call j = {
+		.name = "exec",
+		.fn = oci_exec_prepare,
+		.arg = &s->exec,
+		.deadline_ms = OCI_EXEC_MS,
+		.class = JOB_WORK,
+		.keep = &a->root,
+		.n_keep = 1,
+		.output_max = JOB_OUTPUT_MAX,
+		.done = on_prepared,
+		.ctx = s,
+	};
+
+	return job_call(&a->jobs, &j, NULL, e);
+}
+
+static int prepare(struct start *s, bool by_name, struct err *e)
+{
+	const struct container_facts *f = &s->op.container->facts;
+	struct text out;
+	int r;
+
+	s->exec = (struct oci_exec){
+		.root = s->op.agent->root,
+		.process = s->process,
+		.rlimits = f->oci.rlimits,
+		.rootfs = f->oci.rootfs,
+		.has_user = f->has_user,
+		.uid = f->uid,
+		.gid = f->gid,
+	};
+	if (by_name)
+		return prepare_in_job(s, e);
+	text_heap(&out, OCI_TEXT_MAX);
+	r = oci_exec_prepare(&s->exec, &out, e);
+	if (r == 0)
+		r = start_exec(s, text_str(&out), e);
+	text_done(&out);
+	return r;
+}
+
+static void begin_exec(struct op *op)
+{
+	struct start *s = LIST_ITEM(op, struct start, op);
+	struct err e = { 0 };
+	uint32_t code = refuse_exec(op->container, &e);
+	bool by_name = false;
+
+	if (code == HR_OK && !process_room(&op->agent->processes)) {
+		code = HR_FAIL;
+		(void)err_set(&e, EAGAIN, "too many processes (%zu)",
+			      op->agent->processes.n_live);
+	}
+	if (code == HR_OK &&
+	    oci_exec_read(s->process, &s->terminal, &by_name, &e) < 0)
+		code = HR_FAIL;
+	if (code == HR_OK && prepare(s, by_name, &e) < 0)
+		code = HR_FAIL;
+	if (code != HR_OK)
+		op_fail(op, code, &e);
+}
+
+/* --- the request ----------------------------------------------------------- */
+
+static void on_drop(struct request *r)
+{
+	start_free(r->ctx);
+}
+
+/* The ports stand: the container may be gone, or another one, by now. */
+static void on_dialled(void *ctx, struct err *e)
+{
+	struct start *s = ctx;
+	struct agent *a = s->agent;
+	const struct answer_to to = s->request->to;
+	struct container *c = container_find(&a->containers, s->id);
+
+	request_free(&a->requests, s->request);
+	s->request = NULL;
+	if (e) {
+		(void)reply_error(a, &to, HR_FAIL, "%s", e->text);
+		start_free(s);
+	} else if (!c || c->facts.serial != s->serial) {
+		(void)reply_code(a, &to, HR_SYSTEM_NOT_FOUND);
+		start_free(s);
+	} else {
+		s->op.container = c;
+		s->op.begin = s->process ? begin_exec : begin_init;
+		s->op.release = start_release;
+		op_queue(&s->op, &to);
+	}
+}
+
+static struct start *start_new(struct call *c, const struct container *found,
+			       const struct msg_execute_process *m)
+{
+	struct agent *a = c->agent;
+	struct start *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->agent = a;
+	s->serial = found->facts.serial;
+	ends_init(&s->ends);
+	dial_init(&s->dial, a->loop, &a->flags.transport, on_dialled, s);
+	dial_wanted(&s->dial, m);
+	s->id = strdup(found->facts.id);
+	if (m->parameters.oci_process)
+		s->process = strdup(m->parameters.oci_process);
+	if (s->id && (s->process || !m->parameters.oci_process))
+		s->request = request_new(&a->requests, &c->to);
+	if (!s->request) {
+		start_free(s);
+		return NULL;
+	}
+	s->request->ctx = s;
+	s->request->on_drop = on_drop;
+	return s;
+}
+
+void container_execute(struct call *c, const struct msg_execute_process *m)
+{
+	struct container *found = named_container(c, m->base.container_id);
+	struct start *s;
+	struct err e = { 0 };
+	uint32_t code = HR_OK;
+
+	if (!found || policy_forbids(c))
+		return;
+	/* Nothing is dialled for what is refused anyway. */
+	if (!m->parameters.oci_process)
+		code = refuse_init(found, &e);
+	else if (container_init_ended(found))
+		code = refuse_exec(found, &e);
+	if (code != HR_OK) {
+		(void)reply_error(c->agent, &c->to, code, "%s", e.text);
+		return;
+	}
+	s = start_new(c, found, m);
+	if (!s) {
+		(void)reply_error(c->agent, &c->to, HR_FAIL,
+				  "too many requests in progress (%zu)",
+				  c->agent->requests.n);
+		return;
+	}
+	dial_start(&s->dial);
+}
