@@ -153,6 +153,7 @@ struct job_call {
  * @input_len:	their number
  * @stdio:	NULL, or three descriptors, duplicated at once: what becomes 0,
  *		1, 2; -1: as without (@input, captured, captured)
+ * @no_vsock:	as struct spawn: nothing below it may use AF_VSOCK
  * @deadline_ms: from the start of the child, at least 1
  * @class:	which slots
  * @output_max:	bytes kept of each captured output, 0: JOB_OUTPUT_DEFAULT
@@ -171,6 +172,7 @@ struct job_exec {
 	const void *input;
 	size_t input_len;
 	const int *stdio;
+	bool no_vsock;
 	int64_t deadline_ms;
 	enum job_class class;
 	size_t output_max;

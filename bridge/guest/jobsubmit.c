@@ -122,6 +122,7 @@ static int copy_program(struct job *j, const struct job_exec *x, struct err *e)
 		.path = copy(&j->arena, path ? path : "/usr/bin:/bin"),
 		.cwd = copy(&j->arena, x->cwd ? x->cwd : "/"),
 		.nofile = j->owner->nofile,
+		.no_vsock = x->no_vsock,
 	};
 	if (!j->spawn.argv || !j->spawn.envp || !j->spawn.path || !j->spawn.cwd)
 		return err_set(e, ENOMEM, "no memory for the arguments of %s",

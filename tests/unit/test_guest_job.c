@@ -122,6 +122,22 @@ static void shell(const char *line, struct job_exec x, struct seen *s)
 	free(copy); /* what is needed was copied */
 }
 
+static void test_program_without_vsock(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	shell("grep ^Seccomp: /proc/self/status",
+	      (struct job_exec){ .no_vsock = true }, &s);
+	run_until(&s);
+	assert_string_equal(s.out, "Seccomp:\t2\n");
+	shell("grep ^Seccomp: /proc/self/status", (struct job_exec){ 0 }, &s);
+	run_until(&s);
+	assert_string_equal(s.out, "Seccomp:\t0\n");
+}
+
 /* --- functions ------------------------------------------------------------- */
 
 static int fn_answer(void *arg, struct text *out, struct err *e)
@@ -579,6 +595,7 @@ int main(void)
 		T(test_no_descriptor_is_left),
 		T(test_reaper_of_all_children_leaves_jobs_alone),
 		T(test_function_runs_a_program),
+		T(test_program_without_vsock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
