@@ -31,6 +31,12 @@ const char image_manifest_default[] =
 	"nobody:x:65534:65534:nobody:/:/bin/false\\n\n"
 	"text /etc/group 0644 root:x:0:\\ntty:x:5:\\nnogroup:x:65534:\\n\n"
 	"text /etc/hosts 0644 127.0.0.1 localhost\\n::1 localhost\\n\n"
+	/* Tells the agent what it got, see bridge/guest/dhcp.h. */
+	"text /sbin/udhcpc_config.script 0755 #!/bin/sh\\n"
+	"case $1 in bound|renew) ;; *) exit 0 ;; esac\\n"
+	"line=\"ferry-lease ip=$ip mask=$mask\"\\n"
+	"for r in $router; do line=\"$line router=$r\"; done\\n"
+	"echo \"$line\"\\n\n"
 	"module virtio_pci\n"
 	"module vmw_vsock_virtio_transport\n"
 	"module virtio_scsi if " SCSI "\n"

@@ -22,8 +22,8 @@
 
 /* --- operations ------------------------------------------------------------ */
 
-static struct network_op *op_new(network_done_fn *done, void *ctx,
-				 struct err *e)
+struct network_op *network_op_new(network_done_fn *done, void *ctx,
+				  struct err *e)
 {
 	struct network_op *op = calloc(1, sizeof(*op));
 
@@ -176,7 +176,7 @@ static int add(struct networks *all, const struct msg_network *m,
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return err_set(e, ENOMEM, "no memory for an adapter");
-	a->op = op_new(done, ctx, e);
+	a->op = network_op_new(done, ctx, e);
 	if (!a->op) {
 		free(a);
 		return err_code(e);
@@ -197,7 +197,7 @@ static int remove_adapter(struct networks *all, const struct msg_network *m,
 {
 	struct network_record *r = network_record_find(all, m->namespace_id);
 	struct network_adapter *a = r ? adapter_find(r, m->id) : NULL;
-	struct network_op *op = op_new(done, ctx, e);
+	struct network_op *op = network_op_new(done, ctx, e);
 	const struct err gone = { .code = ECANCELED,
 				  .text = "the adapter was removed" };
 
@@ -249,7 +249,7 @@ static int assign(struct networks *all, const char *guid, int netns,
 		return err_set(e, EBUSY,
 			       "network namespace %s was assigned before",
 			       r->guid);
-	r->op = op_new(done, ctx, e);
+	r->op = network_op_new(done, ctx, e);
 	if (!r->op)
 		return err_code(e);
 	r->assigned = true;

@@ -195,6 +195,16 @@ int network_host(struct networks *all, const char *guid, network_done_fn *done,
 void network_forget(struct networks *all, const char *guid);
 
 /**
+ * network_announce() - tell the neighbours of every namespace its addresses
+ * @done:	its result is the number of addresses that were announced; those
+ *		of adapters that have theirs by DHCP are not known here
+ *
+ * Return: 0 (@done will be called), -ENOMEM
+ */
+int network_announce(struct networks *all, network_done_fn *done, void *ctx,
+		     struct err *e);
+
+/**
  * network_resolv_conf() - what the adapters known now say about DNS
  * @out:	"search ..." and "nameserver ..." lines are added; nothing for
  *		an unknown record

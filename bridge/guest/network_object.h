@@ -93,6 +93,10 @@ int network_id_read(const char *text, char ret[NETWORK_ID_MAX], struct err *e);
 
 #define NETWORK_ADAPTER(n) LIST_ITEM(n, struct network_adapter, node)
 
+/** network_op_new() - NULL: no memory */
+struct network_op *network_op_new(network_done_fn *done, void *ctx,
+				  struct err *e);
+
 /** network_op_end() - tell the end in the next turn; *@op becomes NULL */
 void network_op_end(struct networks *all, struct network_op **op, int result,
 		    const struct err *why);

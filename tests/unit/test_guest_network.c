@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "bridge/guest/announce.h"
 #include "bridge/guest/job.h"
 #include "bridge/guest/network.h"
 #include "bridge/guest/network_object.h"
@@ -613,6 +614,77 @@ static void test_a_lease_that_makes_no_sense(void **state)
 	assert_int_equal(assign(f, &e), 0);
 }
 
+/* --- announcements --------------------------------------------------------- */
+
+static void test_announcements_look_like_this(void **state)
+{
+	static const uint8_t mac[RTNL_MAC_SIZE] = { 2, 1, 2, 3, 4, 5 };
+	static const uint8_t want_arp[ANNOUNCE_ARP_SIZE] = {
+		0,  1, 8, 0, 6, 4, 0, 1, 2, 1, 2,  3, 4, 5,
+		10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 10, 0, 0, 9,
+	};
+	struct rtnl_address a;
+	uint8_t arp[ANNOUNCE_ARP_SIZE];
+	uint8_t na[ANNOUNCE_NA_SIZE];
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(rtnl_parse_address("10.0.0.9", &a, &e), 0);
+	announce_arp(&a, mac, arp);
+	assert_memory_equal(arp, want_arp, sizeof(arp));
+	assert_int_equal(rtnl_parse_address("fd00::9", &a, &e), 0);
+	announce_na(&a, mac, na);
+	assert_int_equal(na[0], 136);
+	assert_int_equal(na[4], 0x20);
+	assert_memory_equal(na + 8, a.bytes, 16);
+	assert_memory_equal(na + 26, mac, 6);
+}
+
+/* The name of the newest link's peer, for a shell. */
+#define PEER                                                                   \
+	"d=$(ip -br link | sed -n \"s/^\\(veth[0-9]*\\)@.*/\\1/p\" | tail -1); "
+
+/* The neighbour at the other end of the link has learnt the address. */
+static void test_addresses_are_announced(void **state)
+{
+	struct fixture *f = ready(state);
+	struct msg_ip_config ip[] = { { "10.4.0.2", 24 }, { "fd04::2", 64 } };
+	struct msg_network m = adapter(NIC_A, MAC_A);
+	struct answer a = { 0 };
+	struct err e = { 0 };
+
+	m.ip_config = ip;
+	m.n_ip_configs = 2;
+	(void)netns_link(&f->n, "eth0", MAC_A);
+	(void)netns_run(0, PEER "ip link set $d name peer0; "
+				"ip addr add 10.4.0.1/24 dev peer0; "
+				"ip addr add fd04::1/64 dev peer0 nodad; "
+				"ip link set peer0 up");
+	assert_int_equal(add(f, &m, &e), 0);
+	assert_int_equal(assign(f, &e), 0);
+	(void)netns_run(0, "ip neigh replace 10.4.0.2 nud stale "
+			   "lladdr 02:00:00:00:00:99 dev peer0; "
+			   "ip neigh replace fd04::2 nud stale "
+			   "lladdr 02:00:00:00:00:99 dev peer0");
+	assert_int_equal(network_announce(&f->all, on_done, &a, &e), 0);
+	until(f, &a);
+	assert_int_equal(a.result, 2);
+	netns_want(0, "ip neigh show 10.4.0.2", "lladdr 02:15:5d:00:00:0a");
+	netns_want(0, "ip neigh show fd04::2", "lladdr 02:15:5d:00:00:0a");
+}
+
+static void test_nothing_to_announce(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = { 0 };
+	struct err e = { 0 };
+
+	assert_int_equal(network_announce(&f->all, on_done, &a, &e), 0);
+	assert_int_equal(a.calls, 0);
+	until(f, &a);
+	assert_int_equal(a.result, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -635,6 +707,9 @@ int main(void)
 		TEST(test_a_lease_is_configured),
 		TEST(test_w_g26_dhcp_has_a_real_limit),
 		TEST(test_a_lease_that_makes_no_sense),
+		cmocka_unit_test(test_announcements_look_like_this),
+		TEST(test_addresses_are_announced),
+		TEST(test_nothing_to_announce),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
