@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -77,7 +78,8 @@ static int kernel_rtc(int fd, int64_t *s)
 	struct rtc_time t;
 	struct tm tm;
 
-	if (ioctl(fd, RTC_RD_TIME, &t) < 0)
+	/* musl's ioctl() has an int where this number needs one bit more. */
+	if (syscall(SYS_ioctl, fd, RTC_RD_TIME, &t) < 0)
 		return -errno;
 	tm = (struct tm){ .tm_sec = t.tm_sec,
 			  .tm_min = t.tm_min,
