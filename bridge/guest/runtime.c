@@ -31,6 +31,7 @@
  * @folder:	absolute
  * @id, @bundle: copies
  * @is_start:	it leaves a process behind; it holds @ticket
+ * @vsock:	what it starts may use AF_VSOCK
  * @console:	takes the terminal
  * @ended:	the program has, with @result; the terminal is still to come
  */
@@ -42,6 +43,7 @@ struct rt_call {
 	char *bundle;
 	bool is_start;
 	bool terminal;
+	bool vsock;
 	int stdio[MSG_STDIO];
 	uint64_t ticket;
 	struct console console;
@@ -375,6 +377,7 @@ static int start_now(struct rt_call *c, struct err *e)
 		.name = c->bundle ? "runtime create" : "runtime exec",
 		.argv = words_of(argv),
 		.stdio = stdio,
+		.no_vsock = !c->vsock,
 		.deadline_ms = RUNTIME_START_MS,
 		.class = JOB_WORK,
 		.done = on_start_ended,
@@ -466,6 +469,7 @@ int runtime_start(struct runtime *rt, const struct runtime_start *s,
 		return err_set(e, ENOMEM, "no memory for a call");
 	c->is_start = true;
 	c->terminal = s->terminal;
+	c->vsock = s->vsock;
 	r = prepare_start(c, s, e);
 	if (r == 0 && rt->starts >= RUNTIME_STARTS_MAX)
 		list_push(&rt->waiting, &c->node);

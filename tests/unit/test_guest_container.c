@@ -41,6 +41,46 @@ static void test_life_of_a_container(void **state UNUSED)
 	peer_exec_done(&r.x);
 }
 
+/* What a container's processes see of the filter that the runtime is under. */
+static void vsock_is(const char *annotations, const char *want)
+{
+	static const char line[] =
+		"grep ^Seccomp: /proc/self/status; exec sleep 1000";
+	const struct wish w = { .id = "one",
+				.line = line,
+				.annotations = annotations };
+	struct run init = { .container = "one",
+			    .x.want = { false, true, false } };
+	struct run r = { .container = "one",
+			 .line = "grep ^Seccomp: /proc/self/status",
+			 .x.want = { false, true, false } };
+	char got[32] = "";
+
+	container_create(&peer, &w);
+	container_run(&peer, &init);
+	container_run(&peer, &r);
+	assert_string_equal(peer_output(r.x.fd[1]), want);
+	assert_int_equal(fd_read_full(init.x.fd[1], got, strlen(want)),
+			 strlen(want));
+	assert_string_equal(got, want);
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 0);
+	assert_int_equal(container_signal(&peer, "one", init.x.pid, 9), HR_OK);
+	fd_close(&init.x.fd[1]);
+	assert_int_equal(container_wait(&peer, "one", init.x.pid), 137);
+	(void)peer_notice(&peer, "one");
+	container_delete(&peer, "one");
+	peer_exec_done(&r.x);
+	peer_exec_done(&init.x);
+}
+
+static void test_containers_have_no_vsock(void **state UNUSED)
+{
+	vsock_is(NULL, "Seccomp:\t2\n");
+	vsock_is("\"io.ferry.vsock\":\"true\"", "Seccomp:\t0\n");
+	vsock_is("\"io.microsoft.virtualmachine.lcow.privileged\":\"1\"",
+		 "Seccomp:\t0\n");
+}
+
 static void test_exec_in_a_container(void **state UNUSED)
 {
 	const struct wish w = { .id = "one", .line = "sleep 1000" };
@@ -244,6 +284,8 @@ int main(int argc, char **argv)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pods, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_id_is_taken_once,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_containers_have_no_vsock,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_constraints_go_to_the_runtime, set_up, tear_down),
