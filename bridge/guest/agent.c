@@ -175,6 +175,7 @@ void agent_negotiated(struct agent *a, int how)
 	pid1_stable(&a->pid1);
 	log_info("bridge is up connection=%u host=%s", c->number,
 		 fresh && how == RESUME_PLAIN ? "new" : hosts[how]);
+	upkeep_host(a);
 }
 
 static void on_link_up(void *ctx, int fd)
@@ -328,6 +329,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	cgroups_init(&a->cgroups, a->loop, CGROUP_ROOT_DIR);
 	policy_init(&a->policy, f->policy_deny);
 	containers_init(&a->containers, a);
+	upkeep_init(a);
 	r = streams_init(&a->streams, a->loop, &a->flags.transport);
 	if (r < 0)
 		(void)err_set(e, -r, "no memory for streams");
@@ -354,6 +356,7 @@ void agent_free(struct agent *a)
 	answer_free_all(&a->held);
 	link_stop(&a->link);
 	requests_done(&a->requests);
+	upkeep_done(a);
 	networks_done(&a->networks);
 	cgroups_done(&a->cgroups);
 	policy_done(&a->policy);

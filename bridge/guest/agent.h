@@ -31,6 +31,7 @@
 #include "bridge/guest/resume.h"
 #include "bridge/guest/runtime.h"
 #include "bridge/guest/stream.h"
+#include "bridge/guest/upkeep.h"
 #include "bridge/io/loop.h"
 #include "config/arena.h"
 #include "config/err.h"
@@ -85,6 +86,7 @@ struct agent {
 	struct cgroups cgroups;
 	struct policy policy;
 	struct containers containers;
+	struct upkeep upkeep;
 
 	uint32_t epoch;
 	struct list held;

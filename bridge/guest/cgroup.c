@@ -79,7 +79,7 @@ static void enable_children(int dir)
 
 /* One directory below @parent; it may be there already. */
 static int make_one(const struct cgroups *c, const char *controller, int parent,
-		    const char *name, struct err *e)
+		    const char *name, bool hand_on, struct err *e)
 {
 	cleanup_fd dir = -1;
 
@@ -89,7 +89,7 @@ static int make_one(const struct cgroups *c, const char *controller, int parent,
 		     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, "cgroup %.64s", name);
-	if (c->version == CGROUP_V2)
+	if (c->version == CGROUP_V2 && hand_on)
 		enable_children(dir);
 	else if (strcmp(controller, "cpuset") == 0)
 		cpuset_inherit(parent, dir);
@@ -98,7 +98,7 @@ static int make_one(const struct cgroups *c, const char *controller, int parent,
 
 /* The directories of @path in one hierarchy, made where they are missing. */
 static int make_path(const struct cgroups *c, const char *controller,
-		     const char *path, struct err *e)
+		     const char *path, bool parent, struct err *e)
 {
 	char full[2 * CGROUP_PATH_MAX];
 	cleanup_fd at = -1;
@@ -113,7 +113,8 @@ static int make_path(const struct cgroups *c, const char *controller,
 		int next;
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)len, p + 1);
-		next = make_one(c, controller, at, name, e);
+		next = make_one(c, controller, at, name,
+				parent || p[1 + len] == '/', e);
 		if (next < 0)
 			return next;
 		fd_close(&at);
@@ -123,7 +124,8 @@ static int make_path(const struct cgroups *c, const char *controller,
 	return 0;
 }
 
-int cgroup_make(const struct cgroups *c, const char *path, struct err *e)
+int cgroup_make(const struct cgroups *c, const char *path, bool parent,
+		struct err *e)
 {
 	const char *name;
 	unsigned int made = 0;
@@ -137,7 +139,7 @@ int cgroup_make(const struct cgroups *c, const char *path, struct err *e)
 			       name);
 		if (access(mounted, F_OK) < 0)
 			continue;
-		if (make_path(c, name, path, e) < 0)
+		if (make_path(c, name, path, parent, e) < 0)
 			return err_code(e);
 		made++;
 	}
@@ -360,7 +362,7 @@ static int enter_gcs(const struct cgroups *c, struct err *e)
 {
 	const char *name;
 
-	if (cgroup_make(c, CGROUP_GCS, e) < 0)
+	if (cgroup_make(c, CGROUP_GCS, false, e) < 0)
 		return err_code(e);
 	for (unsigned int i = 0; (name = cgroup_controller(c, i)); i++) {
 		cleanup_fd dir = cgroup_dir(c, name, CGROUP_GCS, e);
@@ -379,8 +381,8 @@ int cgroups_start(struct cgroups *c, uint64_t reserve, uint64_t gcs_threshold,
 	c->gcs_threshold = gcs_threshold;
 	if (c->version == CGROUP_NONE)
 		return err_set(e, ENOENT, "there are no cgroups");
-	if (enter_gcs(c, e) < 0 || cgroup_make(c, CGROUP_PODS, e) < 0)
+	if (cgroup_make(c, CGROUP_PODS, true, e) < 0)
 		return err_code(e);
 	on_refresh(c);
-	return 0;
+	return enter_gcs(c, e);
 }

@@ -58,10 +58,12 @@ void cgroup_keys_text(char *text, const struct cgroup_key *key, size_t n,
 		      void *ret);
 
 /**
- * cgroup_make() - make a cgroup and those above it, in every hierarchy; with
- * cgroup 2 all that is controlled in it is handed on to its children
+ * cgroup_make() - make a cgroup and those above it, in every hierarchy
+ * @parent:	it is to have children and no processes: with cgroup 2 all that
+ *		is controlled in it is handed on (a cgroup cannot do both)
  */
-int cgroup_make(const struct cgroups *c, const char *path, struct err *e);
+int cgroup_make(const struct cgroups *c, const char *path, bool parent,
+		struct err *e);
 
 /** cgroup_write() - write a file; return: 0 or -errno (names the file) */
 int cgroup_write(int dir, const char *name, const char *text, struct err *e);

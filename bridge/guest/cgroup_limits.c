@@ -256,7 +256,7 @@ int cgroup_pod_create(const struct cgroups *c, const char *path,
 	int r = resources ? read_resources(resources, scratch, &l, e) : 0;
 
 	if (r == 0)
-		r = cgroup_make(c, path, e);
+		r = cgroup_make(c, path, true, e);
 	if (r < 0)
 		return r;
 	r = c->version == CGROUP_V2 ? set_v2(&t, &l) : set_v1(&t, &l);

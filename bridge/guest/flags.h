@@ -37,8 +37,8 @@ enum flag_kind {
  * @core_pattern: goes to /proc/sys/kernel/core_pattern; "": left alone
  * @kmsg_level:	accepted; PID 1's log ring has the kernel's messages
  * @root_mem_reserve_bytes: memory that pods may not use
- * @gcs_mem_limit_bytes: accepted; ferry's agent is bounded by its limits
- * @disable_time_sync: accepted; no clock of the reference's kind is needed
+ * @gcs_mem_limit_bytes: a warning is logged when the agent's cgroup is above
+ * @disable_time_sync: leave the clock alone
  * @scrub_logs:	accepted; secrets are never logged
  * @policy_deny: the initial policy refuses to run anything
  * @use_inouterr: the bridge is standard input and output

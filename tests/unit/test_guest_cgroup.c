@@ -409,7 +409,7 @@ static bool real(struct fixture *f)
 
 	cgroups_init(&f->c, f->loop, CGROUP_ROOT_DIR);
 	(void)cgroup_remove(&f->c, REAL, &e);
-	if (geteuid() != 0 || cgroup_make(&f->c, REAL "/c", &e) < 0) {
+	if (geteuid() != 0 || cgroup_make(&f->c, REAL "/c", false, &e) < 0) {
 		print_message("no cgroups to make here (%s): skipped\n",
 			      e.text);
 		return false;
