@@ -4,11 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bridge/host/conn.h"
+#include "bridge/host/client_parts.h"
 #include "bridge/host/failure.h"
-#include "bridge/host/listener.h"
-#include "bridge/host/observer.h"
-#include "bridge/host/pending.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
 #include "config/text.h"
@@ -18,26 +15,6 @@
 /* Pause before listening again after a connection that came to nothing. */
 #define RETRY_FIRST_MS 10
 #define RETRY_MAX_MS 200
-
-struct host_client {
-	struct host_client_config config;
-	struct host_ports ports;
-	enum host_state state;
-	struct host_listener listener;
-	struct host_conn conn;
-	struct host_pending calls;
-	struct loop_id give_up;
-	struct loop_id retry;
-	int retry_ms;
-	struct host_guest guest;
-	struct err last_err; /* of a connection that came to nothing */
-	struct host_observers observers;
-	struct host_track track;
-	struct arena arena; /* of the notice that is being handled */
-};
-
-static void lose(struct host_client *c, const struct err *why);
-static void listen_again(struct host_client *c);
 
 /* --- frames --------------------------------------------------------------- */
 
@@ -85,7 +62,7 @@ static void on_frame(void *ctx, const struct frame *frame)
 		(void)err_set(&e, EPROTO,
 			      "the guest sent a frame of type 0x%08x",
 			      frame->header.type);
-		lose(c, &e);
+		client_lose(c, &e);
 	}
 	arena_reset(&c->arena);
 }
@@ -101,6 +78,7 @@ static void fail(struct host_client *c, const struct err *why)
 	loop_cancel(c->config.loop, &c->retry);
 	host_listener_stop(&c->listener);
 	host_conn_close(&c->conn);
+	client_resume_over(c, why);
 	host_pending_end(&c->calls, HOST_FAIL_LOST, true, unsent, why);
 	host_observer_failed(&c->observers, why);
 }
@@ -116,8 +94,7 @@ static void on_give_up(void *ctx)
 	fail(c, &e);
 }
 
-static int limit_connecting(struct host_client *c, int timeout_ms,
-			    struct err *e)
+int client_limit(struct host_client *c, int timeout_ms, struct err *e)
 {
 	if (timeout_ms <= 0)
 		return 0;
@@ -125,28 +102,37 @@ static int limit_connecting(struct host_client *c, int timeout_ms,
 		       on_give_up, c, &c->give_up, e);
 }
 
-/*
- * The connection is gone, on purpose or not. One that was of use is replaced
- * at once, others after a pause, so that a guest that only knocks costs little.
- */
-static void lose(struct host_client *c, const struct err *why)
+/* A blackout: only what the transport did, and nobody waits for its end. */
+static bool is_blackout(const struct host_client *c, const struct err *why)
+{
+	return c->migrating && !c->resume.active && why->code != EPROTO;
+}
+
+void client_lose(struct host_client *c, const struct err *why)
 {
 	const bool was_ready = c->state == HOST_READY;
 	const uint64_t unsent = host_conn_unsent(&c->conn);
 	struct err reason = *why; /* @why may be the connection's own */
 
+	if (is_blackout(c, why)) {
+		log_info("bridge parked: %s", reason.text);
+		client_park(c, &reason);
+		return;
+	}
 	host_conn_close(&c->conn);
 	c->state = HOST_LISTENING;
 	if (was_ready) {
 		c->retry_ms = 0;
 		/* Without memory for the timer: no limit, as by default. */
-		(void)limit_connecting(c, c->config.reconnect_timeout_ms, NULL);
+		if (!c->migrating)
+			(void)client_limit(c, c->config.reconnect_timeout_ms,
+					   NULL);
 		log_info("bridge lost: %s, listening again", reason.text);
 	} else {
 		c->last_err = reason;
 		log_info("bridge connection came to nothing: %s", reason.text);
 	}
-	listen_again(c);
+	client_listen_again(c);
 	host_pending_end(&c->calls, HOST_FAIL_LOST, false, unsent, &reason);
 	if (was_ready)
 		host_observer_lost(&c->observers, &reason);
@@ -154,7 +140,7 @@ static void lose(struct host_client *c, const struct err *why)
 
 static void on_conn_lost(void *ctx, const struct err *why)
 {
-	lose(ctx, why);
+	client_lose(ctx, why);
 }
 
 static void copy_os(char *out, size_t size, const char *os)
@@ -190,6 +176,7 @@ static void enter_ready(struct host_client *c,
 	log_info("bridge ready connection=%u os=%s", c->guest.connection,
 		 c->guest.os);
 	host_observer_ready(&c->observers, &c->guest);
+	client_resume_over(c, NULL);
 }
 
 static void on_negotiated(void *ctx, const void *result,
@@ -215,7 +202,7 @@ static void on_negotiated(void *ctx, const void *result,
 		(void)err_wrap(&e, "no bridge with this guest");
 		fail(c, &e);
 	} else {
-		lose(c, &e);
+		client_lose(c, &e);
 	}
 }
 
@@ -240,19 +227,28 @@ static int negotiate(struct host_client *c, struct err *e)
 	return host_pending_start(&c->calls, &call, NULL, e);
 }
 
+/* Serves a new connection. Return: 0 or -errno, the connection is lost then. */
+int client_serve(struct host_client *c, int fd, struct err *e)
+{
+	int r;
+
+	c->state = HOST_NEGOTIATING;
+	host_pending_new_conn(&c->calls);
+	r = host_conn_open(&c->conn, fd, e);
+	if (r == 0)
+		r = negotiate(c, e);
+	return r;
+}
+
 static void on_dialled(void *ctx, int fd, const struct err *why)
 {
 	struct host_client *c = ctx;
 	struct err e = { 0 };
 
-	if (fd < 0) {
-		lose(c, why);
-		return;
-	}
-	c->state = HOST_NEGOTIATING;
-	host_pending_new_conn(&c->calls);
-	if (host_conn_open(&c->conn, fd, &e) < 0 || negotiate(c, &e) < 0)
-		lose(c, &e);
+	if (fd < 0)
+		client_lose(c, why);
+	else if (client_serve(c, fd, &e) < 0)
+		client_lose(c, &e);
 }
 
 static void on_retry(void *ctx)
@@ -265,10 +261,10 @@ static void on_retry(void *ctx)
 		return;
 	c->last_err = e;
 	log_warn("bridge: %s, trying again", e.text);
-	listen_again(c);
+	client_listen_again(c);
 }
 
-static void listen_again(struct host_client *c)
+void client_listen_again(struct host_client *c)
 {
 	const int pause_ms = c->retry_ms;
 	struct err e = { 0 };
@@ -362,7 +358,7 @@ int host_client_new(const struct host_client_config *config,
 	r = host_listener_start(&c->listener, WIRE_PORT_BRIDGE, HOST_NO_TIMEOUT,
 				e);
 	if (r == 0)
-		r = limit_connecting(c, c->config.connect_timeout_ms, e);
+		r = client_limit(c, c->config.connect_timeout_ms, e);
 	if (r < 0) {
 		host_client_free(c);
 		return r;
@@ -383,6 +379,8 @@ void host_client_free(struct host_client *c)
 	host_conn_close(&c->conn);
 	loop_cancel(c->config.loop, &c->give_up);
 	loop_cancel(c->config.loop, &c->retry);
+	loop_cancel(c->config.loop, &c->resume.timer);
+	c->resume.active = false; /* without its callback */
 	host_pending_end(&c->calls, HOST_FAIL_CANCELLED, true, unsent, NULL);
 	while (c->observers.first)
 		host_client_unobserve(c->observers.first);

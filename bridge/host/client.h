@@ -8,6 +8,7 @@
  *
  *	LISTENING -> NEGOTIATING -> READY -> (lost) LISTENING ...
  *	any of them -> FAILED	(no guest in time, or no way to listen)
+ *	READY -> (lost in the migration window) PARKED -> LISTENING ...
  *
  * A call is made in READY only. Its callback runs exactly once: with the
  * answer, or with a struct host_failure. Losing the connection ends every call
@@ -15,6 +16,15 @@
  * a call that survives (WaitForProcess) is kept and ends with an answer that
  * carries its old id, on whatever connection that comes. A call past its
  * deadline fails alone and a late answer is dropped.
+ *
+ * The migration window (host_client_set_migrating()) is open while the VM may
+ * be moved away. A connection that is lost in it parks the client: nobody
+ * listens, nothing times out but the calls themselves, everything that survives
+ * a loss stays. Either the VM is gone and the client is freed, or it comes back
+ * and host_client_resume() brings the bridge back, on this host or, with the
+ * same effect, on a connection that somebody else accepted. A breach of the
+ * protocol is no blackout (W-H11): it costs the connection and the client
+ * listens at once, in the window or not.
  *
  * The guest is untrusted. A frame over WIRE_GUEST_FRAME_MAX, one shorter than
  * its header, or one of an unknown kind costs it the connection. An answer
@@ -46,12 +56,15 @@ struct host_client;
 #define HOST_NEGOTIATE_TIMEOUT_MS 30000
 #define HOST_CALL_TIMEOUT_MS 300000
 #define HOST_NO_TIMEOUT (-1)
+/* How long a bridge that looks alive may take to say so in a resume. */
+#define HOST_PING_TIMEOUT_MS 2000
 
 enum host_state {
 	HOST_LISTENING,
 	HOST_NEGOTIATING,
 	HOST_READY,
 	HOST_FAILED,
+	HOST_PARKED,
 	HOST_STATES, /* number of states */
 };
 
@@ -178,6 +191,54 @@ uint64_t host_client_next_id(const struct host_client *c);
 
 /** host_client_raise_id() - go on at @floor unless the counter is past it */
 void host_client_raise_id(struct host_client *c, uint64_t floor);
+
+/* --- the migration window; bridge.md 7.6 ---------------------------------- */
+
+/**
+ * host_client_set_migrating() - open the window, or close it
+ *
+ * Closing it while the client is parked makes it listen, as after any loss.
+ */
+void host_client_set_migrating(struct host_client *c, bool migrating);
+
+bool host_client_migrating(const struct host_client *c);
+
+/** host_client_connected() - is there a negotiated connection now? */
+bool host_client_connected(const struct host_client *c);
+
+/**
+ * host_resumed_fn - a resume is over
+ * @why:	NULL: the bridge is there; -ETIMEDOUT, or why it never will be
+ */
+typedef void host_resumed_fn(void *ctx, const struct err *why);
+
+/**
+ * host_client_resume() - see to it that the bridge is there
+ * @timeout_ms:	for all of it; HOST_NO_TIMEOUT
+ * @done:	called once, from the loop
+ * @ctx:	passed to @done
+ * @e:		reason
+ *
+ * A bridge that was never lost is used as it is, once a call over it was
+ * answered; one that does not answer within HOST_PING_TIMEOUT_MS is given up.
+ * A parked client listens and negotiates anew, with its own next id. One that
+ * listens anyway (the destination of a move) is waited for. After a timeout
+ * inside the window the client is parked again, and this may be repeated.
+ *
+ * Return: 0; -EALREADY: one is under way; -ENOTCONN: the client has failed;
+ *         -EADDRINUSE and the like: not listening; -ENOMEM
+ */
+int host_client_resume(struct host_client *c, int timeout_ms,
+		       host_resumed_fn *done, void *ctx, struct err *e);
+
+/**
+ * host_client_resume_on() - use this connection from now on
+ * @fd:		connected stream socket of any family, taken in any case
+ *
+ * Replaces the connection that there is; calls that do not survive a loss end.
+ * Return: 0; -EINVAL: the window is not open, or the client has failed; -errno
+ */
+int host_client_resume_on(struct host_client *c, int fd, struct err *e);
 
 /* --- one call; bridge/host/calls.h has a typed function for each message --- */
 

@@ -92,7 +92,7 @@ static void test_levels_and_messages(void **state)
 	}
 }
 
-static void test_line_that_is_no_json_ends_nothing(void **state)
+static void test_w_h17_line_that_is_no_json_ends_nothing(void **state)
 {
 	struct fixture *x = *state;
 
@@ -176,7 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_levels_and_messages),
-		T(test_line_that_is_no_json_ends_nothing),
+		T(test_w_h17_line_that_is_no_json_ends_nothing),
 		T(test_control_bytes_are_escaped),
 		T(test_a_line_without_end_is_cut),
 		T(test_lines_in_pieces_and_in_heaps),

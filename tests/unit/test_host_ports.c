@@ -77,7 +77,7 @@ static void test_ports_rise_and_never_come_back(void **state)
 	assert_int_equal(port, 0x50000000u);
 }
 
-static void test_ports_end_instead_of_wrapping(void **state)
+static void test_w_h15_ports_end_instead_of_wrapping(void **state)
 {
 	struct host_ports p;
 	struct err e = { 0 };
@@ -196,7 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_ports_rise_and_never_come_back),
-		T(test_ports_end_instead_of_wrapping),
+		T(test_w_h15_ports_end_instead_of_wrapping),
 		T(test_one_connection_and_the_port_is_closed),
 		T(test_a_connection_that_never_comes),
 		T(test_a_port_in_use_is_an_error),

@@ -280,7 +280,7 @@ static void test_process_id_zero_is_no_process(void **state)
 	proc_done(&p);
 }
 
-static void test_guest_that_never_dials_its_streams(void **state)
+static void test_w_h15_guest_that_never_dials_its_streams(void **state)
 {
 	struct fixture *x = *state;
 	struct fake_request r;
@@ -382,7 +382,7 @@ int main(void)
 		T(test_refused_start),
 		T(test_start_that_is_never_answered),
 		T(test_process_id_zero_is_no_process),
-		T(test_guest_that_never_dials_its_streams),
+		T(test_w_h15_guest_that_never_dials_its_streams),
 		T(test_second_connection_to_a_stream_is_refused),
 		T(test_start_without_a_bridge_leaves_nothing),
 		T(test_two_hundred_processes_at_once),
