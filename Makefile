@@ -65,7 +65,7 @@ bridge_src := $(wildcard bridge/*.c)
 io_src := $(wildcard bridge/io/*.c)
 guest_src := $(filter-out %/main.c,$(wildcard bridge/guest/*.c))
 hostside_src := $(wildcard bridge/host/*.c)
-init_src := $(filter-out %/main.c init/vsockexec.c,$(wildcard init/*.c))
+init_src := $(filter-out %/main.c init/vsockexec.c init/pause.c,$(wildcard init/*.c))
 initramfs_src := $(wildcard initramfs/*.c)
 migration_src := $(wildcard migration/*.c)
 tools_src := $(filter-out %/main.c,$(wildcard tools/*.c tools/qemu/*.c tools/disk/*.c tools/ttrpc/*.c \
@@ -107,6 +107,7 @@ programs := $(call have,tools/main.c,build/ferry) \
 	$(call have,tools/vsock/*.c,build/lib/ferry/vhost-vsock.so) \
 	$(call have,init/main.c,build/guest/bin/init) \
 	$(call have,init/vsockexec.c,build/guest/bin/vsockexec) \
+	$(call have,init/pause.c,build/guest/bin/pause) \
 	$(call have,bridge/guest/main.c,build/guest/bin/gcs)
 
 # What ferry needs at run time, beside it; see tools/home.h.
@@ -114,7 +115,7 @@ guest_bin := init vsockexec gcs
 lib := build/lib/ferry
 lib_files := $(lib)/vmlinuz $(lib)/vmlinux $(lib)/modules \
 	$(lib)/guest/busybox $(lib)/guest/crun $(lib)/guest/lib \
-	$(call have,init/main.c,$(lib)/guest/init) \
+	$(lib)/guest/pause/pause $(call have,init/main.c,$(lib)/guest/init) \
 	$(call have,init/vsockexec.c,$(lib)/guest/vsockexec) \
 	$(call have,bridge/guest/main.c,$(lib)/initramfs.img)
 
@@ -206,6 +207,8 @@ build/guest/bin/init: build/guest/init/main.o build/guest/libferry.a
 	$(Q)! grep -E '\((lite_)?(m|c|re)alloc\.l?o\)' build/guest/init.map
 build/guest/bin/vsockexec: build/guest/init/vsockexec.o build/guest/libferry.a
 	$(link_guest)
+build/guest/bin/pause: build/guest/init/pause.o
+	$(link_guest)
 build/guest/bin/gcs: build/guest/bridge/guest/main.o build/guest/libferry.a build/guest/libdeps.a
 	$(link_guest)
 
@@ -287,6 +290,12 @@ $(lib)/guest/busybox: | build/deps/stamp/busybox
 $(lib)/guest/crun: | build/deps/stamp/crun
 	@mkdir -p $(@D)
 	@ln -sf ../../../deps/crun/usr/bin/crun $@
+
+# The root file system of a pod's sandbox container: a file, for a disk is made
+# of this folder.
+$(lib)/guest/pause/pause: build/guest/bin/pause
+	@mkdir -p $(@D) $(@D)/dev $(@D)/proc $(@D)/sys
+	@cp $< $@
 
 # What crun loads, as far as the set-up fetched it.
 $(lib)/guest/lib: build/deps/stamp/crun
@@ -454,9 +463,9 @@ install: all
 	install build/ferry $(DESTDIR)$(bindir)/
 	install -m 644 $(lib)/vmlinuz $(lib)/vmlinux $(lib)/initramfs.img $(libferry)/
 	install -m 644 $(wildcard $(lib)/*.so) $(libferry)/
-	install $(filter-out %/lib,$(wildcard $(lib)/guest/*)) $(libferry)/guest/
-	rm -rf $(libferry)/guest/lib
-	cp -rL --no-preserve=ownership $(lib)/guest/lib $(libferry)/guest/lib
+	install $(filter-out %/lib %/pause,$(wildcard $(lib)/guest/*)) $(libferry)/guest/
+	rm -rf $(libferry)/guest/lib $(libferry)/guest/pause
+	cp -rL --no-preserve=ownership $(lib)/guest/lib $(lib)/guest/pause $(libferry)/guest/
 	rm -rf $(libferry)/modules
 	cp -rL --no-preserve=ownership $(lib)/modules $(libferry)/modules
 	for n in 1 5 7 8; do install -d $(DESTDIR)$(mandir)/man$$n && \

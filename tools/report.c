@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 static int64_t clock_us(void)
 {
@@ -88,6 +89,41 @@ void report_warning(const struct report *r, const char *text)
 		json_line("warning", NULL, NULL, "text", text);
 	else
 		(void)fprintf(stderr, "ferry: warning: %s\n", text);
+}
+
+void report_progress(struct report *r, const char *what, uint64_t done,
+		     uint64_t total)
+{
+	struct json_object *o;
+
+	if (r->json) {
+		o = json_object_new_object();
+		json_object_object_add(o, "event",
+				       json_object_new_string("progress"));
+		json_object_object_add(o, "what", json_object_new_string(what));
+		json_object_object_add(o, "done", json_object_new_uint64(done));
+		json_object_object_add(o, "total",
+				       json_object_new_uint64(total));
+		(void)fprintf(stderr, "%s\n",
+			      json_object_to_json_string_ext(
+				      o, JSON_C_TO_STRING_PLAIN));
+		json_object_put(o);
+		return;
+	}
+	if (!isatty(STDERR_FILENO) || total == 0 ||
+	    ms(r->start_us, clock_us()) < REPORT_SLOW_MS)
+		return;
+	(void)fprintf(stderr, "\r\033[K%.60s: %u %% of %u MiB", what,
+		      (unsigned int)(done * 100 / total),
+		      (unsigned int)(total >> 20));
+	r->line = true;
+}
+
+void report_progress_end(struct report *r)
+{
+	if (r->line)
+		(void)fputs("\r\033[K", stderr);
+	r->line = false;
 }
 
 void report_exit(const struct report *r, int code)

@@ -29,6 +29,8 @@
 #include "bridge/io/log.h"
 #include "config/util.h"
 #include "tools/launch.h"
+#include "tools/pod_plan.h"
+#include "tools/pod_run.h"
 #include "tools/report.h"
 #include "tools/sandbox.h"
 #include "tools/shim/shim.h"
@@ -58,6 +60,9 @@ struct run {
 	struct sandbox_config config;
 	struct sandbox *sandbox;
 	struct host_process *process;
+	struct pod_plan plan; /* of --bundle and --pod */
+	bool has_plan;
+	struct pod_run *pod;
 	bool running; /* the guest has started the command */
 	int signal_fd;
 	struct loop_id signal_watch;
@@ -95,9 +100,12 @@ static void resize(struct run *run)
 	uint16_t width = 0;
 	struct err e;
 
-	if (run->launch.args.tty && run->running && run->process &&
-	    (tty_size(STDIN_FILENO, &height, &width) ||
-	     tty_size(STDOUT_FILENO, &height, &width)))
+	if (!tty_size(STDIN_FILENO, &height, &width) &&
+	    !tty_size(STDOUT_FILENO, &height, &width))
+		return;
+	if (run->pod)
+		pod_run_resize(run->pod, height, width);
+	else if (run->launch.args.tty && run->running && run->process)
 		(void)host_process_resize(run->process, height, width, &nobody,
 					  &e); /* it may have ended just now */
 }
@@ -165,9 +173,8 @@ static void streams(const struct run *run, int fd[MSG_STDIO])
 	fd[MSG_STDERR] = run->launch.args.tty ? -1 : STDERR_FILENO;
 }
 
-static void on_ready(void *ctx)
+static void start_command(struct run *run)
 {
-	struct run *run = ctx;
 	struct msg_process_parameters p = {
 		.command_args = run->launch.args.command,
 		.command_line = "",
@@ -195,6 +202,92 @@ static void on_ready(void *ctx)
 		(void)err_wrap(&e, "start the command");
 		give_up(run, TOOL_CANNOT_RUN, &e);
 	}
+}
+
+/* --- containers --------------------------------------------------------------- */
+
+static void on_pod_started(void *ctx, bool terminal)
+{
+	struct run *run = ctx;
+	struct err e;
+
+	if (terminal && isatty(STDIN_FILENO) && tty_raw(STDIN_FILENO, &e) < 0)
+		report_warning(&run->report, e.text);
+	resize(run);
+}
+
+static void on_pod_ended(void *ctx, int code)
+{
+	struct run *run = ctx;
+
+	tty_restore();
+	report_phase(&run->report, "exit");
+	decide(run, code);
+	sandbox_shutdown(run->sandbox);
+}
+
+static void on_pod_failed(void *ctx, int code, const struct err *why)
+{
+	struct run *run = ctx;
+
+	report_progress_end(&run->report);
+	give_up(run, code, why);
+}
+
+static int plan_pod(struct run *run, struct err *e)
+{
+	const struct run_args *a = &run->launch.args;
+	const struct pod_container one = {
+		.name = "container",
+		.bundle = a->bundle,
+		.args = a->command,
+		.env = a->env,
+		.cwd = a->workdir,
+		.output = "",
+		.scratch_mib = a->scratch_mib,
+	};
+
+	run->has_plan = true;
+	return a->pod ? pod_plan_read(a->pod, &run->plan, e)
+		      : pod_plan_one(&one, a->network, &run->plan, e);
+}
+
+/* What is to be run in the UVM, when it is more than a command. */
+static int prepare_pod(struct run *run, struct err *e)
+{
+	const struct run_args *a = &run->launch.args;
+	struct pod_run_config c = {
+		.loop = run->loop,
+		.plan = &run->plan,
+		.report = &run->report,
+		.fs = a->fs,
+		.tty = a->tty,
+		.interactive = a->interactive,
+		.started = on_pod_started,
+		.ended = on_pod_ended,
+		.failed = on_pod_failed,
+		.ctx = run,
+	};
+	int r;
+
+	if (!a->bundle && !a->pod)
+		return 0;
+	if (!tty_size(STDIN_FILENO, &c.height, &c.width))
+		(void)tty_size(STDOUT_FILENO, &c.height, &c.width);
+	r = plan_pod(run, e);
+	if (r == 0)
+		r = pod_run_new(&c, &run->pod, e);
+	return r;
+}
+
+static void on_ready(void *ctx)
+{
+	struct run *run = ctx;
+
+	if (run->pod)
+		pod_run_ready(run->pod, run->sandbox);
+	else
+		start_command(run);
 }
 
 /* --- the sandbox ----------------------------------------------------------- */
@@ -225,6 +318,9 @@ static void on_sandbox_ended(void *ctx, const struct err *why)
 
 	host_process_free(run->process);
 	run->process = NULL;
+	if (run->pod)
+		pod_run_ended(run->pod);
+	report_progress_end(&run->report);
 	tty_restore();
 	if (why && run->decided)
 		report_warning(&run->report, why->text);
@@ -259,18 +355,28 @@ static int limit_finish(struct run *run, int number, struct err *e)
 		       on_not_finished, run, &run->finish_timer, e);
 }
 
+/* To the command or the containers; false: none of them runs. */
+static bool forward(struct run *run, int number)
+{
+	const struct host_done nobody = { 0 };
+	struct err e;
+
+	if (run->pod)
+		return pod_run_signal(run->pod, number);
+	return run->running && run->process &&
+	       host_process_signal(run->process, number, &nobody, &e) == 0;
+}
+
 /*
  * The first signal is the command's, if there is one that runs; the second one
  * ends everything at once. A command that ended has its code already.
  */
 static void interrupt(struct run *run, int number)
 {
-	const struct host_done nobody = { 0 };
 	struct err e;
 
 	run->interrupts++;
-	if (run->running && run->process && run->interrupts == 1 &&
-	    host_process_signal(run->process, number, &nobody, &e) == 0 &&
+	if (run->interrupts == 1 && forward(run, number) &&
 	    limit_finish(run, number, &e) == 0)
 		return;
 	end_by_signal(run, number);
@@ -348,9 +454,18 @@ static int start(struct run *run, struct err *e)
 		r = watch_signals(run, e);
 	if (r == 0)
 		r = watch_time(run, e);
+	if (r == 0) {
+		r = prepare_pod(run, e);
+		if (r < 0)
+			decide(run, TOOL_USAGE);
+	}
+	if (r == 0 && run->pod)
+		r = pod_run_disks(run->pod, e);
 	if (r < 0)
 		return r;
 	run->config = launch_sandbox(&run->launch, run->loop);
+	if (run->pod)
+		pod_run_devices(run->pod, &run->config);
 	run->config.console_fd = STDERR_FILENO;
 	run->config.phase = on_phase;
 	run->config.ready = on_ready;
@@ -363,7 +478,12 @@ static int start(struct run *run, struct err *e)
 static void finish(struct run *run)
 {
 	host_process_free(run->process);
+	if (run->pod)
+		pod_run_ended(run->pod);
 	sandbox_free(run->sandbox);
+	pod_run_free(run->pod);
+	if (run->has_plan)
+		pod_plan_done(&run->plan);
 	tty_restore();
 	if (run->loop) {
 		loop_unwatch(run->loop, &run->signal_watch);

@@ -18,16 +18,27 @@
 #define MEMORY_MIN_MIB 64
 #define MEMORY_MAX_MIB (1 << 24)
 #define PROCESSORS_MAX 255
+#define SCRATCH_MIN_MIB 8
+#define SCRATCH_MAX_MIB (8 << 20)
 /* Bytes of a refused text that are shown. */
 #define SHOWN_MAX 40
 
 static const char help[] =
 	"usage: ferry run [OPTION...] [--] COMMAND [ARG...]\n"
+	"       ferry run [OPTION...] --bundle DIR [--] [COMMAND [ARG...]]\n"
+	"       ferry run [OPTION...] --pod FILE\n"
 	"       ferry run --detach [OPTION...] [[--] COMMAND [ARG...]]\n"
 	"\n"
 	"Boots a utility VM from annotations, runs COMMAND in it and ends with\n"
 	"its exit code. With --detach the UVM goes on until 'ferry stop'.\n"
 	"\n"
+	"  --bundle DIR             an OCI bundle; COMMAND, --env and --workdir are\n"
+	"                           stronger than its config.json\n"
+	"  --pod FILE               containers of a pod, see ferry-pod(5)\n"
+	"  --disk-format auto|erofs|ext4\n"
+	"                           of disks made of root file systems\n"
+	"  --scratch MIB            what the container may write (10240)\n"
+	"  --network none|user      of the container; user: outward only\n"
 	"  --annotation KEY=VALUE   an annotation of the sandbox; repeatable\n"
 	"  --annotations FILE|-     annotations as a JSON map or in a config.json\n"
 	"  --config FILE            in place of /etc/ferry/ferry.conf and its folder\n"
@@ -74,6 +85,11 @@ enum option_id {
 	OPT_NAME,
 	OPT_VERBOSE,
 	OPT_JSON,
+	OPT_BUNDLE,
+	OPT_POD,
+	OPT_DISK_FORMAT,
+	OPT_SCRATCH,
+	OPT_NETWORK,
 };
 
 static const struct option options[] = {
@@ -97,6 +113,11 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "detach", no_argument, NULL, 'd' },
+	{ "bundle", required_argument, NULL, OPT_BUNDLE },
+	{ "pod", required_argument, NULL, OPT_POD },
+	{ "disk-format", required_argument, NULL, OPT_DISK_FORMAT },
+	{ "scratch", required_argument, NULL, OPT_SCRATCH },
+	{ "network", required_argument, NULL, OPT_NETWORK },
 	{ "tty", no_argument, NULL, 't' },
 	{ "interactive", no_argument, NULL, 'i' },
 	{ "help", no_argument, NULL, 'h' },
@@ -183,6 +204,13 @@ static int take(struct run_args *a, int id, char *value, struct err *e)
 	case OPT_BOOT_TIMEOUT:
 		return num_u32(value, 1, RUN_SECONDS_MAX, &a->boot_timeout_s,
 			       e);
+	case OPT_DISK_FORMAT:
+		return disk_fs_parse(value, &a->fs, e);
+	case OPT_SCRATCH:
+		return num_u32(value, SCRATCH_MIN_MIB, SCRATCH_MAX_MIB,
+			       &a->scratch_mib, e);
+	case OPT_NETWORK:
+		return pod_network_parse(value, &a->network, e);
 	default:
 		return err_set(e, EINVAL, "option %d", id);
 	}
@@ -206,6 +234,12 @@ static bool set(struct run_args *a, int id, const char *value)
 		return true;
 	case OPT_WORKDIR:
 		a->workdir = value;
+		return true;
+	case OPT_BUNDLE:
+		a->bundle = value;
+		return true;
+	case OPT_POD:
+		a->pod = value;
 		return true;
 	case OPT_CONSOLE:
 		return a->console = true;
@@ -281,6 +315,31 @@ int run_args_check(const struct msg_strings *command,
 		       text_str(&shown));
 }
 
+/* One of three things is run, and each has options of its own. */
+static int check_kind(const struct run_args *a, struct err *e)
+{
+	if (a->bundle && a->pod)
+		return err_set(e, EINVAL, "--bundle or --pod, not both");
+	if (a->pod && (a->command.n || a->env.n || *a->workdir || a->tty))
+		return err_set(
+			e, EINVAL,
+			"--pod takes its commands and terminals from FILE");
+	if (a->detach && (a->bundle || a->pod))
+		return err_set(e, EINVAL, "--detach takes no containers yet");
+	if (!a->bundle && (a->scratch_mib || a->network != POD_NETWORK_NONE))
+		return err_set(e, EINVAL,
+			       "--scratch and --network are for "
+			       "--bundle");
+	if (!a->bundle && !a->pod && !a->detach && a->command.n == 0)
+		return err_set(e, EINVAL, "no command");
+	if (a->detach && (a->interactive || a->timeout_s))
+		return err_set(e, EINVAL,
+			       "--detach goes without -t, -i and --timeout");
+	if (a->name && !a->detach)
+		return err_set(e, EINVAL, "--name goes with --detach");
+	return 0;
+}
+
 static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 {
 	struct err e;
@@ -304,14 +363,8 @@ static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 	}
 	while (optind < argc)
 		a->command.item[a->command.n++] = argv[optind++];
-	if (a->command.n == 0 && !a->detach)
-		(void)err_set(&e, EINVAL, "no command");
-	else if (a->detach && (a->interactive || a->timeout_s))
-		(void)err_set(&e, EINVAL,
-			      "--detach goes without -t, -i and --timeout");
-	else if (a->name && !a->detach)
-		(void)err_set(&e, EINVAL, "--name goes with --detach");
-	else if (run_args_check(&a->command, &a->env, a->workdir, &e) == 0)
+	if (check_kind(a, &e) == 0 &&
+	    run_args_check(&a->command, &a->env, a->workdir, &e) == 0)
 		return RUN_ARGS_GO;
 	(void)tool_usage("run", "%s", e.text);
 	return RUN_ARGS_WRONG;

@@ -9,6 +9,8 @@
 #include "config/annotation_map.h"
 #include "config/err.h"
 #include "config/options.h"
+#include "tools/disk/disk.h"
+#include "tools/pod_plan.h"
 #include "tools/qemu/accel.h"
 #include "tools/qemu/vhost.h"
 
@@ -67,6 +69,11 @@ struct run_args {
 	const char *name;
 	bool verbose;
 	bool json;
+	const char *bundle;
+	const char *pod;
+	enum disk_fs fs;
+	uint32_t scratch_mib;
+	enum pod_network network;
 	struct msg_strings command;
 };
 

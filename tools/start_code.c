@@ -41,3 +41,24 @@ int start_code(const struct host_failure *f)
 			return known[i].code;
 	return TOOL_CANNOT_RUN;
 }
+
+int runtime_code(const struct err *why)
+{
+	static const struct {
+		const char *words;
+		int code;
+	} known[] = {
+		{ "not found in $PATH", TOOL_NOT_FOUND },
+		{ "No such file or directory", TOOL_NOT_FOUND },
+		{ "ermission denied", TOOL_NOT_EXECUTABLE },
+		{ "Exec format error", TOOL_NOT_EXECUTABLE },
+		{ "Is a directory", TOOL_NOT_EXECUTABLE },
+	};
+
+	if (!strstr(why->text, "executable file") && !strstr(why->text, "exec"))
+		return TOOL_CANNOT_RUN;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strstr(why->text, known[i].words))
+			return known[i].code;
+	return TOOL_CANNOT_RUN;
+}

@@ -15,4 +15,10 @@
  */
 int start_code(const struct host_failure *f);
 
+/**
+ * runtime_code() - the same for a container, by the words of its runtime
+ * @why:	why it was not created or started
+ */
+int runtime_code(const struct err *why);
+
 #endif

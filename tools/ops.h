@@ -1,0 +1,97 @@
+/*
+ * tools/ops.h - the controllers of migration/ over one running sandbox: disks
+ * and cards by tools/qemu/plug.h, everything in the guest by bridge/host/
+ *
+ *	sandbox is ready -> ops_new(), ops_seams() -> sandbox_ctl_init()
+ *	vm_ctl_boot() finds the VM running and connected
+ *	...
+ *	sandbox has ended -> ops_ended() -> sandbox_free() -> ops_free()
+ *
+ * Every operation that is under way when the sandbox ends ends with -ESHUTDOWN,
+ * or with -ENOTCONN when the bridge was lost first.
+ *
+ * Endpoints of network cards are words: "tap:NAME" (a tap device of this
+ * network namespace), "user" (QEMU's own network), "dgram:LOCAL:REMOTE".
+ */
+#ifndef FERRY_TOOLS_OPS_H
+#define FERRY_TOOLS_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/host/client.h"
+#include "bridge/host/container.h"
+#include "bridge/host/process.h"
+#include "bridge/io/loop.h"
+#include "migration/seams.h"
+#include "tools/qemu/argv.h"
+#include "tools/sandbox.h"
+
+/**
+ * struct ops_streams - how the upstream ends of a process are opened
+ * @open:	by the paths of struct guest_process; gives the guest's ends, -1
+ *		for no stream, which are closed by the caller. @ret is passed to
+ *		the others
+ * @attach:	other upstream ends in place of those; may be NULL
+ * @close:	may be NULL
+ * @ctx:	for @open
+ */
+struct ops_streams {
+	int (*open)(void *ctx, const char *const path[GUEST_STREAMS],
+		    void **ret, int guest_fd[GUEST_STREAMS], struct err *e);
+	int (*attach)(void *streams, const char *const path[GUEST_STREAMS],
+		      struct err *e);
+	void (*close)(void *streams);
+	void *ctx;
+};
+
+/**
+ * struct ops_config - what they stand on
+ * @loop:	event loop, borrowed
+ * @sandbox:	ready; borrowed until ops_free()
+ * @streams:	copied
+ * @process_exited: for sandbox_ctl_process_exited(); @end has more, and is for
+ *		the call
+ * @vm_exited:	for sandbox_ctl_vm_exited()
+ * @ctx:	for both
+ */
+struct ops_config {
+	struct loop *loop;
+	struct sandbox *sandbox;
+	struct ops_streams streams;
+	void (*process_exited)(void *ctx, const char *container_id,
+			       const char *exec_id, uint32_t status,
+			       uint64_t at_ns,
+			       const struct host_process_end *end);
+	void (*vm_exited)(void *ctx);
+	void *ctx;
+};
+
+struct ops;
+
+/** ops_new() - return: 0 or -ENOMEM */
+int ops_new(const struct ops_config *c, struct ops **ret, struct err *e);
+
+/**
+ * ops_ended() - the sandbox has ended, or never will run again: lets go of
+ * containers and processes, tells vm_exited() and who stopped it
+ *
+ * From the sandbox's ended(), before sandbox_free().
+ */
+void ops_ended(struct ops *o);
+
+/** ops_free() - after sandbox_free(), whose calls end here; NULL is fine */
+void ops_free(struct ops *o);
+
+/** ops_seams() - fill in VMM, guest, clock and chance; the rest is the owner's */
+void ops_seams(struct ops *o, struct seams *s);
+
+/** ops_process() - the running process, for what the controllers leave to the
+ * shim (resize, end of input); NULL: none */
+struct host_process *ops_process(const struct ops *o, const char *container_id,
+				 const char *exec_id);
+
+extern const struct vmm_ops ops_vmm;
+extern const struct guest_ops ops_guest;
+
+#endif
