@@ -334,6 +334,8 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	if (r < 0)
 		(void)err_set(e, -r, "no memory for streams");
 	else
+		r = modify_init(&a->modify, a, e);
+	if (r == 0)
 		r = meet_pid1(a, e);
 	if (r < 0) {
 		agent_free(a);
@@ -362,6 +364,7 @@ void agent_free(struct agent *a)
 	policy_done(&a->policy);
 	runtime_done(&a->runtime);
 	jobs_done(&a->jobs);
+	modify_done(&a->modify);
 	processes_done(&a->processes);
 	streams_done(&a->streams);
 	pid1_done(&a->pid1);

@@ -22,6 +22,7 @@
 #include "bridge/guest/job.h"
 #include "bridge/guest/link.h"
 #include "bridge/guest/list.h"
+#include "bridge/guest/modify.h"
 #include "bridge/guest/network.h"
 #include "bridge/guest/orphans.h"
 #include "bridge/guest/pid1.h"
@@ -87,6 +88,7 @@ struct agent {
 	struct policy policy;
 	struct containers containers;
 	struct upkeep upkeep;
+	struct modify modify;
 
 	uint32_t epoch;
 	struct list held;

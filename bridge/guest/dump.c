@@ -70,6 +70,7 @@ void dump_state(const struct agent *a, struct text *out)
 	text_addf(out, "ferry agent pid=%d\n", (int)getpid());
 	dump_bridge(a, out);
 	jobs_dump(&a->jobs, out);
+	modify_dump(&a->modify, out);
 	dump_processes(a, out);
 	if (a->pid1.ring) {
 		text_add(out, "log of PID 1, its end:\n");

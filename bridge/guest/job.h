@@ -251,6 +251,7 @@ void jobs_dump(const struct jobs *all, struct text *out);
 /**
  * job_run() - a program from inside a job_call() function, waited for
  * @argv:	as struct spawn
+ * @path:	search path; NULL: the usual one
  * @input:	bytes for standard input, NULL: /dev/null
  * @e:		names the program, its exit and the end of its output
  *
@@ -258,7 +259,7 @@ void jobs_dump(const struct jobs *all, struct text *out);
  * Return: 0: it ended with 0; -ENOENT: there is no such program; -EIO: any
  *         other exit; -errno of starting it
  */
-int job_run(char *const *argv, const void *input, size_t input_len,
-	    struct err *e);
+int job_run(char *const *argv, const char *path, const void *input,
+	    size_t input_len, struct err *e);
 
 #endif

@@ -19,6 +19,8 @@
 #define SIGNALS 64
 /* What of a failed program's output is repeated in an error. */
 #define RUN_TAIL 160u
+/* Longest search path that a program is told. */
+#define RUN_PATH_MAX 1024
 #define RUN_OUTPUT_MAX ((off_t)256 << 10)
 
 /* --- in the child ---------------------------------------------------------- */
@@ -279,17 +281,18 @@ static int wait_for(pid_t pid, const char *name, int output, struct err *e)
 		       WEXITSTATUS(status), tail);
 }
 
-int job_run(char *const *argv, const void *input, size_t input_len,
-	    struct err *e)
+int job_run(char *const *argv, const char *path, const void *input,
+	    size_t input_len, struct err *e)
 {
-	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-	char *const envp[] = { path, NULL };
+	static const char usual[] = "/usr/sbin:/usr/bin:/sbin:/bin";
+	char variable[RUN_PATH_MAX];
+	char *const envp[] = { variable, NULL };
 	cleanup_fd in = -1;
 	cleanup_fd output = output_file(e);
 	struct spawn s = {
 		.argv = argv,
 		.envp = envp,
-		.path = path + strlen("PATH="),
+		.path = path ? path : usual,
 		.cwd = "/",
 		.stdio = { -1, output, output },
 		.die_with_parent = true,
@@ -299,6 +302,7 @@ int job_run(char *const *argv, const void *input, size_t input_len,
 
 	if (output < 0)
 		return output;
+	(void)snprintf(variable, sizeof(variable), "PATH=%s", s.path);
 	if (input) {
 		in = job_memory_file(input, input_len, e);
 		if (in < 0)

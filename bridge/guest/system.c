@@ -3,9 +3,11 @@
 
 #include "bridge/guest/dump.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/modify.h"
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
 #include "bridge/msg.h"
+#include "bridge/msg_settings.h"
 #include "bridge/wire.h"
 
 void handle_negotiate(struct call *c, const void *msg)
@@ -72,8 +74,7 @@ void handle_modify_settings(struct call *c, const void *msg)
 	const struct msg_modify_settings *m = msg;
 
 	if (is_uvm(m->base.container_id))
-		(void)reply_error(c->agent, &c->to, HR_FAIL,
-				  "this agent has no such resource");
+		modify_uvm(c, m);
 	else
 		container_modify(c, m);
 }

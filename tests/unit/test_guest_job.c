@@ -553,7 +553,7 @@ static int fn_runs(void *arg, struct text *out, struct err *e)
 	char *const argv[] = { STR("sh"), STR("-c"), arg, NULL };
 
 	(void)out;
-	return job_run(argv, "word\n", 5, e);
+	return job_run(argv, NULL, "word\n", 5, e);
 }
 
 static void test_function_runs_a_program(void **state)
