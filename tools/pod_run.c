@@ -33,12 +33,17 @@ struct pod_item *pod_item_main(const struct pod_run *p)
 
 /* --- ends -------------------------------------------------------------------------- */
 
-void pod_failed(struct pod_run *p, const struct err *why)
+static void failed(struct pod_run *p, int code, const struct err *why)
 {
 	if (p->over)
 		return;
 	p->over = true;
-	p->c.failed(p->c.ctx, runtime_code(why), why);
+	p->c.failed(p->c.ctx, code, why);
+}
+
+void pod_failed(struct pod_run *p, const struct err *why)
+{
+	failed(p, TOOL_CANNOT_RUN, why);
 }
 
 static void item_failed(struct pod_item *i, const struct err *why)
@@ -46,7 +51,7 @@ static void item_failed(struct pod_item *i, const struct err *why)
 	struct err e = *why;
 
 	(void)err_wrap(&e, "container %s", i->id);
-	pod_failed(i->run, &e);
+	failed(i->run, runtime_code(why), &e);
 }
 
 /* All that count have ended: the code of the main one, or the first failure. */
