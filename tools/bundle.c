@@ -383,28 +383,39 @@ static void edit_annotations(struct json_object *root,
 		put_text(a, ANNOTATION_SKIP, "true");
 }
 
-/* Joins @path, whatever the document says of networks. */
-static void edit_network(struct json_object *root, const char *path)
+/* Joins one namespace of @pid, whatever the document says of its kind. */
+static void join_one(struct json_object *list, const char *type,
+		     const char *name, unsigned int pid)
+{
+	struct json_object *mine = json_object_new_object();
+	char path[64];
+
+	for (size_t i = json_object_array_length(list); i-- > 0;) {
+		const char *its =
+			get_text(json_object_array_get_idx(list, i), "type");
+
+		if (its && strcmp(its, type) == 0)
+			(void)json_object_array_del_idx(list, i, 1);
+	}
+	(void)snprintf(path, sizeof(path), "/proc/%u/ns/%s", pid, name);
+	put_text(mine, "type", type);
+	put_text(mine, "path", path);
+	(void)json_object_array_add(list, mine);
+}
+
+static void join(struct json_object *root, unsigned int pid)
 {
 	struct json_object *linux_part = need(root, "linux");
 	struct json_object *list =
 		get(linux_part, "namespaces", json_type_array);
-	struct json_object *mine = json_object_new_object();
 
 	if (!list) {
 		list = json_object_new_array();
 		(void)json_object_object_add(linux_part, "namespaces", list);
 	}
-	for (size_t i = json_object_array_length(list); i-- > 0;) {
-		const char *type =
-			get_text(json_object_array_get_idx(list, i), "type");
-
-		if (type && strcmp(type, "network") == 0)
-			(void)json_object_array_del_idx(list, i, 1);
-	}
-	put_text(mine, "type", "network");
-	put_text(mine, "path", path);
-	(void)json_object_array_add(list, mine);
+	join_one(list, "network", "net", pid);
+	join_one(list, "ipc", "ipc", pid);
+	join_one(list, "uts", "uts", pid);
 }
 
 /* Namespaces by path are the host's; the guest has none of them. */
@@ -430,8 +441,8 @@ int bundle_document(struct bundle *b, const struct bundle_edit *edit,
 	put_text(need(root, "root"), "path", edit->rootfs);
 	edit_process(root, edit);
 	edit_annotations(root, edit);
-	if (edit->network_path)
-		edit_network(root, edit->network_path);
+	if (edit->join_pid)
+		join(root, edit->join_pid);
 	if (edit->hostname)
 		json_object_object_del(root, "hostname");
 	if (edit->hostname && *edit->hostname)

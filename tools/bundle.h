@@ -62,7 +62,7 @@ bool bundle_terminal(const struct bundle *b);
  * @height, @width: of the terminal, 0: not told
  * @container_type: of the annotation io.kubernetes.cri.container-type
  * @sandbox_id:	of the annotation io.kubernetes.cri.sandbox-id
- * @network_path: network namespace to join
+ * @join_pid:	join the network, IPC and UTS namespaces of this process; 0: no
  * @network_id:	GUID of the guest's network namespace record
  * @skip_network: annotation: a sandbox without a network
  * @hostname:	replaces; "" takes it out
@@ -77,7 +77,7 @@ struct bundle_edit {
 	unsigned int width;
 	const char *container_type;
 	const char *sandbox_id;
-	const char *network_path;
+	unsigned int join_pid;
 	const char *network_id;
 	bool skip_network;
 	const char *hostname;

@@ -34,6 +34,7 @@ static const char pause_document[] =
 	"\"effective\":[\"CAP_NET_ADMIN\"],"
 	"\"permitted\":[\"CAP_NET_ADMIN\"]}},"
 	"\"root\":{\"path\":\"rootfs\",\"readonly\":true},"
+	"\"hostname\":\"pod\","
 	"\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\","
 	"\"source\":\"proc\"}],"
 	"\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"},"
@@ -54,7 +55,6 @@ int pod_item_document(struct pod_item *i, struct text *out, struct err *e)
 	const struct pod_run *p = i->run;
 	const bool shared = p->c.plan->shared;
 	char rootfs[256];
-	char network[64];
 	struct bundle_edit x = {
 		.rootfs = rootfs,
 		.terminal = i->terminal,
@@ -75,11 +75,9 @@ int pod_item_document(struct pod_item *i, struct text *out, struct err *e)
 		x.container_type = "sandbox";
 		x.skip_network = p->c.plan->network == POD_NETWORK_NONE;
 	} else if (shared) {
-		(void)snprintf(network, sizeof(network), "/proc/%u/ns/net",
-			       p->item[0].ctl->init->pid);
 		x.container_type = "container";
 		x.sandbox_id = p->item[0].id;
-		x.network_path = network;
+		x.join_pid = p->item[0].ctl->init->pid;
 		x.network_id = NULL;
 		x.hostname = "";
 	}

@@ -388,7 +388,8 @@ enum run_args_result run_args_parse(int argc, char **argv, struct run_args *ret)
 		return RUN_ARGS_WRONG;
 	}
 	r = scan(argc, argv, ret);
-	if (r == RUN_ARGS_GO)
+	/* A bundle brings its own. */
+	if (r == RUN_ARGS_GO && !ret->bundle && !ret->pod)
 		run_args_env_defaults(&ret->env, ret->tty);
 	return r;
 }

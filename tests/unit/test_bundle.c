@@ -102,7 +102,7 @@ static void what_the_user_says_is_stronger(void **state UNUSED)
 		.width = 80,
 		.container_type = "container",
 		.sandbox_id = "pod",
-		.network_path = "/proc/7/ns/net",
+		.join_pid = 7,
 		.hostname = "",
 	};
 
@@ -114,8 +114,9 @@ static void what_the_user_says_is_stronger(void **state UNUSED)
 	      "\"env\":[\"AB=1\",\"A=2\",\"B=3\"],\"cwd\":\"/tmp\","
 	      "\"terminal\":true,\"consoleSize\":{\"height\":24,"
 	      "\"width\":80}},\"linux\":{\"namespaces\":["
-	      "{\"type\":\"ipc\"},{\"type\":\"network\","
-	      "\"path\":\"/proc/7/ns/net\"}]},"
+	      "{\"type\":\"network\",\"path\":\"/proc/7/ns/net\"},"
+	      "{\"type\":\"ipc\",\"path\":\"/proc/7/ns/ipc\"},"
+	      "{\"type\":\"uts\",\"path\":\"/proc/7/ns/uts\"}]},"
 	      "\"root\":{\"path\":\"/g\"},\"annotations\":{"
 	      "\"io.kubernetes.cri.container-type\":\"container\","
 	      "\"io.kubernetes.cri.sandbox-id\":\"pod\"}}");

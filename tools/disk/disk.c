@@ -254,7 +254,8 @@ static int start_writing(struct disk_job *j, struct err *e)
 		r = set_size(j, mkfs_ext4_size(&j->sum), e);
 	if (r == 0)
 		r = run_mkfs(j, e);
-	if ((r == -ENOENT || r == -EACCES) && j->choose && j->disk.fs == DISK_FS_EROFS) {
+	if ((r == -ENOENT || r == -EACCES) && j->choose &&
+	    j->disk.fs == DISK_FS_EROFS) {
 		j->disk.fs = DISK_FS_EXT4;
 		return start_writing(j, e);
 	}
