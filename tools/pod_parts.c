@@ -16,6 +16,8 @@
 #define FD_PATH "fd:"
 /* The only namespace of the UVM; its number has no meaning. */
 #define NAMESPACE "66657272-7900-4000-8000-000000000002"
+/* Two paths of sockets, and a word. */
+#define ENDPOINT_MAX 256
 #define CARD_MAC "00-15-5D-FE-44-59"
 /* What QEMU's own network gives to its first guest. */
 #define USER_SETTINGS                                                          \
@@ -91,18 +93,45 @@ const char *pod_namespace(const struct pod_run *p)
 	return p->c.plan->network == POD_NETWORK_NONE ? "" : NAMESPACE;
 }
 
+/* The controller copies what it is given, and does not write to it. */
+static int add_adapter(struct pod_run *p, const struct pod_adapter *a,
+		       unsigned int number, struct err *e)
+{
+	char name[16];
+	char endpoint[ENDPOINT_MAX];
+	char mac[32];
+	char *settings = strdup(a->settings ? a->settings : "{}");
+	const struct network_endpoint x = { .endpoint_id = endpoint,
+					    .mac = mac,
+					    .name = name,
+					    .settings = settings };
+	int r;
+
+	if (!settings)
+		return err_set(e, ENOMEM, "network");
+	(void)snprintf(name, sizeof(name), "eth%u", number);
+	if (snprintf(endpoint, sizeof(endpoint), "%s", a->endpoint) >=
+		    (int)sizeof(endpoint) ||
+	    snprintf(mac, sizeof(mac), "%s", a->mac) >= (int)sizeof(mac))
+		r = err_set(e, EINVAL, "adapter %u: too long", number);
+	else
+		r = network_ctl_add(&p->pod->network, &x, e);
+	free(settings);
+	return r;
+}
+
 int pod_network_add(struct pod_run *p, struct err *e)
 {
-	struct network_endpoint x = {
-		.endpoint_id = (char[]){ "user" },
-		.mac = (char[]){ CARD_MAC },
-		.name = (char[]){ "eth0" },
-		.settings = (char[]){ USER_SETTINGS },
-	};
+	static const struct pod_adapter user = { "user", CARD_MAC,
+						 USER_SETTINGS };
+	const struct pod_plan *plan = p->c.plan;
+	int r = 0;
 
-	if (p->c.plan->network == POD_NETWORK_NONE)
-		return 0;
-	return network_ctl_add(&p->pod->network, &x, e);
+	if (plan->network == POD_NETWORK_USER)
+		return add_adapter(p, &user, 0, e);
+	for (size_t i = 0; r == 0 && i < plan->n_adapters; i++)
+		r = add_adapter(p, &plan->adapter[i], (unsigned int)i, e);
+	return r;
 }
 
 /* --- streams ------------------------------------------------------------------------------ */

@@ -14,6 +14,8 @@
 /* The file as it stands. */
 struct pod_file {
 	const char *network;
+	struct pod_adapter *adapter;
+	size_t n_adapters;
 	struct pod_container *container;
 	size_t n;
 };
@@ -33,8 +35,19 @@ static const struct schema_member container_members[] = {
 static const struct schema container_schema = SCHEMA(T, container_members);
 #undef T
 
+static const struct schema_member adapter_members[] = {
+	SCHEMA_STRING(struct pod_adapter, endpoint, "endpoint",
+		      SCHEMA_REQUIRED),
+	SCHEMA_STRING(struct pod_adapter, mac, "mac", SCHEMA_REQUIRED),
+	SCHEMA_RAW(struct pod_adapter, settings, "settings", OPT),
+};
+static const struct schema adapter_schema =
+	SCHEMA(struct pod_adapter, adapter_members);
+
 static const struct schema_member file_members[] = {
 	SCHEMA_STRING(struct pod_file, network, "network", OPT),
+	SCHEMA_ARRAY(struct pod_adapter, struct pod_file, adapter, n_adapters,
+		     "adapters", OPT, adapter_schema),
 	SCHEMA_ARRAY(struct pod_container, struct pod_file, container, n,
 		     "containers", SCHEMA_REQUIRED, container_schema),
 };
@@ -112,6 +125,22 @@ static int locate(struct pod_plan *p, const char *file, const char **path,
 	return 0;
 }
 
+static int take_network(struct pod_plan *p, const struct pod_file *f,
+			struct err *e)
+{
+	if (f->n_adapters == 0)
+		return pod_network_parse(f->network, &p->network, e);
+	if (*f->network)
+		return err_set(e, EINVAL, "network or adapters, not both");
+	if (f->n_adapters > POD_ADAPTERS_MAX)
+		return err_set(e, EINVAL, "adapters: want 1 to %u",
+			       POD_ADAPTERS_MAX);
+	p->network = POD_NETWORK_ADAPTERS;
+	p->adapter = f->adapter;
+	p->n_adapters = f->n_adapters;
+	return 0;
+}
+
 static int decode(struct pod_plan *p, const char *file, const char *text,
 		  size_t len, struct err *e)
 {
@@ -119,7 +148,7 @@ static int decode(struct pod_plan *p, const char *file, const char *text,
 	int r = msg_decode(&file_schema, text, len, &p->arena, &f, e);
 
 	if (r == 0)
-		r = pod_network_parse(f.network, &p->network, e);
+		r = take_network(p, &f, e);
 	p->container = f.container;
 	p->n = f.n;
 	if (r == 0)

@@ -12,6 +12,20 @@
  *	  ]
  *	}
  *
+ * In place of "network", adapters of the pod, eth0 first:
+ *
+ *	  "adapters": [
+ *	    { "endpoint": "tap:vm0", "mac": "00-15-5D-01-02-03", "settings":
+ *	      { "IPConfigs": [{ "IPAddress": "10.1.0.2", "PrefixLength": 24 }],
+ *		"Routes": [{ "NextHop": "10.1.0.1",
+ *			     "DestinationPrefix": "0.0.0.0/0" }] } },
+ *	    { "endpoint": "dgram:/run/a:/run/b", "mac": "00-15-5D-01-02-04" }
+ *	  ]
+ *
+ * An endpoint is a tap, the user network, or two unix sockets of datagrams
+ * (LOCAL:REMOTE). Settings are those that a guest takes (shared specification
+ * bridge.md 3.11.7); one without addresses asks a DHCP server.
+ *
  * Only name and bundle are needed. Relative paths begin at the file's folder.
  * What else is in the file is not looked at.
  */
@@ -30,6 +44,7 @@
 #define POD_FILE_MAX ((size_t)1024 * 1024)
 #define POD_PLAN_CONTAINERS_MAX 60u
 #define POD_NAME_MAX 63u
+#define POD_ADAPTERS_MAX 8u
 
 /**
  * struct pod_container - one of them
@@ -55,7 +70,20 @@ struct pod_container {
 
 enum pod_network {
 	POD_NETWORK_NONE,
-	POD_NETWORK_USER, /* QEMU's own, outward only */
+	POD_NETWORK_USER,     /* QEMU's own, outward only */
+	POD_NETWORK_ADAPTERS, /* as the plan lists them */
+};
+
+/**
+ * struct pod_adapter - one network card
+ * @endpoint:	what it is connected to
+ * @mac:	00-15-5D-...
+ * @settings:	JSON text, NULL: none
+ */
+struct pod_adapter {
+	const char *endpoint;
+	const char *mac;
+	const char *settings;
 };
 
 /**
@@ -67,6 +95,8 @@ struct pod_plan {
 	struct arena arena;
 	bool shared;
 	enum pod_network network;
+	struct pod_adapter *adapter;
+	size_t n_adapters;
 	struct pod_container *container;
 	size_t n;
 };

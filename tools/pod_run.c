@@ -299,7 +299,9 @@ static uint32_t controllers(const struct pod_run *p)
 void pod_run_devices(const struct pod_run *p, struct sandbox_config *config)
 {
 	config->scsi = controllers(p);
-	config->nics = p->c.plan->network != POD_NETWORK_NONE;
+	config->nics = p->c.plan->network == POD_NETWORK_USER
+			       ? 1
+			       : (uint32_t)p->c.plan->n_adapters;
 }
 
 static int control(struct pod_run *p, struct err *e)

@@ -221,6 +221,26 @@ static void a_pod_file_is_read(void **state UNUSED)
 	pod_plan_done(&p);
 }
 
+static void a_pod_file_lists_adapters(void **state UNUSED)
+{
+	struct pod_plan p;
+	struct err e = { 0 };
+
+	put("pod.json",
+	    "{\"adapters\":[{\"endpoint\":\"tap:t0\",\"mac\":\"m\","
+	    "\"settings\":{\"EncapOverhead\":50}},{\"endpoint\":\"user\","
+	    "\"mac\":\"n\"}],\"containers\":[{\"name\":\"a\","
+	    "\"bundle\":\"b\"}]}");
+	assert_int_equal(pod_plan_read(in_dir("pod.json"), &p, &e), 0);
+	assert_int_equal(p.network, POD_NETWORK_ADAPTERS);
+	assert_int_equal(p.n_adapters, 2);
+	assert_string_equal(p.adapter[0].endpoint, "tap:t0");
+	assert_string_equal(p.adapter[0].settings, "{\"EncapOverhead\":50}");
+	assert_string_equal(p.adapter[1].mac, "n");
+	assert_null(p.adapter[1].settings);
+	pod_plan_done(&p);
+}
+
 static void a_bad_pod_file_is_refused(void **state UNUSED)
 {
 	static const struct {
@@ -245,6 +265,12 @@ static void a_bad_pod_file_is_refused(void **state UNUSED)
 		{ "{\"network\":\"tap\",\"containers\":[{\"name\":\"a\","
 		  "\"bundle\":\"b\"}]}",
 		  "'tap' is not none or user" },
+		{ "{\"network\":\"user\",\"adapters\":[{\"endpoint\":\"user\","
+		  "\"mac\":\"x\"}],\"containers\":[{\"name\":\"a\","
+		  "\"bundle\":\"b\"}]}",
+		  "network or adapters" },
+		{ "{\"adapters\":[{\"endpoint\":\"user\"}],\"containers\":[]}",
+		  "adapters[0].mac" },
 		{ "{\"containers\":3}", "containers" },
 	};
 
@@ -274,6 +300,7 @@ int main(void)
 		BUNDLE_TEST(a_good_bundle_is_opened),
 		BUNDLE_TEST(a_pod_file_is_read),
 		BUNDLE_TEST(a_bad_pod_file_is_refused),
+		BUNDLE_TEST(a_pod_file_lists_adapters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
