@@ -352,6 +352,7 @@ build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HOST_LIBS)
+build/tests/containerdrive: HOST_LIBS += -lcmocka
 build/tests/guest/%: build/guest/tests/e2e/guest/%.o build/guest/libferry.a
 	$(link_guest)
 

@@ -40,6 +40,9 @@ int oci_open(int root, const char *path, mode_t mode, struct err *e)
 
 /* --- 2, 3: files and folders of a sandbox ----------------------------------- */
 
+/* What the kernel says while nobody has named the machine. */
+#define NO_NAME "(none)"
+
 static int step_names(struct oci_prep *p)
 {
 	char buf[HOSTS_MAX];
@@ -54,6 +57,8 @@ static int step_names(struct oci_prep *p)
 		if (uname(&uts) < 0)
 			return err_sys(p->e, "uname");
 		name = uts.nodename;
+		if (strcmp(name, NO_NAME) == 0)
+			name = "localhost";
 	}
 	if (!oci_hostname_ok(name))
 		return err_set(p->e, EINVAL, "the UVM's name '%.64s' is none",

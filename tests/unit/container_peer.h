@@ -93,6 +93,8 @@ UNUSED static void container_start_agent(struct peer *p)
  * struct wish - a container that is wanted
  * @line:	of its shell
  * @annotations: members of the document's object, NULL: none
+ * @resources:	its linux.resources, NULL: none
+ * @program:	run instead of the shell
  * @terminal:	it has one
  * @shared_pids: no pid namespace of its own
  */
@@ -100,9 +102,23 @@ struct wish {
 	const char *id;
 	const char *line;
 	const char *annotations;
+	const char *resources;
+	const char *program;
 	bool terminal;
 	bool shared_pids;
 };
+
+/* What a container needs to run programs, for a real runtime. */
+#define CONTAINER_ENV                                                          \
+	"\"env\":[\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\",\"TERM=xterm\"],"
+#define CONTAINER_MOUNTS                                                            \
+	"\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\","                 \
+	"\"source\":\"proc\"},{\"destination\":\"/dev\",\"type\":\"tmpfs\","        \
+	"\"source\":\"tmpfs\",\"options\":[\"nosuid\",\"mode=755\","                \
+	"\"size=65536k\"]},{\"destination\":\"/dev/pts\",\"type\":\"devpts\","      \
+	"\"source\":\"devpts\",\"options\":[\"nosuid\",\"noexec\",\"newinstance\"," \
+	"\"ptmxmode=0666\",\"mode=0620\"]},{\"destination\":\"/dev/shm\","          \
+	"\"type\":\"tmpfs\",\"source\":\"shm\"}],"
 
 UNUSED static const char *container_create_body(const struct wish *w)
 {
@@ -115,15 +131,23 @@ UNUSED static const char *container_create_body(const struct wish *w)
 	text_fixed(&out, body, sizeof(body));
 	text_addf(&s,
 		  "{\"ociVersion\":\"1.0.2\",\"process\":{\"terminal\":%s,"
-		  "\"cwd\":\"/\",\"args\":[\"/bin/sh\",\"-c\",",
+		  "\"cwd\":\"/\"," CONTAINER_ENV "\"args\":[",
 		  w->terminal ? "true" : "false");
-	peer_quote(&s, w->line ? w->line : "true");
+	if (w->program) {
+		peer_quote(&s, w->program);
+	} else {
+		text_add(&s, "\"/bin/sh\",\"-c\",");
+		peer_quote(&s, w->line ? w->line : "true");
+	}
 	text_addf(&s,
 		  "],\"user\":{\"uid\":0,\"gid\":0}},"
 		  "\"root\":{\"path\":\"/run/gcs/c/%s/rootfs\"},"
-		  "\"annotations\":{%s},"
-		  "\"linux\":{\"namespaces\":[%s{\"type\":\"mount\"}]}}",
+		  "\"annotations\":{%s}," CONTAINER_MOUNTS
+		  "\"linux\":{\"resources\":%s,\"namespaces\":["
+		  "%s{\"type\":\"ipc\"},{\"type\":\"uts\"},"
+		  "{\"type\":\"network\"},{\"type\":\"mount\"}]}}",
 		  w->id, w->annotations ? w->annotations : "",
+		  w->resources ? w->resources : "{}",
 		  w->shared_pids ? "" : "{\"type\":\"pid\"},");
 	text_addf(&in,
 		  "{\"SchemaVersion\":{\"Major\":2,\"Minor\":1},"
@@ -164,11 +188,13 @@ UNUSED static void container_create(struct peer *p, const struct wish *w)
  * struct run - a process to be started in a container
  * @container:	its id
  * @line:	of an exec, NULL: the init process
+ * @user:	of an exec, members of the object, NULL: root
  * @terminal:	of an exec
  */
 struct run {
 	const char *container;
 	const char *line;
+	const char *user;
 	bool terminal;
 	struct peer_exec x;
 };
@@ -190,9 +216,10 @@ UNUSED static const char *container_execute_body(struct peer *p, struct run *r)
 	if (r->line) {
 		text_addf(&in,
 			  "\"OciProcess\":{\"terminal\":%s,\"cwd\":\"/\","
-			  "\"user\":{\"uid\":0,\"gid\":0},"
+			  "\"user\":{%s}," CONTAINER_ENV
 			  "\"args\":[\"/bin/sh\",\"-c\",",
-			  r->terminal ? "true" : "false");
+			  r->terminal ? "true" : "false",
+			  r->user ? r->user : "\"uid\":0,\"gid\":0");
 		peer_quote(&in, r->line);
 		text_add(&in, "]},");
 	}

@@ -1,0 +1,443 @@
+/*
+ * tests/e2e/containerdrive.c - a host that runs containers in a UVM, by hand
+ *
+ * usage: containerdrive BASE TEST [ARG...]
+ *
+ * BASE is the base path of the UVM's unix sockets, on which nobody else
+ * listens. The agent is the real one, with the runtime of its image; every
+ * frame is checked as in the unit tests (tests/unit/guest_peer.h).
+ */
+#include "tests/unit/container_peer.h"
+
+static struct peer peer;
+static const char *base;
+static unsigned int number = 20; /* argument of a test */
+
+/* Runs a line in the UVM. Return: its output */
+static const char *uvm(const char *line)
+{
+	struct peer_exec x = { .line = line, .want = { false, true, true } };
+	static char out[65536];
+
+	peer_exec(&peer, &x);
+	(void)snprintf(out, sizeof(out), "%s", peer_output(x.fd[1]));
+	if (peer_wait(&peer, x.pid) != 0)
+		fail_msg("%s: %s", line, peer_output(x.fd[2]));
+	peer_exec_done(&x);
+	return out;
+}
+
+/* A root for a container, mounted as a host would combine its layers: on /run
+ * nothing can be executed. */
+static void make_root(const char *id)
+{
+	char line[1024];
+
+	(void)snprintf(line, sizeof(line),
+		       "r=/run/gcs/c/%s/rootfs; mkdir -p $r && "
+		       "mount -t tmpfs tmpfs $r && "
+		       "mkdir -p $r/bin $r/proc $r/dev "
+		       "$r/etc $r/tmp $r/sys && cp /bin/busybox $r/bin && "
+		       "for x in sh sleep cat id stty tty; do "
+		       "ln -s busybox $r/bin/$x; done && "
+		       "printf 'root:x:0:0::/:/bin/sh\\nweb:x:33:44::/:"
+		       "/bin/sh\\n' >$r/etc/passwd",
+		       id);
+	(void)uvm(line);
+}
+
+static void create(const struct wish *w)
+{
+	make_root(w->id);
+	container_create(&peer, w);
+}
+
+static void delete (const char *id)
+{
+	char line[128];
+
+	(void)snprintf(line, sizeof(line), "umount /run/gcs/c/%s/rootfs", id);
+	(void)uvm(line);
+	container_delete(&peer, id);
+	peer_n_notices = 0;
+}
+
+static void end(const char *id)
+{
+	const uint32_t code = container_call(&peer, WIRE_SHUTDOWN_FORCED, id);
+
+	if (code != HR_OK)
+		assert_int_equal(code, HR_SYSTEM_ALREADY_STOPPED);
+	(void)peer_notice(&peer, id);
+	delete (id);
+}
+
+static uint32_t run_line(const char *id, const char *line, const char **out)
+{
+	struct run r = { .container = id,
+			 .line = line,
+			 .x.want = { false, true, false } };
+	uint32_t code;
+
+	container_run(&peer, &r);
+	*out = peer_output(r.x.fd[1]);
+	code = container_wait(&peer, id, r.x.pid);
+	peer_exec_done(&r.x);
+	return code;
+}
+
+/* --- tests ----------------------------------------------------------------- */
+
+static void test_life(void **state UNUSED)
+{
+	const struct wish w = { .id = "life",
+				.line = "read x; echo got $x; echo no >&2; "
+					"exit 7" };
+	struct run r = { .container = "life", .x.want = { true, true, true } };
+
+	create(&w);
+	assert_int_equal(container_call(&peer, WIRE_START, "life"), HR_OK);
+	container_run(&peer, &r);
+	assert_int_equal(fd_write_full(r.x.fd[0], "this\n", 5), 0);
+	assert_string_equal(peer_output(r.x.fd[1]), "got this\n");
+	assert_string_equal(peer_output(r.x.fd[2]), "no\n");
+	assert_int_equal(container_wait(&peer, "life", r.x.pid), 7);
+	assert_string_equal(peer_notice(&peer, "life"), "UnexpectedExit");
+	assert_int_equal(container_wait(&peer, "life", r.x.pid), 7);
+	delete ("life");
+	peer_exec_done(&r.x);
+	assert_string_equal(uvm("ls /run/gcs/c; ls /run/crun"), "");
+}
+
+/* An exec that dies of a signal. Return: its exit code */
+static uint32_t signalled(unsigned int signal_number)
+{
+	struct run r = { .container = "codes", .line = "exec sleep 1000" };
+
+	container_run(&peer, &r);
+	assert_int_equal(
+		container_signal(&peer, "codes", r.x.pid, (int)signal_number),
+		HR_OK);
+	return container_wait(&peer, "codes", r.x.pid);
+}
+
+static void test_exit_codes(void **state UNUSED)
+{
+	static const unsigned int signals[] = { 1, 2, 6, 9, 10, 11, 15, 31 };
+	static const struct wish w = { .id = "codes", .line = "sleep 1000" };
+	struct run init = { .container = "codes" };
+	const char *out;
+	char line[64];
+
+	create(&w);
+	container_run(&peer, &init);
+	for (unsigned int code = 0; code < 256; code += 51) {
+		(void)snprintf(line, sizeof(line), "exit %u", code);
+		assert_int_equal(run_line("codes", line, &out), code);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		assert_int_equal(signalled(signals[i]), 128 + signals[i]);
+	assert_int_equal(run_line("codes", "exec cat /proc/self/status", &out),
+			 0);
+	/* Nothing of the agent's is inherited. */
+	assert_non_null(strstr(out, "SigBlk:\t0000000000000000\n"
+				    "SigIgn:\t0000000000000000\n"));
+	end("codes");
+}
+
+static void test_users(void **state UNUSED)
+{
+	static const struct wish w = { .id = "users", .line = "sleep 1000" };
+	struct run init = { .container = "users" };
+	struct run r = { .container = "users",
+			 .line = "id -u; id -g",
+			 .user = "\"username\":\"web\"",
+			 .x.want = { false, true, false } };
+
+	create(&w);
+	container_run(&peer, &init);
+	container_run(&peer, &r);
+	assert_string_equal(peer_output(r.x.fd[1]), "33\n44\n");
+	assert_int_equal(container_wait(&peer, "users", r.x.pid), 0);
+	peer_exec_done(&r.x);
+	end("users");
+}
+
+static void test_terminals(void **state UNUSED)
+{
+	const struct wish w = { .id = "tty",
+				.line = "read x; stty size; exec sleep 1000",
+				.terminal = true };
+	struct run init = { .container = "tty",
+			    .x.want = { true, true, false } };
+	struct run r = { .container = "tty",
+			 .line = "tty; read x; stty size; exit 3",
+			 .terminal = true,
+			 .x.want = { true, true, false } };
+	struct peer_frame f;
+	char buf[64] = "";
+
+	create(&w);
+	container_run(&peer, &init);
+	assert_int_equal(
+		peer_call(&peer, WIRE_RESIZE_CONSOLE,
+			  container_process_body("tty", init.x.pid,
+						 ",\"Height\":33,\"Width\":77"),
+			  &f),
+		HR_OK);
+	assert_int_equal(fd_write_full(init.x.fd[0], "a\n", 2), 0);
+	assert_int_equal(peer_read(init.x.fd[1], buf, 10), 10);
+	assert_string_equal(buf, "a\r\n33 77\r\n");
+	container_run(&peer, &r);
+	assert_int_equal(
+		peer_call(&peer, WIRE_RESIZE_CONSOLE,
+			  container_process_body("tty", r.x.pid,
+						 ",\"Height\":5,\"Width\":6"),
+			  &f),
+		HR_OK);
+	assert_int_equal(fd_write_full(r.x.fd[0], "b\n", 2), 0);
+	assert_int_equal(container_wait(&peer, "tty", r.x.pid), 3);
+	assert_non_null(strstr(peer_output(r.x.fd[1]), "5 6\r\n"));
+	assert_int_equal(container_signal(&peer, "tty", init.x.pid, 9), HR_OK);
+	assert_string_equal(peer_notice(&peer, "tty"), "ForcedExit");
+	assert_int_equal(container_wait(&peer, "tty", init.x.pid), 137);
+	end("tty");
+	peer_exec_done(&init.x);
+	peer_exec_done(&r.x);
+}
+
+static void test_properties(void **state UNUSED)
+{
+	static const struct wish w = {
+		.id = "stats",
+		.line = "sleep 1000 & sleep 1000",
+		.resources = "{\"memory\":{\"limit\":33554432}}",
+	};
+	static const char query[] =
+		"{" PEER_BASE ",\"Query\":\"{\\\"PropertyTypes\\\":"
+		"[\\\"Statistics\\\",\\\"ProcessList\\\"]}\"}";
+	static const char update[] =
+		"{" PEER_BASE ",\"Request\":{\"RequestType\":\"Update\","
+		"\"ResourceType\":\"ContainerConstraints\",\"Settings\":"
+		"{\"Windows\":{},\"Linux\":{\"pids\":{\"limit\":37}}}}}";
+	struct run init = { .container = "stats" };
+	struct peer_frame f;
+	char body[512];
+	const char *at;
+	unsigned int n = 0;
+
+	create(&w);
+	container_run(&peer, &init);
+	(void)snprintf(body, sizeof(body), query, "stats");
+	assert_int_equal(peer_call(&peer, WIRE_GET_PROPERTIES, body, &f),
+			 HR_OK);
+	assert_non_null(strstr(f.body, "\\\"limit\\\":33554432"));
+	for (at = f.body; (at = strstr(at, "ProcessId")) != NULL; at++)
+		n++;
+	assert_in_range(n, 1, 3);
+	(void)snprintf(body, sizeof(body), update, "stats");
+	if (peer_call(&peer, WIRE_MODIFY_SETTINGS, body, &f) != HR_OK)
+		fail_msg("update: %s", f.body);
+	(void)snprintf(body, sizeof(body), query, "stats");
+	assert_int_equal(peer_call(&peer, WIRE_GET_PROPERTIES, body, &f),
+			 HR_OK);
+	assert_non_null(strstr(f.body, "\\\"limit\\\":37"));
+	end("stats");
+}
+
+static void test_errors_of_the_runtime(void **state UNUSED)
+{
+	static const struct wish bad = { .id = "bad",
+					 .program = "/no/such/program" };
+	static const struct wish w = { .id = "good", .line = "sleep 1000" };
+	struct run init = { .container = "bad" };
+	struct run good = { .container = "good" };
+	struct peer_frame f;
+	const uint32_t code =
+		(make_root("bad"), container_try_create(&peer, &bad, &f));
+
+	if (code == HR_OK) {
+		assert_int_not_equal(container_try_run(&peer, &init, &f),
+				     HR_OK);
+		(void)peer_notice(&peer, "bad");
+		delete ("bad");
+	} else {
+		assert_non_null(strstr(f.body, "/no/such/program"));
+		(void)uvm(
+			"umount /run/gcs/c/bad/rootfs; rm -rf /run/gcs/c/bad");
+	}
+	peer_n_notices = 0;
+	create(&w);
+	container_run(&peer, &good);
+	assert_int_equal(container_try_run(&peer, &good, &f), HR_INVALID_STATE);
+	assert_int_equal(
+		container_call(&peer, WIRE_DELETE_CONTAINER_STATE, "good"),
+		HR_INVALID_STATE);
+	good.line = "x";
+	good.user = "\"username\":\"nobody-there\"";
+	assert_int_equal(container_try_run(&peer, &good, &f), HR_FAIL);
+	end("good");
+	assert_string_equal(uvm("ls /run/gcs/c; ls /run/crun; "
+				"ls /run/gcsrunc"),
+			    "");
+}
+
+static void test_out_of_memory(void **state UNUSED)
+{
+	static const struct wish w = {
+		.id = "oom",
+		.line = "x=x; while :; do x=$x$x; done",
+		.resources = "{\"memory\":{\"limit\":16777216,"
+			     "\"swap\":16777216}}",
+	};
+	struct run init = { .container = "oom" };
+
+	create(&w);
+	container_run(&peer, &init);
+	assert_int_equal(container_wait(&peer, "oom", init.x.pid), 137);
+	end("oom");
+	assert_int_equal(peer_call(&peer, WIRE_DUMP_STACKS, peer_base("x"),
+				   &(struct peer_frame){ 0 }),
+			 HR_OK);
+}
+
+static const char pod_notes[] =
+	"\"io.kubernetes.cri.container-type\":\"sandbox\","
+	"\"io.microsoft.cri.skip-pod-networking\":\"true\","
+	"\"io.kubernetes.cri.sandbox-id\":\"pod\"";
+static const char work_notes[] =
+	"\"io.kubernetes.cri.container-type\":\"container\","
+	"\"io.kubernetes.cri.sandbox-id\":\"pod\"";
+
+static void one_pod(void)
+{
+	static const struct wish pod = { .id = "pod",
+					 .line = "sleep 1000",
+					 .annotations = pod_notes };
+	static const struct wish w = { .id = "work",
+				       .line = "cat /etc/hosts; exit 5",
+				       .annotations = work_notes };
+	struct run init = { .container = "pod" };
+	struct run r = { .container = "work",
+			 .x.want = { false, true, false } };
+
+	create(&pod);
+	container_run(&peer, &init);
+	create(&w);
+	container_run(&peer, &r);
+	assert_non_null(strstr(peer_output(r.x.fd[1]), "localhost"));
+	assert_int_equal(container_wait(&peer, "work", r.x.pid), 5);
+	end("work");
+	end("pod");
+	peer_exec_done(&r.x);
+}
+
+/* What a leak would show in: descriptors of the agent and of PID 1, mounts,
+ * cgroups, zombies, files. */
+static const char *inventory(void)
+{
+	return uvm(
+		"for p in 1 $(pidof gcs); do ls /proc/$p/fd | wc -l; done; "
+		"wc -l </proc/mounts; find /sys/fs/cgroup -type d | wc -l; "
+		"grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l;"
+		"find /run | wc -l");
+}
+
+static void test_pods_leave_nothing(void **state UNUSED)
+{
+	char before[4096];
+
+	one_pod();
+	(void)snprintf(before, sizeof(before), "%s", inventory());
+	for (unsigned int i = 0; i < number; i++)
+		one_pod();
+	assert_string_equal(inventory(), before);
+}
+
+static long agent_kib(void)
+{
+	return strtol(uvm("sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' "
+			  "/proc/$(pidof gcs)/status"),
+		      NULL, 10);
+}
+
+/* Memory of the agent for each exec with three streams. */
+static void test_memory_of_processes(void **state UNUSED)
+{
+	static const struct wish w = { .id = "many", .line = "sleep 1000" };
+	struct run init = { .container = "many" };
+	const unsigned int n = number;
+	struct run *r = calloc(n, sizeof(*r));
+	long before;
+	double each;
+
+	assert_non_null(r);
+	create(&w);
+	container_run(&peer, &init);
+	before = agent_kib();
+	for (unsigned int i = 0; i < n; i++) {
+		r[i] = (struct run){ .container = "many",
+				     .line = "exec sleep 1000",
+				     .x.want = { true, true, true } };
+		container_run(&peer, &r[i]);
+	}
+	each = (double)(agent_kib() - before) * 1024 / n;
+	print_message("# agent: %ld KiB idle, %.0f bytes for each of %u "
+		      "processes\n",
+		      before, each, n);
+	assert_true(each <= 2048);
+	for (unsigned int i = 0; i < n; i++)
+		peer_exec_done(&r[i].x);
+	end("many");
+	free(r);
+}
+
+static int set_up(void **state UNUSED)
+{
+	char spelled[128];
+	struct err e = { 0 };
+
+	memset(&peer, 0, sizeof(peer));
+	peer.fd = -1;
+	peer.agent = -1;
+	peer.next_port = WIRE_PORT_STDIO_FIRST;
+	(void)snprintf(spelled, sizeof(spelled), "unix:%s", base);
+	assert_int_equal(transport_parse(spelled, &peer.transport, &e), 0);
+	assert_int_equal(transport_listen(&peer.transport, WIRE_PORT_BRIDGE, 64,
+					  &peer.listener, &e),
+			 0);
+	peer_accept(&peer);
+	peer_negotiate(&peer);
+	return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+	fd_close(&peer.fd);
+	fd_close(&peer.listener);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_terminals),
+		cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_errors_of_the_runtime),
+		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_pods_leave_nothing),
+		cmocka_unit_test(test_memory_of_processes),
+	};
+
+	if (argc < 3)
+		return 2;
+	base = argv[1];
+	if (argc > 3)
+		number = (unsigned int)strtoul(argv[3], NULL, 10);
+	signal(SIGPIPE, SIG_IGN);
+	cmocka_set_test_filter(argv[2]);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
