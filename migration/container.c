@@ -139,6 +139,19 @@ void container_ctl_free(struct container_ctl *c)
 	release(c);
 }
 
+int container_ctl_paths(struct container_ctl *c, struct err *e)
+{
+	free(c->guest_bundle);
+	free(c->rootfs);
+	c->guest_bundle =
+		names_join("/run/gcs/pods/%s/%s", c->pod->gcs_id, c->gcs_id);
+	c->rootfs = names_join("/run/gcs/pods/%s/%s/rootfs", c->pod->gcs_id,
+			       c->gcs_id);
+	if (!c->guest_bundle || !c->rootfs)
+		return err_set(e, ENOMEM, "container: no memory");
+	return 0;
+}
+
 static int new_parts(struct container_ctl *c, const struct container_spec *spec,
 		     struct err *e)
 {
@@ -150,13 +163,9 @@ static int new_parts(struct container_ctl *c, const struct container_spec *spec,
 	    names_copy(spec->bundle, &c->bundle, e) < 0 ||
 	    names_copy(spec->document, &c->document, e) < 0)
 		return -ENOMEM;
-	c->guest_bundle =
-		names_join("/run/gcs/pods/%s/%s", c->pod->gcs_id, c->gcs_id);
-	c->rootfs = names_join("/run/gcs/pods/%s/%s/rootfs", c->pod->gcs_id,
-			       c->gcs_id);
 	c->layers = calloc(spec->n_layers + 1, sizeof(*c->layers));
 	c->disks = calloc(spec->n_disks + 1, sizeof(*c->disks));
-	if (!c->guest_bundle || !c->rootfs || !c->layers || !c->disks)
+	if (container_ctl_paths(c, e) < 0 || !c->layers || !c->disks)
 		return err_set(e, ENOMEM, "container: no memory");
 	c->n_layers = spec->n_layers;
 	c->n_disks = spec->n_disks;

@@ -137,6 +137,7 @@ struct container_ctl {
 	size_t at; /* of the loops of a chain */
 
 	bool patched;  /* imported, and containerd of this host knows it */
+	bool opened;   /* destination: tracked again in the guest */
 	bool combined; /* an overlay was asked for */
 	bool in_guest; /* the guest was asked to create it */
 	bool network;  /* sandbox: it brought the pod's network up */

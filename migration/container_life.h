@@ -15,6 +15,9 @@ struct container_ctl *container_ctl_new(struct pod_ctl *p,
 					const struct container_spec *spec,
 					struct err *e);
 
+/** container_ctl_paths() - bundle and rootfs in the guest, by the guest's ids */
+int container_ctl_paths(struct container_ctl *c, struct err *e);
+
 /** container_ctl_free() - out of its pod; nothing may be on its way */
 void container_ctl_free(struct container_ctl *c);
 

@@ -120,6 +120,42 @@ int network_ctl_configure(struct network_ctl *n, struct op *op, struct err *e);
 /** network_ctl_teardown() - and out again; repeatable; goes on after failures */
 int network_ctl_teardown(struct network_ctl *n, struct op *op, struct err *e);
 
+/* --- migration --- */
+
+/* What a patch brings: made first, put in place when all else is well. */
+struct network_plan {
+	char *namespace_id;
+	struct network_endpoint *endpoints;
+};
+
+/**
+ * network_ctl_plan() - namespace and endpoints of this host, copied
+ *
+ * Return: 0, -EPRECONDITION, -EINVAL, -EEXHAUSTED, -ENOMEM
+ */
+int network_ctl_plan(const struct network_ctl *n, const char *namespace_id,
+		     const struct network_endpoint *x, size_t count,
+		     struct network_plan *ret, struct err *e);
+void network_plan_done(struct network_plan *p);
+
+/** network_ctl_patch() - take the plan over; cannot fail */
+void network_ctl_patch(struct network_ctl *n, struct network_plan *p);
+
+/** network_ctl_nics() - for the VMM of a destination; gives how many */
+size_t network_ctl_nics(const struct network_ctl *n, struct vmm_nic *ret);
+
+/** network_ctl_resume() - bound again; 0 or -EPRECONDITION */
+int network_ctl_resume(struct network_ctl *n, struct err *e);
+
+/**
+ * network_ctl_reset() - destination: the guest gets the endpoints of this host
+ *
+ * vmm_ops.nic_add() is called for a NIC that the VM brought along, too: with
+ * its MAC, and the id and endpoint that it has from now on.
+ * A failure can be repeated. Return: 0 (see op.h), -EBUSY, -EPRECONDITION
+ */
+int network_ctl_reset(struct network_ctl *n, struct op *op, struct err *e);
+
 /* --- parts that migration/network_move.c and the saved state share --- */
 
 struct network_endpoint *network_endpoint_copy(const struct network_endpoint *x,

@@ -34,6 +34,8 @@ void pod_ctl_remove(struct pod_ctl *p, struct container_ctl *c)
 	else
 		p->containers = c->next;
 	p->n_containers--;
+	if (p->resuming == c)
+		p->resuming = NULL;
 }
 
 struct container_ctl *pod_ctl_container(const struct pod_ctl *p, const char *id)

@@ -34,7 +34,9 @@ struct pod_ctl {
 	struct network_ctl network;
 	struct container_ctl *containers;
 	size_t n_containers;
-	struct seq seq;
+	struct seq seq; /* of a resume */
+	struct op *op;
+	struct container_ctl *resuming; /* its open is on its way */
 };
 
 /**

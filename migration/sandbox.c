@@ -5,6 +5,7 @@
 
 #include "migration/container_life.h"
 #include "migration/lists.h"
+#include "migration/session.h"
 #include "migration/status.h"
 
 int sandbox_ctl_init(struct sandbox_ctl *s, const char *id,
@@ -57,9 +58,8 @@ void sandbox_ctl_insert(struct sandbox_ctl *s, struct pod_ctl *p)
 	s->n_pods++;
 }
 
-static void pod_remove(struct pod_ctl *p)
+void sandbox_ctl_remove(struct sandbox_ctl *s, struct pod_ctl *p)
 {
-	struct sandbox_ctl *s = p->sandbox;
 	struct pod_ctl *before = NULL, *i = s->pods;
 
 	for (; i && i != p; i = i->next)
@@ -122,7 +122,7 @@ int sandbox_ctl_pod_delete(struct pod_ctl *p, struct err *e)
 {
 	if (p->containers || p->migrating || p->network.seq.busy)
 		return err_set(e, EPRECONDITION, "pod %s is in use", p->id);
-	pod_remove(p);
+	sandbox_ctl_remove(p->sandbox, p);
 	pod_free(p);
 	return 0;
 }
@@ -199,4 +199,6 @@ void sandbox_ctl_vm_exited(struct sandbox_ctl *s)
 		for (c = p->containers; c; c = c->next)
 			container_ctl_end_all(c, TASK_EXIT_UNKNOWN, now);
 	}
+	if (s->session)
+		session_ctl_vm_exited(s->session);
 }

@@ -25,7 +25,9 @@
 #include "migration/seams.h"
 #include "migration/vm.h"
 
-#define SANDBOX_PODS_MAX 64u
+struct session_ctl;
+
+#define SANDBOX_PODS_MAX 64u /* also what a state may hold, rule S1 */
 
 struct sandbox_ctl {
 	struct seams seams;
@@ -33,6 +35,7 @@ struct sandbox_ctl {
 	struct vm_ctl vm;
 	struct pod_ctl *pods; /* ascending id */
 	size_t n_pods;
+	struct session_ctl *session; /* NULL: it has none */
 };
 
 /**
@@ -72,7 +75,8 @@ struct pod_ctl *sandbox_ctl_pod_make(struct sandbox_ctl *s, const char *id,
 				     const char *gcs_id,
 				     const char *namespace_id, struct err *e);
 
-/** sandbox_ctl_insert() - into the list */
+/** sandbox_ctl_insert() - into the list; sandbox_ctl_remove() - out of it */
+void sandbox_ctl_remove(struct sandbox_ctl *s, struct pod_ctl *p);
 void sandbox_ctl_insert(struct sandbox_ctl *s, struct pod_ctl *p);
 
 /* --- from the implementers of vmm_ops and guest_ops --- */

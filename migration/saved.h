@@ -34,7 +34,7 @@
 /* Rule S12. */
 #define SAVED_SECONDS_MAX INT64_C(315576000000)
 /* Memory for one decoded state, as a multiple of its bytes, and a base. */
-#define SAVED_ARENA_FACTOR 24u
+#define SAVED_ARENA_FACTOR 16u
 #define SAVED_ARENA_BASE ((size_t)1024 * 1024)
 
 struct saved_text {
@@ -72,6 +72,7 @@ struct saved_mount {
 	uint32_t ref_count;
 	struct saved_text guest_path;
 	enum saved_stage stage;
+	uint32_t holders; /* reservations, counted by the check */
 };
 
 struct saved_disk {
@@ -91,6 +92,7 @@ struct saved_reservation {
 	struct saved_text id;
 	uint32_t slot;
 	uint64_t partition;
+	bool referenced; /* found by the check */
 };
 
 struct saved_scsi {
@@ -135,7 +137,6 @@ struct saved_vm {
 	struct saved_text document;
 	int64_t next_id;
 	/* ferry's */
-	bool has_extension;
 	struct saved_text annotation_lock;
 	uint64_t epoch;
 	struct saved_text producer; /* version of the ferry that wrote it */
@@ -184,7 +185,6 @@ struct saved_process {
 	uint32_t port[GUEST_STREAMS];
 	int64_t wait_id;
 	/* ferry's */
-	bool has_extension;
 	bool terminal;
 	struct saved_stream *streams;
 	size_t n_streams;
@@ -207,7 +207,6 @@ struct saved_container {
 	struct saved_process *processes; /* ascending key */
 	size_t n_processes;
 	/* ferry's */
-	bool has_extension;
 	enum saved_stage stage;
 	uint32_t exit_status;
 	uint64_t exited_at_ns;

@@ -224,8 +224,7 @@ int scsi_ctl_resume(struct scsi_ctl *c, struct err *e);
 int scsi_ctl_check_repath(const struct scsi_ctl *c, const char *id,
 			  const char *path, struct err *e);
 
-/** scsi_ctl_repath() - after a good check; 0 or -ENOMEM */
-int scsi_ctl_repath(struct scsi_ctl *c, const char *id, const char *path,
-		    struct err *e);
+/** scsi_ctl_repath_take() - after a good check; takes the heap string over */
+void scsi_ctl_repath_take(struct scsi_ctl *c, const char *id, char **path);
 
 #endif

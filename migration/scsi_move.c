@@ -87,17 +87,12 @@ int scsi_ctl_check_repath(const struct scsi_ctl *c, const char *id,
 	return 0;
 }
 
-int scsi_ctl_repath(struct scsi_ctl *c, const char *id, const char *path,
-		    struct err *e)
+void scsi_ctl_repath_take(struct scsi_ctl *c, const char *id, char **path)
 {
 	struct scsi_disk *d = c->slot[scsi_ctl_find(c, id)->slot];
-	char *copy = NULL;
-	int r = names_copy(path, &copy, e);
 
-	if (r < 0)
-		return r;
 	free(d->config.path);
-	d->config.path = copy;
+	d->config.path = *path;
 	d->repathed = true;
-	return 0;
+	*path = NULL;
 }

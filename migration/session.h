@@ -150,6 +150,8 @@ struct session_ctl {
 	uint64_t start_ns;
 	struct vmm_options options;
 	struct text exported;
+	const void *compat; /* the platform's, for one step of the export */
+	size_t compat_len;
 	char *architecture; /* of this host, for imports; owned */
 
 	enum session_event doing; /* while seq.busy or op */
@@ -162,7 +164,13 @@ struct session_ctl {
 	struct seq cancelling;
 	struct op *cancel_op;
 	enum session_state cancelled_from;
-	struct pod_ctl *at_pod;
+	struct op *patch_op; /* while doing a patch */
+	const void *info;    /* of the socket, for the start of its call */
+	size_t info_len;
+	size_t granted;	    /* disks */
+	struct op *wait_op; /* a cancel waits for what runs */
+	bool idling;	    /* it rolls back by itself */
+	struct op idle_op;
 
 	struct session_message messages[SESSION_MESSAGES];
 	size_t n_messages;

@@ -100,10 +100,15 @@ void vm_ctl_init(struct vm_ctl *v, struct sandbox_ctl *s)
 void vm_ctl_done(struct vm_ctl *v)
 {
 	scsi_ctl_done(&v->scsi);
+	devices_done(&v->devices);
 	free(v->id);
 	free(v->document);
 	free(v->compat);
 	free(v->options.architecture);
+	free(v->annotation_lock);
+	v->id = v->options.architecture = NULL;
+	v->document = v->compat = v->annotation_lock = NULL;
+	v->document_len = v->compat_len = v->annotation_lock_len = 0;
 }
 
 int vm_ctl_check(const struct vm_ctl *v, enum vm_event event, struct err *e)
@@ -125,10 +130,23 @@ static int check_spec(const struct vm_spec *spec, struct err *e)
 	return names_check_id("VM id", spec->id, e);
 }
 
+int vm_ctl_blob(const void *p, size_t n, void **ret)
+{
+	char *copy = malloc(n + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, p, n);
+	copy[n] = '\0'; /* JSON text is read as a string, too */
+	*ret = copy;
+	return 0;
+}
+
 int vm_ctl_set(struct vm_ctl *v, const struct vm_spec *spec, struct err *e)
 {
 	char *id = NULL, *arch = NULL;
-	void *document;
+	void *document = NULL, *lock = NULL;
 	int r = vm_ctl_check(v, VM_EV_CREATE, e);
 
 	if (r < 0)
@@ -136,19 +154,22 @@ int vm_ctl_set(struct vm_ctl *v, const struct vm_spec *spec, struct err *e)
 	r = check_spec(spec, e);
 	if (r < 0)
 		return r;
-	document = malloc(spec->document_len + 1);
-	if (!document || names_copy(spec->id, &id, e) < 0 ||
+	if (vm_ctl_blob(spec->document, spec->document_len, &document) < 0 ||
+	    vm_ctl_blob(spec->annotation_lock, spec->annotation_lock_len,
+			&lock) < 0 ||
+	    names_copy(spec->id, &id, e) < 0 ||
 	    names_copy(spec->architecture, &arch, e) < 0) {
 		free(document);
+		free(lock);
 		free(id);
 		return err_set(e, ENOMEM, "VM: no memory");
 	}
-	if (spec->document_len)
-		memcpy(document, spec->document, spec->document_len);
 	vm_ctl_done(v);
 	v->id = id;
 	v->document = document;
 	v->document_len = spec->document_len;
+	v->annotation_lock = lock;
+	v->annotation_lock_len = spec->annotation_lock_len;
 	v->migratable = spec->migratable;
 	v->options = (struct vm_sandbox_options){
 		.no_writable_file_shares = spec->no_writable_file_shares,

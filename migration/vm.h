@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "migration/devices.h"
 #include "migration/machine.h"
 #include "migration/op.h"
 #include "migration/scsi.h"
@@ -102,6 +103,10 @@ struct vm_ctl {
 	uint32_t next_port; /* floors of the source, 0: not known */
 	uint64_t next_id;
 	struct scsi_ctl scsi;
+	struct devices devices;
+	void *annotation_lock; /* saved form, see config/annotation_lock.h */
+	size_t annotation_lock_len;
+	uint64_t epoch; /* rises with each change of host */
 
 	struct sandbox_ctl *sandbox;
 	enum vm_event doing; /* while seq.busy */
@@ -121,6 +126,7 @@ struct vm_ctl {
  * @n_controllers: SCSI controllers, 1 to 4
  * @migratable:	may be moved
  * @architecture: "amd64", "arm64"
+ * @annotation_lock: saved form of the annotations that it was built from
  */
 struct vm_spec {
 	const char *id;
@@ -133,6 +139,8 @@ struct vm_spec {
 	bool policy_based_routing;
 	bool fully_physically_backed;
 	const char *architecture;
+	const void *annotation_lock;
+	size_t annotation_lock_len;
 };
 
 void vm_ctl_init(struct vm_ctl *v, struct sandbox_ctl *s);
@@ -161,6 +169,9 @@ int vm_ctl_terminate(struct vm_ctl *v, struct op *op, struct err *e);
 
 /** vm_ctl_exited() - it is gone; sandbox_ctl_vm_exited() is what others call */
 void vm_ctl_exited(struct vm_ctl *v);
+
+/** vm_ctl_blob() - a heap copy with a NUL behind it; 0 or -ENOMEM */
+int vm_ctl_blob(const void *p, size_t n, void **ret);
 
 /** vm_ctl_disks() - its disks in the words of the VMM; gives how many */
 size_t vm_ctl_disks(const struct vm_ctl *v, bool boot_only,

@@ -132,6 +132,7 @@ struct vmm_ops {
 			struct err *e);
 	int (*disk_remove)(void *ctx, uint32_t controller, uint32_t lun,
 			   struct op *op, struct err *e);
+	/* A NIC of that MAC which is there already gets this id and endpoint. */
 	int (*nic_add)(void *ctx, const struct vmm_nic *n, struct op *op,
 		       struct err *e);
 	int (*nic_remove)(void *ctx, const char *id, struct op *op,

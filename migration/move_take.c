@@ -1,0 +1,367 @@
+#include "migration/move.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/util.h"
+#include "migration/container_life.h"
+#include "migration/scsi_job.h"
+#include "migration/status.h"
+
+/* Version of the payloads; see migration/saved_codec.h. */
+#define VERSION 1
+
+struct taker {
+	struct arena *a;
+	struct err *e;
+};
+
+static void *many(struct taker *t, size_t n, size_t size)
+{
+	void *p = arena_array(t->a, n ? n : 1, size);
+
+	if (!p)
+		(void)err_set(t->e, ENOMEM, "save: no memory");
+	return p;
+}
+
+/* --- disks --- */
+
+static int take_mount(struct taker *t, const struct scsi_mount *m,
+		      struct saved_mount *ret)
+{
+	size_t i;
+
+	*ret = (struct saved_mount){
+		.partition = m->partition,
+		.has_config = true,
+		.read_only = m->config.read_only,
+		.encrypted = m->config.encrypted,
+		.options =
+			many(t, m->config.n_options, sizeof(struct saved_text)),
+		.n_options = m->config.n_options,
+		.ensure_filesystem = m->config.ensure_filesystem,
+		.filesystem = saved_text_of(m->config.filesystem),
+		.block_dev = m->config.block_dev,
+		.ref_count = m->ref_count,
+		.guest_path = saved_text_of(m->guest_path),
+		.stage = m->state == SCSI_MOUNT_RESERVED ? SAVED_STAGE_RESERVED
+							 : SAVED_STAGE_MOUNTED,
+	};
+	if (!ret->options)
+		return -ENOMEM;
+	for (i = 0; i < m->config.n_options; i++)
+		ret->options[i] = saved_text_of(m->config.options[i]);
+	return 0;
+}
+
+static int take_disk(struct taker *t, const struct scsi_disk *d,
+		     struct saved_disk *ret)
+{
+	const struct scsi_mount *m;
+	size_t n = 0;
+
+	for (m = d->mounts; m; m = m->next)
+		n++;
+	*ret = (struct saved_disk){
+		.slot = d->slot,
+		.has_config = true,
+		.host_path = saved_text_of(d->config.path),
+		.read_only = d->config.read_only,
+		.type = saved_text_of(d->config.kind == VMM_DISK_DEVICE
+					      ? "PassThru"
+					      : "VirtualDisk"),
+		.mounts = many(t, n, sizeof(struct saved_mount)),
+		.stage = d->state == SCSI_DISK_RESERVED && !d->boot
+				 ? SAVED_STAGE_RESERVED
+				 : SAVED_STAGE_ATTACHED,
+		.boot = d->boot,
+	};
+	if (!ret->mounts)
+		return -ENOMEM;
+	for (m = d->mounts; m; m = m->next)
+		if (take_mount(t, m, &ret->mounts[ret->n_mounts++]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct saved_reservation *x = a, *y = b;
+
+	return strcmp(x->id.p, y->id.p);
+}
+
+static int take_scsi(struct taker *t, const struct scsi_ctl *c,
+		     struct saved_scsi *ret)
+{
+	const struct scsi_reservation *r;
+	size_t n = 0, i;
+
+	for (r = c->reservations; r; r = r->next)
+		n++;
+	*ret = (struct saved_scsi){
+		.version = VERSION,
+		.n_controllers = c->n_controllers,
+		.disks = many(t, SCSI_SLOTS_MAX, sizeof(struct saved_disk)),
+		.reservations = many(t, n, sizeof(struct saved_reservation)),
+	};
+	if (!ret->disks || !ret->reservations)
+		return -ENOMEM;
+	for (i = 0; i < SCSI_SLOTS_MAX; i++)
+		if (c->slot[i] &&
+		    take_disk(t, c->slot[i], &ret->disks[ret->n_disks++]) < 0)
+			return -ENOMEM;
+	for (r = c->reservations; r; r = r->next)
+		ret->reservations[ret->n_reservations++] =
+			(struct saved_reservation){ saved_text_of(r->id),
+						    r->slot, r->partition,
+						    false };
+	qsort(ret->reservations, ret->n_reservations,
+	      sizeof(ret->reservations[0]), by_id);
+	return 0;
+}
+
+/* --- VM --- */
+
+static int take_vm(struct taker *t, const struct vm_ctl *v,
+		   struct saved_vm *ret)
+{
+	const struct seams *s = v->seams;
+	int r;
+
+	if (v->state != VM_RUNNING) {
+		r = vm_ctl_check(v, VM_EV_SAVE, t->e);
+		if (r < 0)
+			return r;
+	}
+	r = scsi_ctl_check_save(&v->scsi, t->e);
+	if (r < 0)
+		return r;
+	r = devices_check_save(&v->devices, t->e);
+	if (r < 0)
+		return r;
+	*ret = (struct saved_vm){
+		.version = VERSION,
+		.id = saved_text_of(v->id),
+		.has_options = true,
+		.no_writable_file_shares = v->options.no_writable_file_shares,
+		.enable_scratch_encryption =
+			v->options.enable_scratch_encryption,
+		.policy_based_routing = v->options.policy_based_routing,
+		.architecture = saved_text_of(v->options.architecture),
+		.fully_physically_backed = v->options.fully_physically_backed,
+		.has_scsi = true,
+		.next_port = s->guest->next_port(s->guest_ctx),
+		.compat = { v->compat, v->compat_len },
+		.document = { v->document, v->document_len },
+		.next_id = (int64_t)s->guest->next_id(s->guest_ctx),
+		.annotation_lock = { v->annotation_lock,
+				     v->annotation_lock_len },
+		.epoch = v->epoch + 1,
+	};
+	return take_scsi(t, &v->scsi, &ret->scsi);
+}
+
+/* --- pods --- */
+
+static int by_nic(const void *a, const void *b)
+{
+	const struct saved_endpoint *x = a, *y = b;
+
+	return strcmp(x->nic_id.p, y->nic_id.p);
+}
+
+static int take_network(struct taker *t, const struct network_ctl *n,
+			struct saved_network *ret)
+{
+	const struct network_endpoint *x;
+	size_t count = 0;
+	int r = machine_check(&network_machine, n->state, NETWORK_EV_SAVE,
+			      t->e);
+
+	if (n->state == NETWORK_NOT_CONFIGURED && !n->namespace_id[0])
+		r = 0; /* a pod without network has none to move */
+	if (r < 0)
+		return r;
+	if (n->seq.busy)
+		return err_set(t->e, EPRECONDITION, "network is busy: %s",
+			       seq_at(&n->seq));
+	for (x = n->endpoints; x; x = x->next)
+		count++;
+	*ret = (struct saved_network){
+		.version = VERSION,
+		.namespace_id = saved_text_of(n->namespace_id),
+		.policy_based_routing = n->policy_based_routing,
+		.guest_support = n->guest_support,
+		.endpoints = many(t, count, sizeof(struct saved_endpoint)),
+	};
+	if (!ret->endpoints)
+		return -ENOMEM;
+	for (x = n->endpoints; x; x = x->next)
+		ret->endpoints[ret->n_endpoints++] = (struct saved_endpoint){
+			.nic_id = saved_text_of(x->nic_id),
+			.endpoint_id = saved_text_of(x->endpoint_id),
+			.mac = saved_text_of(x->mac),
+			.name = saved_text_of(x->name),
+			.settings = saved_text_of(x->settings),
+		};
+	qsort(ret->endpoints, ret->n_endpoints, sizeof(ret->endpoints[0]),
+	      by_nic);
+	return 0;
+}
+
+static int take_process(struct taker *t, struct process_ctl *p,
+			struct saved_process *ret)
+{
+	const struct seams *s = container_ctl_seams(p->container);
+	int r = process_ctl_check(p, PROCESS_EV_SAVE, t->e);
+
+	if (r < 0)
+		return r;
+	if (p->state == PROCESS_RUNNING) {
+		r = s->guest->process_state(s->guest_ctx, p->container->gcs_id,
+					    p->exec_id, p->port, &p->wait_id,
+					    t->e);
+		if (r < 0)
+			return r;
+	}
+	*ret = (struct saved_process){
+		.key = saved_text_of(p->exec_id),
+		.version = VERSION,
+		.exec_id = saved_text_of(p->exec_id),
+		.pid = (int32_t)p->pid,
+		.bundle = saved_text_of(p->container->bundle),
+		.document = saved_text_of(p->document),
+		.wait_id = (int64_t)p->wait_id,
+		.terminal = p->terminal,
+	};
+	memcpy(ret->port, p->port, sizeof(ret->port));
+	return 0;
+}
+
+static int take_layers(struct taker *t, const struct container_ctl *c,
+		       struct saved_container *ret)
+{
+	size_t i;
+
+	ret->has_layers = c->n_layers > 0;
+	ret->ro_layers = many(t, c->n_layers, sizeof(struct saved_layer));
+	ret->reservations = many(t, c->n_disks, sizeof(struct saved_text));
+	if (!ret->ro_layers || !ret->reservations)
+		return -ENOMEM;
+	if (ret->has_layers && !c->has_scratch)
+		return err_set(t->e, EPRECONDITION,
+			       "a container without a scratch disk stays");
+	for (i = 0; i < c->n_layers; i++)
+		ret->ro_layers[ret->n_ro_layers++] = (struct saved_layer){
+			saved_text_of(c->layers[i].reservation),
+			saved_text_of(c->layers[i].guest_path)
+		};
+	for (i = 0; i < c->n_disks; i++)
+		ret->reservations[ret->n_reservations++] =
+			saved_text_of(c->disks[i].reservation);
+	ret->has_scratch = c->has_scratch;
+	if (c->has_scratch)
+		ret->scratch = (struct saved_layer){
+			saved_text_of(c->scratch.reservation),
+			saved_text_of(c->scratch.guest_path)
+		};
+	ret->layers_combined = c->combined;
+	ret->rootfs = saved_text_of(ret->has_layers ? c->rootfs : "");
+	return 0;
+}
+
+static int take_container(struct taker *t, const struct container_ctl *c,
+			  struct saved_container *ret)
+{
+	int r = container_ctl_check(c, CONTAINER_EV_SAVE, t->e);
+
+	if (r < 0)
+		return r;
+	if (c->seq.busy)
+		return err_set(t->e, EPRECONDITION, "container is busy: %s",
+			       seq_at(&c->seq));
+	if (c->n_processes != 1 || !c->init)
+		return err_set(t->e, EPRECONDITION,
+			       "%zu processes beside init have to end first",
+			       c->n_processes - 1);
+	*ret = (struct saved_container){
+		.version = VERSION,
+		.id = saved_text_of(c->id),
+		.gcs_id = saved_text_of(c->gcs_id),
+		.io_retry = { .present = c->io_retry_s > 0,
+			      .seconds = (int64_t)c->io_retry_s },
+		.processes = many(t, 1, sizeof(struct saved_process)),
+		.n_processes = 1,
+	};
+	if (!ret->processes)
+		return -ENOMEM;
+	r = take_layers(t, c, ret);
+	return r < 0 ? r : take_process(t, c->init, &ret->processes[0]);
+}
+
+static int take_pod(struct taker *t, const struct pod_ctl *p,
+		    struct saved_pod *ret)
+{
+	const struct container_ctl *c;
+	int r;
+
+	*ret = (struct saved_pod){
+		.version = VERSION,
+		.id = saved_text_of(p->id),
+		.gcs_id = saved_text_of(p->gcs_id),
+		.containers = many(t, p->n_containers,
+				   sizeof(struct saved_container)),
+	};
+	if (!ret->containers)
+		return -ENOMEM;
+	if (!pod_ctl_container(p, p->id))
+		return err_set(t->e, EPRECONDITION, "no sandbox container");
+	for (c = p->containers; c; c = c->next) {
+		r = take_container(t, c, &ret->containers[ret->n_containers++]);
+		if (r < 0)
+			return err_wrap(t->e, "container %s", c->id);
+	}
+	return take_network(t, &p->network, &ret->network);
+}
+
+int move_take(struct sandbox_ctl *s, struct arena *a, struct saved *ret,
+	      struct err *e)
+{
+	struct taker t = { a, e };
+	const struct pod_ctl *p;
+	int r;
+
+	*ret = (struct saved){ .version = VERSION };
+	r = take_vm(&t, &s->vm, &ret->vm);
+	if (r < 0)
+		return r;
+	ret->pods = many(&t, s->n_pods, sizeof(struct saved_pod));
+	if (!ret->pods)
+		return -ENOMEM;
+	for (p = s->pods; p; p = p->next) {
+		r = take_pod(&t, p, &ret->pods[ret->n_pods++]);
+		if (r < 0)
+			return err_wrap(e, "pod %s", p->id);
+	}
+	return 0;
+}
+
+void move_freeze(struct sandbox_ctl *s)
+{
+	struct container_ctl *c;
+	struct pod_ctl *p;
+
+	scsi_ctl_freeze(&s->vm.scsi);
+	for (p = s->pods; p; p = p->next) {
+		for (c = p->containers; c; c = c->next) {
+			c->init->state = PROCESS_SOURCE_MIGRATING;
+			c->state = CONTAINER_SOURCE_MIGRATING;
+		}
+		if (p->network.state == NETWORK_CONFIGURED)
+			p->network.state = NETWORK_SOURCE_MIGRATING;
+		p->migrating = true;
+	}
+}
