@@ -116,6 +116,12 @@ static int remove_tree(const struct oci_work *w, const char *path,
 
 	if (base < 0)
 		return base == -ENOENT ? 0 : base;
+	/* CombinedLayers may have bound it onto the scratch; that ends here. */
+	r = use == GUESTPATH_BUNDLE
+		    ? beneath_unmount(base, g.rest, BENEATH_STRICT, 0, e)
+		    : 0;
+	if (r < 0 && r != -EINVAL && r != -ENOENT)
+		return err_wrap(e, "%s", path);
 	r = beneath_remove(base, g.rest, BENEATH_STRICT, e);
 	slash = strrchr(g.rest, '/');
 	if (parent && slash) {
