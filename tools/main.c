@@ -11,6 +11,7 @@
 #include "tools/image.h"
 #include "tools/run.h"
 #include "tools/sandboxes.h"
+#include "tools/shim/containerd.h"
 #include "tools/tool.h"
 
 static int tool_version(int argc UNUSED, char **argv UNUSED)
@@ -76,7 +77,9 @@ int main(int argc, char **argv)
 	/* A closed pipe is an error of write(), not a death. */
 	(void)signal(SIGPIPE, SIG_IGN);
 
-	status = dispatch(argc, argv);
+	status = argc > 0 && shim_containerd_is(argv[0])
+			 ? shim_containerd(argc, argv)
+			 : dispatch(argc, argv);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == TOOL_OK) {
 		(void)fputs("ferry: cannot write to standard output\n", stderr);
 		status = TOOL_FAILURE;

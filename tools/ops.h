@@ -91,6 +91,11 @@ void ops_seams(struct ops *o, struct seams *s);
 struct host_process *ops_process(const struct ops *o, const char *container_id,
 				 const char *exec_id);
 
+/** ops_streams_of() - what struct ops_streams.open gave for a process, until
+ * the controllers close it; NULL: none, or never started */
+void *ops_streams_of(const struct ops *o, const char *container_id,
+		     const char *exec_id);
+
 extern const struct vmm_ops ops_vmm;
 extern const struct guest_ops ops_guest;
 

@@ -87,6 +87,14 @@ struct host_process *ops_process(const struct ops *o, const char *container_id,
 	return p ? p->process : NULL;
 }
 
+void *ops_streams_of(const struct ops *o, const char *container_id,
+		     const char *exec_id)
+{
+	const struct ops_process *p = o ? find(o, container_id, exec_id) : NULL;
+
+	return p ? p->streams : NULL;
+}
+
 /* --- its life ---------------------------------------------------------------------- */
 
 static void on_started(void *ctx, uint32_t pid)

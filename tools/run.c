@@ -507,10 +507,14 @@ static void quiet_log(const struct run *run)
 /* The sandbox goes on by itself; its name is all that we have to say. */
 static int detach(struct run *run)
 {
+	const struct shim_birth birth = {
+		.name = run->launch.args.name,
+		.listen_fd = -1,
+	};
 	char name[RUNDIR_NAME_MAX];
 	struct err e;
 
-	if (shim_start(&run->launch, run->launch.args.name, name, &e) < 0) {
+	if (shim_start(&run->launch, &birth, name, &e) < 0) {
 		report_error(&run->report, &e);
 		return TOOL_CANNOT_RUN;
 	}

@@ -45,7 +45,7 @@ packages=(
 	# run: disks from a folder
 	e2fsprogs erofs-utils
 	# tests and bench
-	libcmocka-dev valgrind cpio procps zstd
+	libcmocka-dev valgrind containerd cpio procps zstd
 	# soak (the library of Debian 12's clang), lint
 	libclang-rt-14-dev
 	clang clang-tidy clang-format cppcheck shellcheck

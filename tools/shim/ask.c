@@ -14,17 +14,25 @@ enum ttrpc_code ask_code(int error)
 				      : ttrpc_code_of(error);
 }
 
+static void ask_free(struct ask *a)
+{
+	free(a->own);
+	free(a);
+}
+
 static void on_end(struct op *op, int result, const struct err *e)
 {
 	struct ask *a = op->ctx;
 
-	if (result < 0)
+	if (!a->call)
+		; /* its client has gone */
+	else if (result < 0)
 		ttrpc_fail(a->call, ask_code(result), "%s", e->text);
 	else if (a->reply)
 		a->reply(a);
 	else
 		ttrpc_reply(a->call, NULL);
-	free(a);
+	ask_free(a);
 }
 
 struct ask *ask_new(struct shim *s, struct ttrpc_call *call,
@@ -46,8 +54,21 @@ struct ask *ask_new(struct shim *s, struct ttrpc_call *call,
 	return a;
 }
 
+void *ask_data(struct ask *a, size_t size)
+{
+	a->own = calloc(1, size);
+	a->data = a->own;
+	if (!a->own) {
+		ttrpc_fail(a->call, TTRPC_RESOURCE_EXHAUSTED, "no memory");
+		ask_free(a);
+		return NULL;
+	}
+	return a->data;
+}
+
 void ask_refuse(struct ask *a, const struct err *e)
 {
-	ttrpc_fail(a->call, ask_code(e->code), "%s", e->text);
-	free(a);
+	if (a->call)
+		ttrpc_fail(a->call, ask_code(e->code), "%s", e->text);
+	ask_free(a);
 }

@@ -13,7 +13,7 @@
 #ifndef FERRY_TOOLS_SHIM_ASK_H
 #define FERRY_TOOLS_SHIM_ASK_H
 
-#include <stdint.h>
+#include <stddef.h>
 
 #include "config/err.h"
 #include "migration/op.h"
@@ -23,7 +23,9 @@
 /**
  * struct ask - one call in progress
  * @reply:	answers @call for @op, which has ended well; NULL: empty answer
+ * @call:	NULL: nobody waits for the answer any more
  * @data:	for @reply
+ * @own:	@data was given by ask_data()
  */
 struct ask {
 	struct op op;
@@ -31,11 +33,19 @@ struct ask {
 	struct ttrpc_call *call;
 	void (*reply)(struct ask *a);
 	void *data;
+	void *own;
 };
 
 /** ask_new() - NULL: no memory, and @call is refused */
 struct ask *ask_new(struct shim *s, struct ttrpc_call *call,
 		    void (*reply)(struct ask *a));
+
+/**
+ * ask_data() - @size zeroed bytes of the call's own, as @a->data
+ *
+ * NULL: no memory, and the call is refused.
+ */
+void *ask_data(struct ask *a, size_t size);
 
 /** ask_refuse() - the operation was not started */
 void ask_refuse(struct ask *a, const struct err *e);

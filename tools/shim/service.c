@@ -16,7 +16,7 @@
 #include "config/util.h"
 #include "tools/shim/ask.h"
 #include "tools/shim/shim.h"
-#include "tools/shim/spec.h"
+#include "tools/shim/task_service.h"
 
 #define NS_PER_S 1000000000u
 
@@ -43,13 +43,11 @@ static void refuse(struct ttrpc_call *call, const struct err *e)
 
 /* The process that a call names, or NULL and the call is refused. */
 static struct uvm_proc *find(struct shim *s, struct ttrpc_call *call,
-			     const char *id, const char *exec_id)
+			     const char *exec_id)
 {
-	struct uvm_proc *p = NULL;
+	struct uvm_proc *p = uvm_proc_find(&s->procs, exec_id);
 
-	if (*id != '\0')
-		ttrpc_fail(call, TTRPC_NOT_FOUND, "no container %.64s", id);
-	else if (!(p = uvm_proc_find(&s->procs, exec_id)))
+	if (!p)
 		ttrpc_fail(call, TTRPC_NOT_FOUND, "no exec %.64s", exec_id);
 	return p;
 }
@@ -67,10 +65,6 @@ static void on_exec(void *ctx, struct ttrpc_call *call,
 	};
 	struct err e;
 
-	if (*q->id != '\0') {
-		ttrpc_fail(call, TTRPC_NOT_FOUND, "no container %.64s", q->id);
-		return;
-	}
 	if (s->state != SHIM_READY) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "the sandbox is %s",
 			   shim_state_name(s->state));
@@ -101,7 +95,7 @@ static void on_start(void *ctx, struct ttrpc_call *call,
 {
 	const TaskProcessRequest *q = (const void *)m;
 	struct shim *s = ctx;
-	struct uvm_proc *p = find(s, call, q->id, q->exec_id);
+	struct uvm_proc *p = find(s, call, q->exec_id);
 	struct ask *a = p ? ask_new(s, call, reply_pid) : NULL;
 	struct err e;
 
@@ -119,7 +113,7 @@ static void on_state(void *ctx, struct ttrpc_call *call,
 		[UVM_STOPPED] = TASK_STATUS__TASK_STOPPED,
 	};
 	const TaskProcessRequest *q = (const void *)m;
-	const struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	const struct uvm_proc *p = find(ctx, call, q->exec_id);
 	TaskStateResponse a = TASK_STATE_RESPONSE__INIT;
 	PbTimestamp at;
 
@@ -142,7 +136,7 @@ static void on_kill(void *ctx, struct ttrpc_call *call,
 		    const ProtobufCMessage *m)
 {
 	const TaskKillRequest *q = (const void *)m;
-	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct uvm_proc *p = find(ctx, call, q->exec_id);
 	struct ask *a = p ? ask_new(ctx, call, NULL) : NULL;
 	struct err e;
 
@@ -174,7 +168,7 @@ static void on_wait(void *ctx, struct ttrpc_call *call,
 		    const ProtobufCMessage *m)
 {
 	const TaskProcessRequest *q = (const void *)m;
-	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct uvm_proc *p = find(ctx, call, q->exec_id);
 	struct ask *a = p ? ask_new(ctx, call, reply_exit) : NULL;
 
 	if (!a)
@@ -188,7 +182,7 @@ static void on_delete(void *ctx, struct ttrpc_call *call,
 		      const ProtobufCMessage *m)
 {
 	const TaskProcessRequest *q = (const void *)m;
-	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct uvm_proc *p = find(ctx, call, q->exec_id);
 	TaskDeleteResponse a = TASK_DELETE_RESPONSE__INIT;
 	PbTimestamp at;
 	struct err e;
@@ -205,18 +199,13 @@ static void on_delete(void *ctx, struct ttrpc_call *call,
 }
 
 static void on_pids(void *ctx, struct ttrpc_call *call,
-		    const ProtobufCMessage *m)
+		    const ProtobufCMessage *m UNUSED)
 {
-	const TaskIdRequest *q = (const void *)m;
 	const struct shim *s = ctx;
 	TaskPidsResponse a = TASK_PIDS_RESPONSE__INIT;
 	struct arena arena;
 	TaskPid *pid;
 
-	if (*q->id != '\0') {
-		ttrpc_fail(call, TTRPC_NOT_FOUND, "no container %.64s", q->id);
-		return;
-	}
 	arena_init(&arena, TTRPC_DATA_MAX);
 	pid = arena_array(&arena, s->procs.n + 1, sizeof(*pid));
 	a.processes = arena_array(&arena, s->procs.n + 1, sizeof(TaskPid *));
@@ -237,7 +226,7 @@ static void on_close_io(void *ctx, struct ttrpc_call *call,
 			const ProtobufCMessage *m)
 {
 	const TaskCloseIORequest *q = (const void *)m;
-	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct uvm_proc *p = find(ctx, call, q->exec_id);
 
 	if (!p)
 		return;
@@ -250,7 +239,7 @@ static void on_resize(void *ctx, struct ttrpc_call *call,
 		      const ProtobufCMessage *m)
 {
 	const TaskResizePtyRequest *q = (const void *)m;
-	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct uvm_proc *p = find(ctx, call, q->exec_id);
 	struct ask *a = p ? ask_new(ctx, call, NULL) : NULL;
 	struct err e;
 
@@ -320,31 +309,93 @@ static bool describe(const struct uvm_proc *p, struct arena *arena,
 	return true;
 }
 
-static void on_processes(void *ctx, struct ttrpc_call *call,
-			 const ProtobufCMessage *m UNUSED)
+/* Processes of containers, whose documents are the guest's to read. */
+static void describe_ctl(const struct process_ctl *p, struct arena *arena,
+			 FerryProcess *out)
 {
-	const struct shim *s = ctx;
-	FerryProcessesResponse a = FERRY_PROCESSES_RESPONSE__INIT;
-	struct arena arena;
-	FerryProcess *out;
+	static const char *const states[PROCESS_STATES] = {
+		[PROCESS_NOT_CREATED] = "created",
+		[PROCESS_CREATED] = "created",
+		[PROCESS_RUNNING] = "running",
+		[PROCESS_TERMINATED] = "stopped",
+		[PROCESS_DESTINATION_MIGRATING] = "arriving",
+		[PROCESS_SOURCE_MIGRATING] = "leaving",
+	};
+	PbTimestamp *at = arena_array(arena, 1, sizeof(*at));
 
-	arena_init(&arena, 2 * (size_t)TTRPC_DATA_MAX);
-	out = arena_array(&arena, s->procs.n + 1, sizeof(*out));
-	a.processes =
-		arena_array(&arena, s->procs.n + 1, sizeof(FerryProcess *));
-	for (const struct uvm_proc *p = s->procs.first;
-	     p && out && a.processes &&
-	     describe(p, &arena, &out[a.n_processes]);
-	     p = p->next) {
-		a.processes[a.n_processes] = &out[a.n_processes];
-		a.n_processes++;
+	ferry_process__init(out);
+	out->id = text(p->container->id);
+	out->exec_id = text(p->exec_id);
+	out->pid = p->pid;
+	out->state = text(states[p->state]);
+	out->exit_status = p->exit_status;
+	out->terminal = p->terminal;
+	if (at)
+		out->exited_at = timestamp(at, p->exited_at_ns);
+}
+
+/* One answer in the making. */
+struct listing {
+	struct arena arena;
+	FerryProcessesResponse m;
+	FerryProcess *row;
+	size_t room;
+};
+
+static size_t count(const struct shim *s)
+{
+	size_t n = s->procs.n;
+
+	for (const struct shim_task *t = s->tasks.first; t; t = t->next)
+		n += t->ctl ? t->ctl->n_processes + 1 : 0;
+	return n;
+}
+
+static FerryProcess *next_row(struct listing *l)
+{
+	if (l->m.n_processes == l->room)
+		return NULL;
+	l->m.processes[l->m.n_processes] = &l->row[l->m.n_processes];
+	return &l->row[l->m.n_processes++];
+}
+
+static bool list_all(const struct shim *s, const char *id, struct listing *l)
+{
+	FerryProcess *row;
+
+	for (const struct uvm_proc *p = s->procs.first; p && *id == '\0';
+	     p = p->next)
+		if (!(row = next_row(l)) || !describe(p, &l->arena, row))
+			return false;
+	for (const struct shim_task *t = s->tasks.first; t; t = t->next) {
+		if (!t->ctl || (*id != '\0' && strcmp(t->id, id) != 0))
+			continue;
+		for (const struct process_ctl *p = t->ctl->processes; p;
+		     p = p->next)
+			if ((row = next_row(l)))
+				describe_ctl(p, &l->arena, row);
 	}
-	if (a.n_processes < s->procs.n)
+	return true;
+}
+
+static void on_processes(void *ctx, struct ttrpc_call *call,
+			 const ProtobufCMessage *m)
+{
+	const FerryProcessesRequest *q = (const void *)m;
+	const struct shim *s = ctx;
+	struct listing l = { .m = FERRY_PROCESSES_RESPONSE__INIT };
+
+	arena_init(&l.arena, 4 * (size_t)TTRPC_DATA_MAX);
+	l.room = count(s);
+	l.row = arena_array(&l.arena, l.room + 1, sizeof(*l.row));
+	l.m.processes =
+		arena_array(&l.arena, l.room + 1, sizeof(FerryProcess *));
+	if (!l.row || !l.m.processes || !list_all(s, q->id, &l))
 		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED,
-			   "too much to tell of %zu processes", s->procs.n);
+			   "too much to tell of %zu processes", l.room);
 	else
-		ttrpc_reply(call, &a.base);
-	arena_done(&arena);
+		ttrpc_reply(call, &l.m.base);
+	arena_done(&l.arena);
 }
 
 static void on_attach(void *ctx, struct ttrpc_call *call,
@@ -352,7 +403,7 @@ static void on_attach(void *ctx, struct ttrpc_call *call,
 {
 	const FerryAttachRequest *q = (const void *)m;
 	const char *const path[MSG_STDIO] = { q->stdin, q->stdout, q->stderr };
-	struct uvm_proc *p = find(ctx, call, q->id, q->exec_id);
+	struct uvm_proc *p = find(ctx, call, q->exec_id);
 	struct err e;
 
 	if (!p)
@@ -417,26 +468,46 @@ static void on_stop(void *ctx, struct ttrpc_call *call,
 	shim_stop(s, q->force);
 }
 
-#define PROCESS(method, fn)                                                    \
+/* --- the table --------------------------------------------------------------------------- */
+
+/* A call that names a container is the task service's. */
+#define EITHER(name, type)                                                     \
+	static void either_##name(void *ctx, struct ttrpc_call *call,          \
+				  const ProtobufCMessage *m)                   \
 	{                                                                      \
-		method, &task_process_request__descriptor, fn                  \
-	}
-#define PROCESS_METHODS                                                        \
-	{ "Exec", &task_exec_request__descriptor, on_exec },                   \
-		PROCESS("Start", on_start), PROCESS("State", on_state),        \
-		PROCESS("Wait", on_wait), PROCESS("Delete", on_delete),        \
-		{ "Kill", &task_kill_request__descriptor, on_kill },           \
-		{ "Pids", &task_id_request__descriptor, on_pids },             \
-		{ "CloseIO", &task_close_iorequest__descriptor, on_close_io }, \
-	{                                                                      \
-		"ResizePty", &task_resize_pty_request__descriptor, on_resize   \
+		if (*((const type *)(const void *)m)->id != '\0')              \
+			task_on_##name(ctx, call, m);                          \
+		else                                                           \
+			on_##name(ctx, call, m);                               \
 	}
 
+EITHER(exec, TaskExecRequest)
+EITHER(start, TaskProcessRequest)
+EITHER(state, TaskProcessRequest)
+EITHER(wait, TaskProcessRequest)
+EITHER(delete, TaskProcessRequest)
+EITHER(kill, TaskKillRequest)
+EITHER(pids, TaskIdRequest)
+EITHER(close_io, TaskCloseIORequest)
+EITHER(resize, TaskResizePtyRequest)
+EITHER(attach, FerryAttachRequest)
+
+#define PROCESS &task_process_request__descriptor
+#define ID &task_id_request__descriptor
 static const struct ttrpc_method ferry_methods[] = {
-	PROCESS_METHODS,
+	{ "Exec", &task_exec_request__descriptor, either_exec },
+	{ "Start", PROCESS, either_start },
+	{ "State", PROCESS, either_state },
+	{ "Wait", PROCESS, either_wait },
+	{ "Delete", PROCESS, either_delete },
+	{ "Kill", &task_kill_request__descriptor, either_kill },
+	{ "Pids", ID, either_pids },
+	{ "Stats", ID, task_on_stats },
+	{ "CloseIO", &task_close_iorequest__descriptor, either_close_io },
+	{ "ResizePty", &task_resize_pty_request__descriptor, either_resize },
+	{ "Attach", &ferry_attach_request__descriptor, either_attach },
 	{ "Info", &ferry_info_request__descriptor, on_info },
 	{ "Processes", &ferry_processes_request__descriptor, on_processes },
-	{ "Attach", &ferry_attach_request__descriptor, on_attach },
 	{ "Dump", &ferry_dump_request__descriptor, on_dump },
 	{ "Stop", &ferry_stop_request__descriptor, on_stop },
 };

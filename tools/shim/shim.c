@@ -18,10 +18,13 @@
 #include "config/util.h"
 #include "tools/qemu/listener.h"
 #include "tools/shim/spec.h"
+#include "tools/shim/task_service.h"
 
 /* Answers have this long to leave when all has ended. */
 #define FAREWELL_MS 1000
 #define FAREWELL_LOOK_MS 5
+/* Clients that may knock at once. */
+#define SHIM_BACKLOG 128
 /* Sockets of a folder have short names, see RUNDIR_MAX. */
 #define PATH_SIZE (RUNDIR_MAX + 16)
 
@@ -85,7 +88,8 @@ static void on_farewell(void *ctx)
 	struct shim *s = ctx;
 	const int64_t now = loop_now_ms(s->loop);
 
-	if (!ttrpc_server_idle(s->server) && now < s->end_limit_ms &&
+	if ((!ttrpc_server_idle(s->server) || !events_empty(s->events)) &&
+	    now < s->end_limit_ms &&
 	    loop_at(s->loop, now + FAREWELL_LOOK_MS, on_farewell, s,
 		    &s->end_timer, NULL) == 0)
 		return;
@@ -100,6 +104,7 @@ static void farewell(void *ctx)
 	struct shim *s = ctx;
 
 	uvm_procs_done(&s->procs);
+	shim_tasks_ended(&s->tasks);
 	answer_stops(s);
 	s->end_limit_ms = loop_now_ms(s->loop) + FAREWELL_MS;
 	on_farewell(s);
@@ -158,6 +163,8 @@ static void on_ready(void *ctx)
 
 	s->state = SHIM_READY;
 	log_info("the sandbox is ready");
+	if (shim_tasks_ready(&s->tasks, s->sandbox, &e) < 0)
+		log_err("containers cannot be run: %s", e.text);
 	if (s->launch->args.command.n == 0) {
 		verdict(s, NULL);
 	} else if (start_main(s, &e) < 0) {
@@ -225,26 +232,45 @@ static int watch_signals(struct shim *s, struct err *e)
 			  &s->signal_watch, e);
 }
 
-static int serve(struct shim *s, struct err *e)
+/* Our own socket, or a link to that of containerd, so that one rule finds it. */
+static int listen_here(struct shim *s, int *ret, struct err *e)
 {
 	char path[PATH_SIZE];
-	int fd = -1;
 	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/" SHIM_SOCKET, s->dir.path);
-	r = listener_open(path, &fd, e);
+	if (s->birth->listen_fd >= 0) {
+		if (symlink(s->birth->socket, path) < 0)
+			return err_sys(e, "%s", path);
+		*ret = fcntl(s->birth->listen_fd, F_DUPFD_CLOEXEC, 3);
+		return *ret < 0 ? err_sys(e, "socket of containerd") : 0;
+	}
+	r = listener_open(path, ret, e);
+	if (r == 0 && chmod(path, 0600) < 0)
+		return err_sys(e, "%s", path);
+	return r;
+}
+
+static int serve(struct shim *s, struct err *e)
+{
+	cleanup_fd fd = -1;
+	int r = listen_here(s, &fd, e);
+
 	if (r < 0)
 		return r;
-	if (chmod(path, 0600) < 0 || listen(fd, 128) < 0) {
-		fd_close(&fd);
-		return err_sys(e, "%s", path);
-	}
+	if (listen(fd, SHIM_BACKLOG) < 0)
+		return err_sys(e, "listen");
 	r = ttrpc_server_new(s->loop, fd, &s->server, e);
-	if (r < 0) {
-		fd_close(&fd);
+	if (r < 0)
 		return r;
-	}
-	return ttrpc_server_add(s->server, &shim_ferry_service, s, e);
+	(void)fd_take(&fd);
+	r = ttrpc_server_add(s->server, &shim_ferry_service, s, e);
+	if (r == 0)
+		r = ttrpc_server_add(s->server, &shim_task_service, s, e);
+	if (r == 0 && s->birth->events)
+		r = events_new(s->loop, s->birth->events, s->birth->name_space,
+			       &s->events, e);
+	return r;
 }
 
 static int open_log(struct shim *s, struct err *e)
@@ -269,6 +295,7 @@ static int start(struct shim *s, struct err *e)
 	if (r < 0)
 		return r;
 	s->procs.loop = s->loop;
+	s->tasks.shim = s;
 	if (s->ready_fd >= 0)
 		r = loop_watch(s->loop, s->ready_fd, 0, on_starter_gone, s,
 			       &s->ready_watch, e);
@@ -283,18 +310,26 @@ static int start(struct shim *s, struct err *e)
 	if (r < 0)
 		return r;
 	s->config = launch_sandbox(s->launch, s->loop);
+	s->config.scsi = QEMU_SCSI_MAX;
+	s->config.nics = QEMU_NICS_MAX;
 	s->config.console_fd = s->launch->args.console ? s->log_fd : -1;
 	s->config.ready = on_ready;
 	s->config.log = on_log;
 	s->config.ended = on_sandbox_ended;
 	s->config.ctx = s;
-	return sandbox_new(&s->config, &s->sandbox, e);
+	r = sandbox_new(&s->config, &s->sandbox, e);
+	if (r == 0 && s->birth->of_containerd)
+		verdict(s, NULL);
+	return r;
 }
 
 static void finish(struct shim *s)
 {
 	uvm_procs_done(&s->procs);
+	shim_tasks_ended(&s->tasks);
 	sandbox_free(s->sandbox);
+	shim_tasks_done(&s->tasks);
+	events_free(s->events);
 	ttrpc_server_free(s->server);
 	if (s->loop) {
 		loop_unwatch(s->loop, &s->signal_watch);
@@ -306,6 +341,8 @@ static void finish(struct shim *s)
 	fd_close(&s->ready_fd);
 	annotation_map_done(&s->lock);
 	free(s->stops);
+	if (s->birth->socket)
+		(void)unlink(s->birth->socket); /* nobody answers there now */
 	rundir_done(&s->dir);
 	log_setup(STDERR_FILENO, LOG_FORM_TEXT, LOG_LEVEL_ERR);
 	fd_close(&s->log_fd);
@@ -322,11 +359,12 @@ static void answer_stops(struct shim *s)
 	s->n_stops = 0;
 }
 
-void shim_run(struct launch *l, const char *name, int ready_fd)
+void shim_run(struct launch *l, const struct shim_birth *birth, int ready_fd)
 {
 	struct shim s = {
 		.launch = l,
-		.name = name,
+		.birth = birth,
+		.name = birth->name,
 		.dir = RUNDIR_NONE,
 		.log_fd = -1,
 		.signal_fd = -1,

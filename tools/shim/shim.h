@@ -24,6 +24,8 @@
 #include "tools/launch.h"
 #include "tools/qemu/rundir.h"
 #include "tools/sandbox.h"
+#include "tools/shim/events.h"
+#include "tools/shim/tasks.h"
 #include "tools/shim/uvm.h"
 #include "tools/ttrpc/server.h"
 
@@ -45,11 +47,14 @@ enum shim_state {
  * @launch:	what it was made from, borrowed
  * @name:	of the sandbox
  * @lock:	annotations that are fixed when it is migratable
+ * @tasks:	its containers
+ * @events:	NULL: nobody wants to hear
  * @stops:	calls of Stop, answered at the end
  * @ready_fd:	where the starter waits for a verdict, -1: told
  */
 struct shim {
 	struct launch *launch;
+	const struct shim_birth *birth;
 	const char *name;
 	enum shim_state state;
 	struct loop *loop;
@@ -60,6 +65,8 @@ struct shim {
 	struct sandbox *sandbox;
 	struct annotation_map lock;
 	struct uvm_procs procs;
+	struct shim_tasks tasks;
+	struct events *events;
 	struct ttrpc_call **stops;
 	size_t n_stops;
 	uint64_t started_ns;
@@ -76,22 +83,40 @@ struct shim {
 };
 
 /**
+ * struct shim_birth - how a shim comes to be; borrowed for its life
+ * @name:	of the sandbox, NULL: one is made
+ * @listen_fd:	its socket, which stays the caller's; -1: one is made in the
+ *		folder of the sandbox
+ * @socket:	path of @listen_fd
+ * @events:	path of containerd's ttrpc socket, NULL: nobody wants to hear
+ * @name_space:	containerd's
+ * @of_containerd: containerd started it: the starter does not wait for the UVM
+ */
+struct shim_birth {
+	const char *name;
+	int listen_fd;
+	const char *socket;
+	const char *events;
+	const char *name_space;
+	bool of_containerd;
+};
+
+/**
  * shim_start() - run a sandbox in a process of its own
  * @l:		options, checked; files found
- * @name:	of the sandbox, NULL: one is made
  * @ret_name:	RUNDIR_NAME_MAX bytes, receives the name
  * @e:		why it did not become ready
  *
- * Returns when the sandbox is ready or has failed. A caller that dies before
- * takes the sandbox with it.
+ * Returns when the sandbox is ready, or is served if containerd started it, or
+ * has failed. A caller that dies before takes the sandbox with it.
  * Return: 0 or -errno
  */
-int shim_start(struct launch *l, const char *name, char *ret_name,
+int shim_start(struct launch *l, const struct shim_birth *birth, char *ret_name,
 	       struct err *e);
 
 /** shim_run() - be the shim; returns when everything has ended. Its verdict
  * goes to @ready_fd, which is taken */
-void shim_run(struct launch *l, const char *name, int ready_fd);
+void shim_run(struct launch *l, const struct shim_birth *birth, int ready_fd);
 
 /** shim_stop() - end the sandbox; @force: without asking the guest */
 void shim_stop(struct shim *s, bool force);

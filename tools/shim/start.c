@@ -73,14 +73,14 @@ static int leave(struct launch *l, struct err *e)
 	return 0;
 }
 
-static void child(struct launch *l, const char *name, int fd)
+static void child(struct launch *l, const struct shim_birth *birth, int fd)
 {
 	char line[ERR_TEXT_MAX + 16];
 	struct err e;
 	int n;
 
 	if (leave(l, &e) == 0) {
-		shim_run(l, name, fd);
+		shim_run(l, birth, fd);
 		return;
 	}
 	n = snprintf(line, sizeof(line), "%d %s", e.code, e.text);
@@ -109,18 +109,20 @@ static int read_verdict(int fd, pid_t pid, struct err *e)
 		       space + 1);
 }
 
-int shim_start(struct launch *l, const char *name, char *ret_name,
+int shim_start(struct launch *l, const struct shim_birth *birth, char *ret_name,
 	       struct err *e)
 {
+	struct shim_birth named = *birth;
 	cleanup_fd from = -1;
 	cleanup_fd to = -1;
 	int fd[2];
 	pid_t pid;
 
-	if (name)
-		(void)snprintf(ret_name, RUNDIR_NAME_MAX, "%s", name);
+	if (birth->name)
+		(void)snprintf(ret_name, RUNDIR_NAME_MAX, "%s", birth->name);
 	else if (make_name(ret_name, e) < 0)
 		return -e->code;
+	named.name = ret_name;
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return err_sys(e, "pipe");
 	from = fd[0];
@@ -131,7 +133,7 @@ int shim_start(struct launch *l, const char *name, char *ret_name,
 		return err_sys(e, "fork");
 	if (pid == 0) {
 		fd_close(&from);
-		child(l, ret_name, fd_take(&to));
+		child(l, &named, fd_take(&to));
 		_exit(EXIT_SUCCESS);
 	}
 	fd_close(&to);
