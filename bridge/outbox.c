@@ -227,6 +227,19 @@ int outbox_ack(struct outbox *o, uint64_t number, struct err *e)
 	return drop(o, number, o->wired, e);
 }
 
+int outbox_idle(const struct outbox *o, size_t page, struct iovec part[2])
+{
+	const uint64_t last = (o->head->head - 1) & (o->head->size - 1);
+	const size_t keep = last & ~(uint64_t)(page - 1);
+
+	if (o->head->head != o->head->tail || o->head->size < page)
+		return 0;
+	part[0] = (struct iovec){ .iov_base = o->ring, .iov_len = keep };
+	part[1] = (struct iovec){ .iov_base = o->ring + keep + page,
+				  .iov_len = o->head->size - keep - page };
+	return 2;
+}
+
 int outbox_resume(struct outbox *o, uint64_t number, struct err *e)
 {
 	const int r = drop(o, number, o->put, e);

@@ -113,6 +113,16 @@ void outbox_sent(struct outbox *o);
 int outbox_ack(struct outbox *o, uint64_t number, struct err *e);
 
 /**
+ * outbox_idle() - whole pages that an empty box can do without
+ * @page:	bytes of a page, a power of two that divides the ring
+ * @part:	receives them, in one or two pieces; they may turn to zeros
+ *
+ * The page with the last number is not among them.
+ * Return: number of pieces, 0: the box is not empty
+ */
+int outbox_idle(const struct outbox *o, size_t page, struct iovec part[2]);
+
+/**
  * outbox_resume() - on a new connection the peer says what it has: the next
  * frame to go out is the one behind
  *

@@ -234,18 +234,19 @@ void resume_turn(struct agent *a)
 		send_received(a);
 }
 
-/* Gives the pages of an empty box back, but the one with its last number. */
+/* Gives the pages of an empty box back, now and then. */
 static void trim(struct resume *r)
 {
-	const struct outbox_head *h = r->out.head;
-	const uint64_t keep = ((h->head - 1) & (h->size - 1)) & ~(uint64_t)4095;
+	struct iovec part[2];
 
-	if (h->head != h->tail || h->head - r->trimmed < RESUME_TRIM_BYTES)
+	if (r->out.head->head - r->trimmed < RESUME_TRIM_BYTES)
 		return;
-	r->trimmed = h->head;
-	(void)madvise(r->out.ring, keep, MADV_REMOVE);
-	(void)madvise(r->out.ring + keep + 4096, h->size - keep - 4096,
-		      MADV_REMOVE);
+	for (int i = outbox_idle(&r->out, RESUME_PAGE_BYTES, part); i > 0;
+	     i--) {
+		(void)madvise(part[i - 1].iov_base, part[i - 1].iov_len,
+			      MADV_REMOVE);
+		r->trimmed = r->out.head->head;
+	}
 }
 
 static void move_waiting(struct resume *r)

@@ -37,6 +37,7 @@ struct agent;
 /* Memory of the outbox; its pages are given back while it is empty. */
 #define RESUME_BOX_BYTES (OUTBOX_HEAD_BYTES + ((size_t)4 << 20))
 #define RESUME_TRIM_BYTES ((uint64_t)256 << 10)
+#define RESUME_PAGE_BYTES ((size_t)64 << 10) /* the largest there are */
 /* Answers that found no room in it. */
 #define RESUME_WAITING_MAX ((size_t)12 << 20)
 

@@ -56,6 +56,8 @@ void host_conn_close(struct host_conn *c)
 	loop_cancel(c->loop, &c->stall);
 	while (c->head)
 		drop_head(c);
+	c->box = NULL;
+	c->box_done = 0;
 	frame_done(&c->in);
 	/* Wakes a guest that holds its end in two places. */
 	(void)shutdown(c->fd, SHUT_RDWR);
@@ -67,6 +69,11 @@ static int64_t min64(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static bool has_output(const struct host_conn *c)
+{
+	return c->head || (c->box && outbox_unsent(c->box) > 0);
+}
+
 /* When the connection counts as dead unless something moves. */
 static int64_t stall_deadline(const struct host_conn *c)
 {
@@ -74,7 +81,7 @@ static int64_t stall_deadline(const struct host_conn *c)
 
 	if (frame_pending(&c->in) > 0)
 		at = min64(at, c->in_progress_ms + c->stall_ms);
-	if (c->head)
+	if (has_output(c))
 		at = min64(at, c->out_progress_ms + c->stall_ms);
 	return at;
 }
@@ -109,24 +116,67 @@ static void expect_progress(struct host_conn *c, int64_t *since)
 			      &c->stall, NULL);
 }
 
+/* Bytes sent, or -1 with errno. */
+static ssize_t send_queued(struct host_conn *c)
+{
+	struct host_conn_frame *f = c->head;
+	const ssize_t n =
+		send(c->fd, f->bytes + f->done, f->len - f->done, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return n;
+	f->done += (size_t)n;
+	if (f->done == f->len)
+		drop_head(c);
+	return n;
+}
+
+static ssize_t send_boxed(struct host_conn *c)
+{
+	struct iovec part[2] = { { 0 }, { 0 } };
+	uint64_t at = c->box->next;
+	struct msghdr m = { .msg_iov = part };
+	size_t skip = c->box_done;
+	size_t left = 0;
+	ssize_t n;
+
+	m.msg_iovlen = (size_t)outbox_read(c->box, &at, part);
+	for (size_t i = 0; i < m.msg_iovlen; i++) {
+		const size_t off =
+			skip < part[i].iov_len ? skip : part[i].iov_len;
+
+		part[i].iov_base = (uint8_t *)part[i].iov_base + off;
+		part[i].iov_len -= off;
+		skip -= off;
+		left += part[i].iov_len;
+	}
+	n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+	if (n < 0)
+		return n;
+	c->box_done += (size_t)n;
+	if ((size_t)n == left) {
+		c->box_done = 0;
+		outbox_sent(c->box);
+	}
+	return n;
+}
+
 /* Sends what the socket takes. Return: 0, or -errno of a dead socket. */
 static int flush(struct host_conn *c, struct err *e)
 {
-	for (int i = 0; i < STEPS_PER_EVENT && c->head; i++) {
-		struct host_conn_frame *f = c->head;
-		const ssize_t n = send(c->fd, f->bytes + f->done,
-				       f->len - f->done, MSG_NOSIGNAL);
+	for (int i = 0; i < STEPS_PER_EVENT && has_output(c); i++) {
+		/* What is not numbered goes first, but not into a frame. */
+		const ssize_t n = c->head && c->box_done == 0 ? send_queued(c)
+							      : send_boxed(c);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n < 0)
 			return err_sys(e, "send to the guest");
 		c->out_progress_ms = loop_now_ms(c->loop);
-		f->done += (size_t)n;
-		if (f->done == f->len)
-			drop_head(c);
 	}
-	loop_rewatch(c->loop, c->watch, c->head ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	loop_rewatch(c->loop, c->watch,
+		     has_output(c) ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	return 0;
 }
 
@@ -210,21 +260,24 @@ int host_conn_open(struct host_conn *c, int fd, struct err *e)
 	return r;
 }
 
-int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
-		   const char *body, size_t len, struct err *e)
+/* Something is to be sent; @idle: nothing was before. */
+static void sending(struct host_conn *c, bool idle)
+{
+	/* A dead socket is left for the loop to find: it stays writable. */
+	if (idle && flush(c, NULL) < 0)
+		loop_rewatch(c->loop, c->watch, EPOLLIN | EPOLLOUT);
+	if (idle && has_output(c))
+		expect_progress(c, &c->out_progress_ms);
+}
+
+static struct host_conn_frame *make_frame(uint32_t type, uint64_t id,
+					  const char *body, size_t len)
 {
 	const size_t size = WIRE_HEADER_SIZE + len;
-	const bool idle = c->head == NULL;
-	struct host_conn_frame *f;
+	struct host_conn_frame *f = malloc(sizeof(*f) + size);
 
-	if (size > HOST_SEND_MAX - c->queued_bytes)
-		return err_set(e, ENOBUFS,
-			       "the guest does not read: %zu bytes are queued",
-			       c->queued_bytes);
-	f = malloc(sizeof(*f) + size);
 	if (!f)
-		return err_set(e, ENOMEM, "no memory for a frame");
-
+		return NULL;
 	*f = (struct host_conn_frame){ .id = id, .len = size };
 	wire_header_put(f->bytes, &(struct wire_header){
 					  .type = type,
@@ -233,15 +286,55 @@ int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
 				  });
 	if (len)
 		memcpy(f->bytes + WIRE_HEADER_SIZE, body, len);
+	return f;
+}
+
+int host_conn_send_unnumbered(struct host_conn *c, uint32_t type, uint64_t id,
+			      const char *body, size_t len, struct err *e)
+{
+	const bool idle = !has_output(c);
+	struct host_conn_frame *f;
+
+	if (WIRE_HEADER_SIZE + len > HOST_SEND_MAX - c->queued_bytes)
+		return err_set(e, ENOBUFS,
+			       "the guest does not read: %zu bytes are queued",
+			       c->queued_bytes);
+	f = make_frame(type, id, body, len);
+	if (!f)
+		return err_set(e, ENOMEM, "no memory for a frame");
 	*c->tail = f;
 	c->tail = &f->next;
-	c->queued_bytes += size;
-	/* A dead socket is left for the loop to find: it stays writable. */
-	if (idle && flush(c, NULL) < 0)
-		loop_rewatch(c->loop, c->watch, EPOLLIN | EPOLLOUT);
-	if (idle && c->head)
-		expect_progress(c, &c->out_progress_ms);
+	c->queued_bytes += f->len;
+	sending(c, idle);
 	return 0;
+}
+
+int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
+		   const char *body, size_t len, struct err *e)
+{
+	const bool idle = !has_output(c);
+	struct host_conn_frame *f;
+	int r;
+
+	if (!c->box)
+		return host_conn_send_unnumbered(c, type, id, body, len, e);
+	f = make_frame(type, id, body, len);
+	if (!f)
+		return err_set(e, ENOMEM, "no memory for a frame");
+	r = outbox_put(c->box, f->bytes, f->len, e);
+	free(f);
+	if (r == 0)
+		sending(c, idle);
+	return r;
+}
+
+void host_conn_number(struct host_conn *c, struct outbox *box)
+{
+	const bool idle = !has_output(c);
+
+	c->box = box;
+	c->box_done = 0;
+	sending(c, idle);
 }
 
 uint64_t host_conn_unsent(const struct host_conn *c)

@@ -6,6 +6,9 @@
  * not read, for HOST_CONN_STALL_MS. What the guest sent before it closed is
  * still handed on. Nothing is reported from within a function of the owner,
  * only from the loop.
+ *
+ * In a session (docs/resume.md) requests wait in an outbox that outlives the
+ * connection, see host_conn_number().
  */
 #ifndef FERRY_BRIDGE_HOST_CONN_H
 #define FERRY_BRIDGE_HOST_CONN_H
@@ -16,6 +19,7 @@
 
 #include "bridge/frame.h"
 #include "bridge/io/loop.h"
+#include "bridge/outbox.h"
 #include "config/err.h"
 
 #define HOST_CONN_STALL_MS 60000
@@ -29,6 +33,8 @@ struct host_conn_frame;
  * struct host_conn - one connection; embedded
  * @fd:		socket, -1: none
  * @stall_ms:	HOST_CONN_STALL_MS; a test may want less
+ * @box:	frames of the session, NULL: none on this connection
+ * @box_done:	bytes of its next frame that have left
  * @frame:	called for each frame; may close the connection
  * @lost:	the connection was lost; its owner closes it
  */
@@ -42,6 +48,8 @@ struct host_conn {
 	struct host_conn_frame *head;
 	struct host_conn_frame **tail;
 	size_t queued_bytes;
+	struct outbox *box;
+	size_t box_done;
 	int64_t in_progress_ms;
 	int64_t out_progress_ms;
 	void (*frame)(void *ctx, const struct frame *f);
@@ -76,6 +84,17 @@ void host_conn_close(struct host_conn *c);
  */
 int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
 		   const char *body, size_t len, struct err *e);
+
+/**
+ * host_conn_number() - from here on host_conn_send() puts into a box, and what
+ * is in the box is sent
+ * @box:	borrowed until the connection is closed
+ */
+void host_conn_number(struct host_conn *c, struct outbox *box);
+
+/** host_conn_send_unnumbered() - as host_conn_send(), never into the box */
+int host_conn_send_unnumbered(struct host_conn *c, uint32_t type, uint64_t id,
+			      const char *body, size_t len, struct err *e);
 
 /** host_conn_unsent() - lowest id of which not one byte went out, UINT64_MAX: none */
 uint64_t host_conn_unsent(const struct host_conn *c);

@@ -116,6 +116,30 @@ static void test_room(void **state UNUSED)
 	}
 }
 
+/* An empty box loses its pages and goes on. */
+static void test_idle_pages(void **state UNUSED)
+{
+	static const uint8_t frame[700];
+	struct outbox o = new_box(0);
+	struct outbox after;
+	struct iovec part[2];
+
+	for (uint64_t i = 1; i < 100; i++) {
+		assert_int_equal(outbox_put(&o, frame, sizeof(frame), NULL), 0);
+		assert_int_equal(outbox_idle(&o, 512, part), 0);
+		outbox_sent(&o);
+		assert_int_equal(outbox_ack(&o, i, NULL), 0);
+		assert_int_equal(outbox_idle(&o, 512, part), 2);
+		assert_int_equal(part[0].iov_len + part[1].iov_len,
+				 RING_BYTES - 512);
+		for (int p = 0; p < 2; p++)
+			memset(part[p].iov_base, 0, part[p].iov_len);
+		assert_int_equal(
+			outbox_open(&after, box_memory[0], BOX_BYTES, NULL), 0);
+		assert_int_equal(after.put, i);
+	}
+}
+
 /* What a killed process left: at every border of every step of a put. */
 static void test_a_new_process_finds_it_whole(void **state UNUSED)
 {
@@ -372,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_kept_until_acknowledged),
 		cmocka_unit_test(test_numbers_that_cannot_be_true),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_idle_pages),
 		cmocka_unit_test(test_a_new_process_finds_it_whole),
 		cmocka_unit_test(test_damage_is_found),
 		cmocka_unit_test(test_random_cuts_lose_and_repeat_nothing),
