@@ -49,8 +49,14 @@ static void on_notification(struct host_client *c, const struct frame *frame)
 static void on_frame(void *ctx, const struct frame *frame)
 {
 	struct host_client *c = ctx;
+	const bool numbered = c->session.on;
 	struct err e = { 0 };
+	const int r = host_session_frame(&c->session, frame, &e);
 
+	if (r < 0)
+		client_lose(c, &e);
+	if (r != 0)
+		return;
 	switch (wire_kind(frame->header.type)) {
 	case WIRE_RESPONSE:
 		host_pending_answer(&c->calls, frame);
@@ -64,6 +70,8 @@ static void on_frame(void *ctx, const struct frame *frame)
 			      frame->header.type);
 		client_lose(c, &e);
 	}
+	if (numbered)
+		host_session_served(&c->session, frame);
 	arena_reset(&c->arena);
 }
 
@@ -102,6 +110,17 @@ int client_limit(struct host_client *c, int timeout_ms, struct err *e)
 		       on_give_up, c, &c->give_up, e);
 }
 
+void client_calls_lost(struct host_client *c, uint64_t unsent,
+		       const struct err *why)
+{
+	host_session_lost(&c->session);
+	if (!c->session.exists)
+		host_pending_end(&c->calls, HOST_FAIL_LOST, false, unsent, why);
+	else if (c->in_negotiation)
+		host_pending_cancel(&c->calls, c->negotiating);
+	c->in_negotiation = false;
+}
+
 /* A blackout: only what the transport did, and nobody waits for its end. */
 static bool is_blackout(const struct host_client *c, const struct err *why)
 {
@@ -133,7 +152,7 @@ void client_lose(struct host_client *c, const struct err *why)
 		log_info("bridge connection came to nothing: %s", reason.text);
 	}
 	client_listen_again(c);
-	host_pending_end(&c->calls, HOST_FAIL_LOST, false, unsent, &reason);
+	client_calls_lost(c, unsent, &reason);
 	if (was_ready)
 		host_observer_lost(&c->observers, &reason);
 }
@@ -186,6 +205,7 @@ static void on_negotiated(void *ctx, const void *result,
 	const struct msg_negotiate_result *r = result;
 	struct err e = { 0 };
 
+	c->in_negotiation = false;
 	if (c->state != HOST_NEGOTIATING)
 		return; /* ended with its connection, or with the client */
 	if (f)
@@ -193,6 +213,8 @@ static void on_negotiated(void *ctx, const void *result,
 	else if (r->version != WIRE_PROTOCOL_VERSION)
 		(void)err_set(&e, EPROTO, "the guest chose version %u, not %u",
 			      r->version, WIRE_PROTOCOL_VERSION);
+	else
+		(void)host_session_welcome(&c->session, r->ferry, &e);
 	if (e.code == 0) {
 		enter_ready(c, r);
 		return;
@@ -208,7 +230,8 @@ static void on_negotiated(void *ctx, const void *result,
 
 static int negotiate(struct host_client *c, struct err *e)
 {
-	const struct msg_negotiate n = {
+	struct host_session_hello hello;
+	struct msg_negotiate n = {
 		.base = { .container_id = "", .activity_id = WIRE_NULL_ID },
 		.minimum_version = WIRE_PROTOCOL_VERSION,
 		.maximum_version = WIRE_PROTOCOL_VERSION,
@@ -223,8 +246,16 @@ static int negotiate(struct host_client *c, struct err *e)
 		.done = on_negotiated,
 		.ctx = c,
 	};
+	int r = 0;
 
-	return host_pending_start(&c->calls, &call, NULL, e);
+	if (c->session.wanted) {
+		r = host_session_hello(&c->session, &hello, e);
+		n.ferry = &hello.msg;
+	}
+	if (r == 0)
+		r = host_pending_start(&c->calls, &call, &c->negotiating, e);
+	c->in_negotiation = r == 0;
+	return r;
 }
 
 /* Serves a new connection. Return: 0 or -errno, the connection is lost then. */
@@ -304,7 +335,8 @@ void host_client_cancel(struct host_client *c, uint64_t id)
 
 bool host_client_delivered(const struct host_client *c, uint64_t id)
 {
-	return host_pending_delivered(&c->calls, id);
+	/* In a session what was not, will be. */
+	return c->session.exists || host_pending_delivered(&c->calls, id);
 }
 
 uint64_t host_client_next_id(const struct host_client *c)
@@ -352,6 +384,8 @@ int host_client_new(const struct host_client_config *config,
 	arena_init(&c->arena, NOTICE_MAX);
 	host_pending_init(&c->calls, config->loop, &c->conn);
 	host_conn_init(&c->conn, config->loop, on_frame, on_conn_lost, c);
+	host_session_init(&c->session, config->loop, &c->conn, config->session,
+			  on_conn_lost, c);
 	host_listener_init(&c->listener, config->loop, &config->transport,
 			   on_dialled, c);
 
@@ -382,6 +416,7 @@ void host_client_free(struct host_client *c)
 	loop_cancel(c->config.loop, &c->resume.timer);
 	c->resume.active = false; /* without its callback */
 	host_pending_end(&c->calls, HOST_FAIL_CANCELLED, true, unsent, NULL);
+	host_session_done(&c->session);
 	while (c->observers.first)
 		host_client_unobserve(c->observers.first);
 	host_track_done(&c->track);

@@ -143,6 +143,8 @@ struct host_observer {
  *			0: HOST_CONNECT_TIMEOUT_MS, HOST_NO_TIMEOUT
  * @reconnect_timeout_ms: the same after a loss; 0: no limit
  * @negotiate_timeout_ms: for one connection; 0: HOST_NEGOTIATE_TIMEOUT_MS
+ * @session:	ask for a session (bridge/host/session.h): with an agent that has
+ *		it, calls outlive connections
  */
 struct host_client_config {
 	struct loop *loop;
@@ -150,6 +152,7 @@ struct host_client_config {
 	int connect_timeout_ms;
 	int reconnect_timeout_ms;
 	int negotiate_timeout_ms;
+	bool session;
 };
 
 /**

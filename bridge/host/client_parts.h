@@ -14,6 +14,7 @@
 #include "bridge/host/listener.h"
 #include "bridge/host/observer.h"
 #include "bridge/host/pending.h"
+#include "bridge/host/session.h"
 
 /*
  * struct resume - a resume that is under way
@@ -34,6 +35,7 @@ struct resume {
  * @retry:	the next attempt to listen
  * @last_err:	of a connection that came to nothing
  * @arena:	memory of the notice that is being handled
+ * @in_negotiation, @negotiating: the call that is NegotiateProtocol, while it is outstanding
  */
 struct host_client {
 	struct host_client_config config;
@@ -42,6 +44,9 @@ struct host_client {
 	struct host_listener listener;
 	struct host_conn conn;
 	struct host_pending calls;
+	struct host_session session;
+	bool in_negotiation;
+	uint64_t negotiating;
 	struct loop_id give_up;
 	struct loop_id retry;
 	int retry_ms;
@@ -70,6 +75,13 @@ int client_limit(struct host_client *c, int timeout_ms, struct err *e);
 
 /** client_serve() - use a new connection; after an error client_lose() */
 int client_serve(struct host_client *c, int fd, struct err *e);
+
+/**
+ * client_calls_lost() - the connection is gone: end the calls that end with it,
+ * which in a session is none
+ */
+void client_calls_lost(struct host_client *c, uint64_t unsent,
+		       const struct err *why);
 
 /** client_park() - no connection, nobody listens, the calls of it end */
 void client_park(struct host_client *c, const struct err *why);

@@ -235,10 +235,8 @@ int host_session_frame(struct host_session *s, const struct frame *f,
 
 void host_session_served(struct host_session *s, const struct frame *f)
 {
-	if (!s->on)
-		return;
 	session_in_took(&s->in, f->header.size);
-	if (!s->frozen && session_in_due(&s->in))
+	if (s->on && !s->frozen && session_in_due(&s->in))
 		acknowledge(s);
 }
 

@@ -118,7 +118,10 @@ void host_session_lost(struct host_session *s);
 int host_session_frame(struct host_session *s, const struct frame *f,
 		       struct err *e);
 
-/** host_session_served() - that frame was served: it counts as received */
+/**
+ * host_session_served() - a frame that came on a connection of the session was
+ * served: it counts as received, even if the connection is gone by now
+ */
 void host_session_served(struct host_session *s, const struct frame *f);
 
 /**

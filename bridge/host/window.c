@@ -60,7 +60,7 @@ void client_park(struct host_client *c, const struct err *why)
 	loop_cancel(c->config.loop, &c->retry);
 	host_conn_close(&c->conn);
 	c->state = HOST_PARKED;
-	host_pending_end(&c->calls, HOST_FAIL_LOST, false, unsent, why);
+	client_calls_lost(c, unsent, why);
 	if (was_ready)
 		host_observer_lost(&c->observers, why);
 }

@@ -1,0 +1,367 @@
+/*
+ * FerryResume with both real ends: the client here, the agent a process of its
+ * own, and between them a proxy that cuts the connection behind any byte.
+ */
+#include "tests/unit/host_fixture.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "bridge/io/spawn.h"
+
+#define AGENT "build/guest/bin/gcs"
+/* Calls of the random test; FERRY_SOAK has ten times as many. */
+#define CALLS 4000
+#define AT_ONCE 16
+/* A process is started by every such call. */
+#define EXEC_EVERY 40
+/* Most bytes that the proxy lets through before it cuts. */
+#define CUT_BYTES 6000
+
+extern char **environ;
+
+/* @dir: where the agent dials, and the proxy listens */
+struct both {
+	struct fixture *x;
+	char dir[64];
+	pid_t agent;
+	pid_t proxy;
+	int calls;
+	int done;
+	int lost;
+	int execs;
+};
+
+/* xorshift64: the same numbers in each run. */
+static uint32_t pick(uint32_t below)
+{
+	static uint64_t state = 88172645463325252ull;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 33) % below;
+}
+
+/* --- the proxy: a process of its own --- */
+
+/* Moves bytes until the end of one, or until @budget are through. */
+static void forward(int a, int b, size_t budget)
+{
+	const int fd[2] = { a, b };
+
+	while (budget > 0) {
+		struct pollfd p[2] = { { .fd = a, .events = POLLIN },
+				       { .fd = b, .events = POLLIN } };
+		char buf[4096];
+
+		if (poll(p, 2, -1) < 0)
+			return;
+		for (int i = 0; i < 2 && budget > 0; i++) {
+			ssize_t n;
+
+			if (p[i].revents == 0)
+				continue;
+			n = read(fd[i], buf,
+				 budget < sizeof(buf) ? budget : sizeof(buf));
+			if (n <= 0 || fd_write_full(fd[!i], buf, (size_t)n) < 0)
+				return;
+			budget -= (size_t)n;
+		}
+	}
+}
+
+static void run_proxy(const struct transport *from, const struct transport *to,
+		      int listener)
+{
+	struct err e = { 0 };
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	for (;;) {
+		struct pollfd p = { .fd = listener, .events = POLLIN };
+		int a = -1;
+		int b = -1;
+
+		(void)poll(&p, 1, -1);
+		if (transport_accept(from, listener, &a, &e) < 0)
+			continue;
+		if (transport_dial(to, WIRE_PORT_BRIDGE, &b, &e) == 0) {
+			(void)fd_nonblock(a, false);
+			(void)fd_nonblock(b, false);
+			forward(a, b, 600 + pick(CUT_BYTES));
+		}
+		fd_close(&a);
+		fd_close(&b);
+	}
+}
+
+static void start_proxy(struct both *t)
+{
+	struct transport from;
+	char spelled[80];
+	struct err e = { 0 };
+	int listener = -1;
+
+	(void)snprintf(spelled, sizeof(spelled), "unix:%s/v", t->dir);
+	assert_int_equal(transport_parse(spelled, &from, &e), 0);
+	assert_int_equal(
+		transport_listen(&from, WIRE_PORT_BRIDGE, 16, &listener, &e),
+		0);
+	t->proxy = fork();
+	assert_true(t->proxy >= 0);
+	if (t->proxy == 0)
+		run_proxy(&from, &t->x->fake.transport, listener);
+	fd_close(&listener);
+}
+
+static void start_agent(struct both *t, const char *dir)
+{
+	char transport[80];
+	char name[] = AGENT, v4[] = "-v4", flag[] = "-transport";
+	char *argv[] = { name, v4, flag, transport, NULL };
+	struct spawn s = { .argv = argv,
+			   .envp = environ,
+			   .stdio = { -1, -1, -1 },
+			   .die_with_parent = true };
+	struct err e = { 0 };
+
+	(void)snprintf(transport, sizeof(transport), "unix:%s/v", dir);
+	if (spawn_start(&s, &t->agent, NULL, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static int set_up(void **state)
+{
+	struct both *t;
+	void *bare;
+
+	if (setup_bare(&bare) < 0)
+		return -1;
+	t = calloc(1, sizeof(*t));
+	assert_non_null(t);
+	t->x = bare;
+	(void)snprintf(t->dir, sizeof(t->dir), "/tmp/ferry-session-XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	make_client(t->x, (struct host_client_config){ .session = true });
+	*state = t;
+	return 0;
+}
+
+static void end_process(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+static int tear_down(void **state)
+{
+	struct both *t = *state;
+	void *bare = t->x;
+	char command[96];
+
+	end_process(t->agent);
+	end_process(t->proxy);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", t->dir);
+	(void)teardown(&bare);
+	assert_int_equal(system(command), 0); /* NOLINT: our own directory */
+	free(t);
+	return 0;
+}
+
+/* --- calls --- */
+
+static void on_refused(void *ctx, const void *result,
+		       const struct host_failure *f)
+{
+	struct both *t = ctx;
+
+	assert_null(result);
+	t->done++;
+	if (f->kind != HOST_FAIL_REFUSED)
+		t->lost++;
+}
+
+static void on_started(void *ctx, const void *result,
+		       const struct host_failure *f UNUSED)
+{
+	struct both *t = ctx;
+
+	t->done++;
+	if (!result)
+		t->lost++;
+}
+
+static bool start_process(struct both *t)
+{
+	static const uint32_t no_port[MSG_STDIO];
+	char line[128];
+	const char *argv[] = { "/bin/sh", "-c", line };
+	const struct msg_process_parameters what = {
+		.command_args = { argv, 3 },
+	};
+	const struct host_done done = { .fn = on_started, .ctx = t };
+
+	(void)snprintf(line, sizeof(line), "echo >> %s/ran", t->dir);
+	return host_execute_process(t->x->client, NULL, &what, no_port, &done,
+				    NULL, NULL) == 0;
+}
+
+static bool ask(struct both *t)
+{
+	const struct host_done done = { .fn = on_refused, .ctx = t };
+
+	if (t->calls % EXEC_EVERY == 0) {
+		if (!start_process(t))
+			return false;
+		t->execs++;
+	} else if (host_signal_process(t->x->client, NULL, 1, 9, &done, NULL,
+				       NULL) < 0) {
+		return false;
+	}
+	t->calls++;
+	return true;
+}
+
+static int lines_of(const struct both *t)
+{
+	char path[96];
+	FILE *f;
+	int lines = 0;
+	int c;
+
+	(void)snprintf(path, sizeof(path), "%s/ran", t->dir);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while ((c = fgetc(f)) != EOF)
+		lines += c == '\n';
+	(void)fclose(f);
+	return lines;
+}
+
+/* Each request is executed once and answered once, whatever is cut. */
+static void test_calls_survive_cuts(void **state)
+{
+	struct both *t = *state;
+	const int calls = getenv("FERRY_SOAK") ? 10 * CALLS : CALLS;
+
+	start_proxy(t);
+	start_agent(t, t->dir);
+	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
+	while (t->done < calls) {
+		while (t->calls < calls && t->calls - t->done < AT_ONCE &&
+		       ask(t))
+			;
+		assert_true(loop_turn(t->x->fake.loop, 50, NULL) >= 0);
+		assert_int_equal(t->x->failed, 0);
+	}
+	assert_int_equal(t->calls, t->done);
+	assert_int_equal(t->lost, 0);
+	assert_true(t->x->lost > calls / 100);
+	FAKE_UNTIL(&t->x->fake, lines_of(t) >= t->execs);
+	(void)poll(NULL, 0, 50);
+	assert_int_equal(lines_of(t), t->execs);
+}
+
+/* --- somebody else in the guest dials the port --- */
+
+static void be_hung_up(struct fake *f, uint64_t id, const char *more)
+{
+	char body[512];
+	const struct fake_request r = { .type = WIRE_NEGOTIATE_PROTOCOL,
+					.id = id };
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"Result\":0,\"Version\":4,\"Capabilities\":{"
+		       "\"GuestDefinedCapabilities\":{}}%s}",
+		       more);
+	fake_answer(f, &r, body);
+	FAKE_UNTIL(f, fake_closed(f));
+	fake_hang_up(f);
+}
+
+/* The name of the session is no secret: the host has just said it. */
+static void know_the_name(struct both *t)
+{
+	struct fake *f = &t->x->fake;
+	struct fake_request r;
+	const char *name;
+	char lie[256];
+
+	f->fd = fake_dial(f, WIRE_PORT_BRIDGE);
+	r = fake_expect(f, WIRE_NEGOTIATE_PROTOCOL);
+	name = strstr(r.body, "\"Session\":\"");
+	assert_non_null(name);
+	(void)snprintf(lie, sizeof(lie),
+		       ",\"Ferry\":{\"Version\":1,%.44s,\"Received\":0,"
+		       "\"Proof\":\"%064d\"}",
+		       name, 0);
+	be_hung_up(f, r.id, lie);
+}
+
+static void test_p1_who_is_not_the_agent_is_hung_up_on(void **state)
+{
+	static const char *const lies[] = {
+		"",
+		",\"Ferry\":{}",
+		",\"Ferry\":{\"Version\":1,"
+		"\"Session\":\"00112233445566778899aabbccddeeff\","
+		"\"Key\":\"00112233445566778899aabbccddeeff"
+		"00112233445566778899aabbccddeeff\","
+		"\"Proof\":\"00112233445566778899aabbccddeeff"
+		"00112233445566778899aabbccddeeff\"}",
+	};
+	struct both *t = *state;
+	struct fake *f = &t->x->fake;
+
+	/* The session is made with the agent; then the agent is stopped. */
+	start_agent(t, f->dir);
+	FAKE_UNTIL(f, t->x->ready == 1);
+	assert_int_equal(kill(t->agent, SIGKILL), 0);
+	FAKE_UNTIL(f, t->x->lost == 1);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct fake_request r;
+
+		f->fd = fake_dial(f, WIRE_PORT_BRIDGE);
+		r = fake_expect(f, WIRE_NEGOTIATE_PROTOCOL);
+		be_hung_up(f, r.id, lies[i]);
+	}
+	know_the_name(t);
+	assert_int_equal(t->x->ready, 1);
+	assert_int_equal(t->x->failed, 0);
+}
+
+/* An agent without the capability is served as ever. */
+static void test_a_plain_guest_is_served_plainly(void **state)
+{
+	struct both *t = *state;
+	struct fake *f = &t->x->fake;
+
+	assert_int_equal(fake_connect(f), 0);
+	FAKE_UNTIL(f, t->x->ready == 1);
+	assert_true(ask(t)); /* a process: what a cut ends */
+	(void)fake_expect(f, WIRE_EXECUTE_PROCESS);
+	fake_hang_up(f);
+	FAKE_UNTIL(f, t->done == 1);
+	assert_int_equal(t->lost, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define R(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+		R(test_calls_survive_cuts),
+		R(test_p1_who_is_not_the_agent_is_hung_up_on),
+		R(test_a_plain_guest_is_served_plainly),
+#undef R
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
