@@ -54,10 +54,12 @@ struct network_record {
 /* One adapter that a child moves and configures; the child's copy changes. */
 struct network_task {
 	struct network_facts facts;
+	char want[IF_NAMESIZE];		 /* its name in the pod */
 	struct network_adapter *adapter; /* NULL: removed meanwhile */
 	uint32_t mtu;			 /* the child's: before it changed it */
 	int index;			 /* the child's: in its namespace */
 	bool moved;			 /* the child's */
+	char was[IF_NAMESIZE];		 /* the child's: its name before */
 };
 
 /**

@@ -99,6 +99,17 @@ static size_t count_found(struct network_record *r)
 	return r->op || n == 0 ? n : 1;
 }
 
+/* The kernel numbers cards as they come; the first of a pod is its eth0. */
+static void want_name(struct network_task *t, unsigned int number)
+{
+	const char *name = t->facts.name;
+
+	if (strncmp(name, "eth", 3) == 0 && name[3] >= '0' && name[3] <= '9')
+		(void)snprintf(t->want, sizeof(t->want), "eth%u", number);
+	else
+		memcpy(t->want, name, sizeof(t->want));
+}
+
 static int work_start(struct network_record *r, size_t n, struct err *e)
 {
 	const struct networks *all = r->all;
@@ -112,6 +123,7 @@ static int work_start(struct network_record *r, size_t n, struct err *e)
 		.done = on_work_done,
 		.ctx = w,
 	};
+	unsigned int number = 0;
 	int code;
 
 	if (!w)
@@ -123,11 +135,13 @@ static int work_start(struct network_record *r, size_t n, struct err *e)
 	for (struct list *p = r->adapters.next; w->n < n; p = p->next) {
 		struct network_adapter *a = NETWORK_ADAPTER(p);
 
+		number++;
 		if (a->state != NETWORK_FOUND)
 			continue;
 		a->state = NETWORK_MOVES;
 		w->task[w->n].adapter = a;
-		w->task[w->n++].facts = a->facts;
+		w->task[w->n].facts = a->facts;
+		want_name(&w->task[w->n++], number - 1);
 		if (a->facts.n_addresses == 0)
 			call.deadline_ms += all->dhcp_ms;
 	}

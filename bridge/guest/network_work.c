@@ -64,9 +64,11 @@ static int bring(struct places *p, struct network_task *t, struct err *e)
 	if (rtnl_link_by_name(&p->from, t->facts.name, &link, e) < 0 ||
 	    rtnl_link_up(&p->from, link.index, false, e) < 0)
 		return err_code(e);
+	memcpy(t->was, link.name, sizeof(t->was));
 	t->mtu = link.mtu;
 	t->index = link.index;
 	if (p->work->netns >= 0) {
+		memcpy(t->facts.name, t->want, sizeof(t->facts.name));
 		if (rtnl_link_move(&p->from, link.index, p->work->netns,
 				   t->facts.name, e) < 0)
 			return err_code(e);
@@ -174,6 +176,7 @@ static void undo(struct places *p, const struct network_task *t)
 {
 	char name[IF_NAMESIZE];
 
+	memcpy(name, t->was, sizeof(name));
 	if (t->index == 0)
 		return; /* not touched yet */
 	(void)rtnl_link_up(&p->to, t->index, false, NULL);

@@ -315,7 +315,7 @@ int rtnl_link_mtu(struct rtnl *n, int index, uint32_t mtu, struct err *e)
 	return 0;
 }
 
-/* One try to move; @name is what it is called where its own name is taken. */
+/* One try to move. */
 static int move(struct rtnl *n, int index, int netns_fd, const char *name,
 		struct err *e)
 {
@@ -325,15 +325,14 @@ static int move(struct rtnl *n, int index, int netns_fd, const char *name,
 
 	rtnl_begin(&m, RTM_NEWLINK, 0, &info, sizeof(info));
 	rtnl_put_u32(&m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
-	if (name)
-		rtnl_put(&m, IFLA_IFNAME, name, strlen(name) + 1);
+	rtnl_put(&m, IFLA_IFNAME, name, strlen(name) + 1);
 	return rtnl_call(n, &m, e);
 }
 
 int rtnl_link_move(struct rtnl *n, int index, int netns_fd,
 		   char name[IF_NAMESIZE], struct err *e)
 {
-	int r = move(n, index, netns_fd, NULL, e);
+	int r = move(n, index, netns_fd, name, e);
 
 	for (unsigned int i = 0; r == -EEXIST && i < NAMES_MAX; i++) {
 		char other[IF_NAMESIZE];

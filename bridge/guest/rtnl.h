@@ -152,10 +152,10 @@ int rtnl_link_mtu(struct rtnl *n, int index, uint32_t mtu, struct err *e);
 
 /**
  * rtnl_link_move() - into the network namespace that @netns_fd is open on
- * @name:	what it is called; receives what it is called there
+ * @name:	what it shall be called there; receives what it is called
  *
- * Where its name is taken there, it becomes the first free of eth0, eth1, ...;
- * its index may change too.
+ * Where that name is taken, it becomes the first free of eth0, eth1, ...; its
+ * index may change too. The link must be down.
  */
 int rtnl_link_move(struct rtnl *n, int index, int netns_fd,
 		   char name[IF_NAMESIZE], struct err *e);

@@ -306,6 +306,29 @@ static void test_w_g19_records_go_by_guid(void **state)
 	netns_want(f->other, "ip addr show eth0", "inet 10.4.0.2/24");
 }
 
+/* Whatever the kernel made of the order in which they came. */
+static void test_the_first_adapter_is_eth0(void **state)
+{
+	struct fixture *f = ready(state);
+	struct msg_ip_config ip_a = { "10.4.0.2", 24 };
+	struct msg_ip_config ip_b = { "10.5.0.2", 24 };
+	struct msg_network a = adapter(NIC_A, MAC_A);
+	struct msg_network b = adapter(NIC_B, MAC_B);
+	struct err e = { 0 };
+
+	a.ip_config = &ip_a;
+	a.n_ip_configs = 1;
+	b.ip_config = &ip_b;
+	b.n_ip_configs = 1;
+	(void)netns_link(&f->n, "eth1", MAC_A);
+	(void)netns_link(&f->n, "eth0", MAC_B);
+	assert_int_equal(add(f, &a, &e), 0);
+	assert_int_equal(add(f, &b, &e), 0);
+	assert_int_equal(assign(f, &e), 0);
+	netns_want(f->other, "ip addr show eth0", "inet 10.4.0.2/24");
+	netns_want(f->other, "ip addr show eth1", "inet 10.5.0.2/24");
+}
+
 /* The link may come after the request, and is seen when it comes. */
 static void test_an_adapter_is_waited_for(void **state)
 {
@@ -695,6 +718,7 @@ int main(void)
 		TEST(test_an_adapter_comes_into_the_pod),
 		TEST(test_w_g20_each_adapter_is_moved_once),
 		TEST(test_w_g19_records_go_by_guid),
+		TEST(test_the_first_adapter_is_eth0),
 		TEST(test_an_adapter_is_waited_for),
 		TEST(test_the_wait_has_an_end),
 		TEST(test_a_failed_assignment_changes_nothing),
