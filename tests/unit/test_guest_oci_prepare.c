@@ -283,6 +283,22 @@ TEST(test_read_only_root)
 	return 0;
 }
 
+/* A UVM that nobody gave a name is called "(none)". */
+TEST(test_uvm_without_a_name)
+{
+	struct made m;
+
+	if (unshare(CLONE_NEWUTS) < 0)
+		return 77;
+	WANT(sethostname("(none)", 6) == 0);
+	WANT(make(&m, "c1", "{" REST "}", NULL) == 0);
+	WANT(holds(BUNDLE "/hostname", "localhost\n"));
+	WANT(sethostname("uvm-1", 5) == 0);
+	WANT(make(&m, "c1", "{" REST "}", NULL) == 0);
+	WANT(holds(BUNDLE "/hostname", "uvm-1\n"));
+	return 0;
+}
+
 /* --- 4 ------------------------------------------------------------------------------ */
 
 #define MOUNT(source, more)                                                    \
@@ -819,6 +835,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_sandbox),
 		T(test_standalone),
+		T(test_uvm_without_a_name),
 		T(test_read_only_root),
 		T(test_shared_folders),
 		T(test_shared_folders_lead_nowhere_else),
