@@ -329,14 +329,22 @@ build/tests/libvsock.a: $(vsock_lib_src:%.c=build/host/%.o)
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
 
+# What the agent calls and tests/unit/faults.h lets fail.
+FAULTS = malloc calloc realloc open64 openat64 opendir read readv write writev \
+	send sendmsg recv recvmsg splice socket connect bind pipe2 dup2 \
+	memfd_create fork clone mount umount2 mkdirat renameat symlinkat syscall
+build/tests/unit/test_guest_faults build/asan/tests/unit/test_guest_faults: \
+	UNIT_LD = $(addprefix -Wl$(comma)--wrap=,$(FAULTS))
+comma = ,
+
 build/tests/unit/%: build/host/tests/unit/%.o build/tests/libvsock.a build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
+	$(Q)$(CC) $(UNIT_LD) -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
 build/asan/tests/unit/%: build/asan/tests/unit/%.o build/asan/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
+	$(Q)$(CC) -fsanitize=address,undefined $(UNIT_LD) -o $@ $^ $(HOST_LIBS) -lcmocka -lpthread
 
 build/tests/golden-%: build/host/tests/golden/golden_%.o build/host/libferry.a
 	@mkdir -p $(@D)
@@ -397,10 +405,11 @@ $(soak_bin): build/soak/%: build/soak/obj/tests/fuzz/%.o build/soak/obj/tests/fu
 	$(call say,LD)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
 
-soak: all image $(soak_bin)
+soak: all image $(soak_bin) build/tests/unit/test_guest_faults
 	@r=0; tests/soak/fuzz.sh $(SOAK_S) $(sort $(soak_bin)) || r=1; \
 		FERRY_SOAK=1 FERRY_TEST_LIMIT_S=$(SOAK_TEST_S) \
-		tests/run.sh soak $(sort $(e2e_tests)) || r=1; exit $$r
+		tests/run.sh soak build/tests/unit/test_guest_faults \
+		$(sort $(e2e_tests)) || r=1; exit $$r
 
 # The rows of the table of figures that can be measured here.
 bench: all image

@@ -176,8 +176,9 @@ static void ask_runtime(struct delete *d, enum runtime_verb verb)
 	if (runtime_call(&d->op.agent->runtime, &q, on_runtime_deleted, d,
 			 &e) == 0)
 		return;
-	failed(d, HR_FAIL, &e);
-	remove_bundle(d);
+	/* The runtime still knows the id: so do we, and the host asks again. */
+	d->op.container->facts.deleting = false;
+	op_fail(&d->op, HR_FAIL, &e);
 }
 
 static void on_unmounted(void *ctx, const struct job_result *r)
