@@ -141,7 +141,7 @@ build/guest/%.o: %.c Makefile | build/uapi $(deps_headers)
 	$(call say,CC)
 	$(Q)$(GUEST_CC) $(GUEST_FLAGS) $(CFLAGS) -c -o $@ $<
 
-build/guest/init/%.o: GUEST_OPT = -Os
+build/guest/init/%.o build/guest/bridge/guest/%.o: GUEST_OPT = -Os
 
 # Third parties' code: -w, and no more of it than is used. json-c's own
 # configuration is a list of what musl has; no locale, whose decimal point is

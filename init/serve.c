@@ -28,6 +28,8 @@ static int hello(const struct request *r)
 	r->s->hello = true;
 	r->a->arg = r->s->incarnation;
 	r->a->flags = r->s->poisoned ? CONTROL_FLAG_POISONED : 0;
+	if (r->s->migratable)
+		r->a->flags |= CONTROL_FLAG_MIGRATABLE;
 	*r->a_fd = r->s->ring_fd;
 	procs_tell_again();
 	return 0;

@@ -17,6 +17,7 @@
  * @poisoned:	told at HELLO
  * @ring_fd:	the log ring's memfd, borrowed, -1: none
  * @hello:	it has said HELLO
+ * @migratable: the UVM was started to be migrated
  * @stable:	it has said STABLE
  * @power_off:	it has asked for the end of the UVM
  * @end:	which end
@@ -24,6 +25,7 @@
 struct serve {
 	uint32_t incarnation;
 	bool poisoned;
+	bool migratable;
 	int ring_fd;
 	bool hello;
 	bool stable;

@@ -226,6 +226,7 @@ _Noreturn void supervise(const struct init_args *a, const struct mode *m,
 	self.args = a;
 	self.ring = ring;
 	self.serve.ring_fd = ring->fd;
+	self.serve.migratable = m->mode == GUEST_MODE_MIGRATABLE;
 	self.control = !a->shell && program_takes_control(a->command, m->agent,
 							  PROGRAM_PATH);
 	self.drained = m->mode == GUEST_MODE_MIGRATABLE;

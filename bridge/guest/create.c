@@ -22,6 +22,7 @@
 #include "bridge/guest/container.h"
 #include "bridge/guest/guestpath.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/movable.h"
 #include "bridge/guest/oci.h"
 #include "bridge/guest/reply.h"
 #include "bridge/guest/runtime.h"
@@ -442,6 +443,10 @@ static uint32_t plan(struct create *x, const struct msg_container_config *m,
 	}
 	if (oci_read(f->id, f->bundle, m->oci_specification, &c->arena, &f->oci,
 		     e) < 0)
+		return HR_FAIL;
+	if (x->agent->pid1.migratable &&
+	    movable_check(m->oci_specification, &x->agent->modify.volumes,
+			  &x->arena, e) < 0)
 		return HR_FAIL;
 	f->sandbox_root = f->oci.sandbox_root;
 	f->host_network = f->oci.host_network;

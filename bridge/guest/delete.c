@@ -10,10 +10,13 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/layers.h"
 #include "bridge/guest/notice.h"
 #include "bridge/guest/oci.h"
 #include "bridge/guest/reply.h"
@@ -81,6 +84,7 @@ static void delete_finish(struct delete *d)
 	struct agent *a = op->agent;
 
 	forget_pod(d);
+	volumes_forget_below(&a->modify.volumes, c->facts.bundle);
 	if (!c->facts.told)
 		notice_send(c);
 	log_info("container=%s is deleted", c->facts.id);
@@ -98,12 +102,39 @@ static void delete_finish(struct delete *d)
 	delete_release(op);
 }
 
+/* The host's folder for a scratch is not below the bundle: then the bundle was
+ * bound from it (bridge/guest/layers.h). */
+static bool is_bound(const struct oci_work *w)
+{
+	const size_t n = strlen(w->bundle);
+
+	return w->scratch[0] != '\0' &&
+	       (strncmp(w->scratch, w->bundle, n) != 0 || w->scratch[n] != '/');
+}
+
+/* A job: the bind goes, then all that is there. */
+static int remove_all(void *arg, struct text *out, struct err *e)
+{
+	struct oci_work *w = arg;
+	const struct volume_env env = { .root = w->root };
+	struct volume_facts f = { .kind = VOLUME_LAYERS };
+	struct err later = { 0 };
+	int r = 0, r2;
+
+	if (is_bound(w)) {
+		(void)snprintf(f.path, sizeof(f.path), "%s/rootfs", w->bundle);
+		r = layers_unbind(&env, &f, e);
+	}
+	r2 = oci_remove(w, out, r < 0 ? &later : e);
+	return r < 0 ? r : r2;
+}
+
 static int disk_job(struct delete *d, job_fn *fn, job_done_fn *done,
 		    struct err *e)
 {
 	const struct container_facts *f = &d->op.container->facts;
 	const struct job_call j = {
-		.name = fn == oci_remove ? "bundle remove" : "bundle unmount",
+		.name = fn == remove_all ? "bundle remove" : "bundle unmount",
 		.fn = fn,
 		.arg = &d->work,
 		.deadline_ms = OCI_REMOVE_MS,
@@ -139,7 +170,7 @@ static void remove_bundle(struct delete *d)
 {
 	struct err e = { 0 };
 
-	if (disk_job(d, oci_remove, on_removed, &e) < 0) {
+	if (disk_job(d, remove_all, on_removed, &e) < 0) {
 		failed(d, HR_FAIL, &e);
 		delete_finish(d);
 	}

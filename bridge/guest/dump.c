@@ -65,12 +65,38 @@ static void dump_processes(const struct agent *a, struct text *out)
 	}
 }
 
+static void dump_containers(const struct agent *a, struct text *out)
+{
+	const struct containers *all = &a->containers;
+	unsigned int n = 0;
+
+	text_addf(out,
+		  "containers now=%zu ever=%" PRIu64 " runtime_calls=%" PRIu64
+		  " starts=%u\n",
+		  all->n, all->serial, a->runtime.calls, a->runtime.starts);
+	for (struct list *l = all->all.next; l != &all->all; l = l->next) {
+		const struct container *c =
+			LIST_ITEM(l, struct container, node);
+
+		if (n++ == DUMP_PROCESSES_MAX) {
+			text_add(out, "container ...\n");
+			return;
+		}
+		text_addf(out,
+			  "container id=%s state=%s init=%u requests=%zu "
+			  "known=%d\n",
+			  c->facts.id, container_state_name(c->facts.state),
+			  c->facts.init_pid, c->n_ops, container_known(c));
+	}
+}
+
 void dump_state(const struct agent *a, struct text *out)
 {
 	text_addf(out, "ferry agent pid=%d\n", (int)getpid());
 	dump_bridge(a, out);
 	jobs_dump(&a->jobs, out);
 	modify_dump(&a->modify, out);
+	dump_containers(a, out);
 	dump_processes(a, out);
 	if (a->pid1.ring) {
 		text_add(out, "log of PID 1, its end:\n");

@@ -367,8 +367,8 @@ static bool find_ptp(struct hostclock *c, bool *hyperv)
 		*hyperv = strcmp(name, "hyperv") == 0;
 		if (!*hyperv && strcmp(name, "KVM virtual PTP") != 0)
 			continue;
-		(void)snprintf(c->device, sizeof(c->device), "%.40s/%s", c->dev,
-			       entry->d_name);
+		(void)snprintf(c->device, sizeof(c->device), "%.40s/%.20s",
+			       c->dev, entry->d_name);
 		(void)closedir(d);
 		return true;
 	}

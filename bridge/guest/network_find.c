@@ -29,7 +29,7 @@ static int one_entry(const char *path, const char *prefix, char *ret,
 		    strlen(entry->d_name) >= size)
 			continue;
 		if (found++ == 0)
-			(void)snprintf(ret, size, "%s", entry->d_name);
+			memcpy(ret, entry->d_name, strlen(entry->d_name) + 1);
 	}
 	(void)closedir(d);
 	return found == 1 ? 0 : found == 0 ? -ENODEV : -ENOTUNIQ;

@@ -283,6 +283,7 @@ static int hello(struct pid1 *p, struct err *e)
 			       strerror(-m.result));
 	p->incarnation = m.arg;
 	p->poisoned = (m.flags & CONTROL_FLAG_POISONED) != 0;
+	p->migratable = (m.flags & CONTROL_FLAG_MIGRATABLE) != 0;
 	return 0;
 }
 

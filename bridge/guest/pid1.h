@@ -64,6 +64,7 @@ typedef void pid1_lost_fn(void *ctx);
  * @fd:		-1: there is none
  * @incarnation: which agent of this UVM we are, from 1; 0: not told
  * @poisoned:	the last two did not get as far as pid1_stable()
+ * @migratable:	the UVM was started to be migrated
  * @refused:	answers that were errors
  * @queue:	a ring of packets that are not sent yet, the oldest at @first
  */
@@ -71,6 +72,7 @@ struct pid1 {
 	int fd;
 	uint64_t incarnation;
 	bool poisoned;
+	bool migratable;
 	uint64_t refused;
 
 	struct loop *loop;

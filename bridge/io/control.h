@@ -114,6 +114,8 @@ enum control_op {
  * EXITED:	it ended; see @status
  * POISONED:	HELLO: the last two incarnations ended before STABLE; set the
  *		state aside
+ * MIGRATABLE:	HELLO: the UVM was started to be migrated: init's command is the
+ *		agent, without a wrapper that holds a connection of its own
  * GONE:	PROCESSES: somebody else has reaped it, most likely an agent
  *		that could not say REAPED any more; its exit is not known here
  */
@@ -121,6 +123,7 @@ enum control_flag {
 	CONTROL_FLAG_EXITED = 1u << 0,
 	CONTROL_FLAG_POISONED = 1u << 1,
 	CONTROL_FLAG_GONE = 1u << 2,
+	CONTROL_FLAG_MIGRATABLE = 1u << 3,
 };
 
 /* Why the UVM ends; the host is told by PID 1's sign (init/end.h). */

@@ -301,6 +301,19 @@ static void test_out_of_memory(void **state UNUSED)
 			 HR_OK);
 }
 
+/* The UVM is to be migrated: what cannot follow is refused by name. */
+static void test_what_cannot_move_is_refused(void **state UNUSED)
+{
+	const struct wish w = { .id = "gpu",
+				.devices = "{\"id\":\"f00d\","
+					   "\"idType\":\"gpu\"}" };
+	struct peer_frame f;
+
+	assert_int_equal(container_try_create(&peer, &w, &f), HR_FAIL);
+	assert_non_null(strstr(f.body, "f00d"));
+	assert_non_null(strstr(f.body, "migrat"));
+}
+
 static const char pod_notes[] =
 	"\"io.kubernetes.cri.container-type\":\"sandbox\","
 	"\"io.microsoft.cri.skip-pod-networking\":\"true\","
@@ -428,6 +441,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_errors_of_the_runtime),
 		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_what_cannot_move_is_refused),
 		cmocka_unit_test(test_pods_leave_nothing),
 		cmocka_unit_test(test_memory_of_processes),
 	};

@@ -94,6 +94,7 @@ UNUSED static void container_start_agent(struct peer *p)
  * @line:	of its shell
  * @annotations: members of the document's object, NULL: none
  * @resources:	its linux.resources, NULL: none
+ * @devices:	of the host, members of the array, NULL: none
  * @program:	run instead of the shell
  * @terminal:	it has one
  * @shared_pids: no pid namespace of its own
@@ -104,6 +105,7 @@ struct wish {
 	const char *annotations;
 	const char *resources;
 	const char *program;
+	const char *devices;
 	bool terminal;
 	bool shared_pids;
 };
@@ -139,16 +141,18 @@ UNUSED static const char *container_create_body(const struct wish *w)
 		text_add(&s, "\"/bin/sh\",\"-c\",");
 		peer_quote(&s, w->line ? w->line : "true");
 	}
-	text_addf(&s,
-		  "],\"user\":{\"uid\":0,\"gid\":0}},"
-		  "\"root\":{\"path\":\"/run/gcs/c/%s/rootfs\"},"
-		  "\"annotations\":{%s}," CONTAINER_MOUNTS
-		  "\"linux\":{\"resources\":%s,\"namespaces\":["
-		  "%s{\"type\":\"ipc\"},{\"type\":\"uts\"},"
-		  "{\"type\":\"network\"},{\"type\":\"mount\"}]}}",
-		  w->id, w->annotations ? w->annotations : "",
-		  w->resources ? w->resources : "{}",
-		  w->shared_pids ? "" : "{\"type\":\"pid\"},");
+	text_addf(
+		&s,
+		"],\"user\":{\"uid\":0,\"gid\":0}},"
+		"\"root\":{\"path\":\"/run/gcs/c/%s/rootfs\"},"
+		"\"annotations\":{%s},\"windows\":{\"devices\":[%s]}," CONTAINER_MOUNTS
+		"\"linux\":{\"resources\":%s,\"namespaces\":["
+		"%s{\"type\":\"ipc\"},{\"type\":\"uts\"},"
+		"{\"type\":\"network\"},{\"type\":\"mount\"}]}}",
+		w->id, w->annotations ? w->annotations : "",
+		w->devices ? w->devices : "",
+		w->resources ? w->resources : "{}",
+		w->shared_pids ? "" : "{\"type\":\"pid\"},");
 	text_addf(&in,
 		  "{\"SchemaVersion\":{\"Major\":2,\"Minor\":1},"
 		  "\"OciBundlePath\":\"/run/gcs/c/%s\","

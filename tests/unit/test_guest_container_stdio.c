@@ -211,6 +211,37 @@ static void test_execs_are_not_dialled_again(void **state UNUSED)
 	peer_exec_done(&init.x);
 }
 
+/* The log takes each byte once, whoever takes the stream. */
+static void test_w_s6_the_log_has_it_once(void **state UNUSED)
+{
+	const struct wish w = {
+		.id = "one",
+		.line = "read a; echo before; read a; echo behind",
+		.annotations =
+			"\"io.kubernetes.cri.container-type\":\"sandbox\","
+			"\"io.kubernetes.cri.sandbox-id\":\"one\","
+			"\"io.microsoft.container.lcow.tee-log-path\":"
+			"\"a/b.log\"",
+	};
+	struct run r = { .container = "one", .x.want = { true, true, false } };
+	char buf[8];
+
+	container_create(&peer, &w);
+	container_run(&peer, &r);
+	assert_int_equal(fd_write_full(r.x.fd[0], "\n", 1), 0);
+	assert_int_equal(peer_read(r.x.fd[1], buf, 7), 7);
+	lose_host(&r, false);
+	listen_again(&r);
+	host_is_back();
+	peer_exec_streams(&peer, &r.x);
+	assert_int_equal(fd_write_full(r.x.fd[0], "\n", 1), 0);
+	assert_non_null(strstr(peer_output(r.x.fd[1]), "behind\n"));
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 0);
+	assert_string_equal(fake_read("/run/gcs/c/one/logs/a/b.log"),
+			    "before\nbehind\n");
+	peer_exec_done(&r.x);
+}
+
 int main(int argc, char **argv)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -221,6 +252,7 @@ int main(int argc, char **argv)
 		T(test_w_s4_stdin_is_dialled_again),
 		T(test_a_terminal_is_dialled_again),
 		T(test_w_s5_streams_go_on_after_a_shutdown),
+		T(test_w_s6_the_log_has_it_once),
 		T(test_w_s7_the_drain_is_bounded),
 		T(test_execs_are_not_dialled_again),
 	};
