@@ -34,6 +34,7 @@ static const struct {
 	{ "list", tool_list, "list running sandboxes" },
 	{ "ps", tool_ps, "list the processes of a sandbox" },
 	{ "kill", tool_kill, "signal a process of a sandbox" },
+	{ "stats", tool_stats, "show what containers of a sandbox use" },
 	{ "logs", tool_logs, "show the logs of a sandbox" },
 	{ "stop", tool_stop, "power sandboxes off" },
 	{ "gc", tool_gc, "remove what dead sandboxes left" },

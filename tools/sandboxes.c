@@ -1,168 +1,29 @@
 /*
  * tools/sandboxes.c - the small commands about sandboxes that run by
- * themselves: list, ps, kill, stop, logs, gc
- *
- * Their options are rows of one table, their output is for people or, with
- * --json, one JSON object a line.
+ * themselves: list, ps, kill, stop, gc
  */
 #include "tools/sandboxes.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bridge/msg.h"
 #include "bridge/schema.h"
 #include "build/proto/ferry.pb-c.h"
 #include "build/proto/task.pb-c.h"
-#include "config/num.h"
-#include "config/text.h"
 #include "config/util.h"
 #include "tools/remote.h"
 #include "tools/shim/shim.h"
+#include "tools/small.h"
 #include "tools/tool.h"
 
 /* A guest that powers off, and what comes when it does not. */
 #define STOP_MS 60000
-#define LINE_MAX_BYTES ((size_t)1024 * 1024)
-#define SIGNAL_MAX 64u
-
-/* What a command line of one of these may have. */
-struct words {
-	bool json;
-	bool force;
-	uint32_t signal;
-	const char **word;
-	size_t n;
-};
-
-/* One of these commands. */
-struct small {
-	const char *name;
-	const char *help;
-	const char *options; /* letters that it takes: j f s */
-	size_t min;
-	size_t max;
-};
-
-/* --- arguments ------------------------------------------------------------------ */
-
-static int signal_number(const char *text, uint32_t *ret, struct err *e)
-{
-	uint32_t n = 0;
-
-	if (strncasecmp(text, "SIG", 3) == 0)
-		text += 3;
-	for (int i = 1; i < NSIG; i++) {
-		const char *name = sigabbrev_np(i);
-
-		if (name && strcasecmp(name, text) == 0) {
-			*ret = (uint32_t)i;
-			return 0;
-		}
-	}
-	if (num_u32(text, 1, SIGNAL_MAX, &n, NULL) < 0)
-		return err_set(e, EINVAL, "'%.40s' is no signal", text);
-	*ret = n;
-	return 0;
-}
-
-/* Return: -1: go on, else the exit code. */
-static int parse(const struct small *s, int argc, char **argv, struct words *w)
-{
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "force", no_argument, NULL, 'f' },
-		{ "signal", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct err e;
-	int id;
-
-	optind = 0;
-	while ((id = getopt_long(argc, argv, "+fs:h", options, NULL)) != -1) {
-		if (id == 'h') {
-			(void)fputs(s->help, stdout);
-			return TOOL_OK;
-		}
-		if (id == '?' || !strchr(s->options, id))
-			return tool_usage(s->name, "no such option");
-		if (id == 's' && signal_number(optarg, &w->signal, &e) < 0)
-			return tool_usage(s->name, "%s", e.text);
-		w->json |= id == 'j';
-		w->force |= id == 'f';
-	}
-	while (optind < argc)
-		w->word[w->n++] = argv[optind++];
-	if (w->n < s->min)
-		return tool_usage(s->name, "no sandbox");
-	if (w->n > s->max)
-		return tool_usage(s->name, "too many words");
-	return -1;
-}
-
-static int with_words(const struct small *s, int argc, char **argv,
-		      int (*run)(const struct words *w))
-{
-	struct words w = { .word = calloc((size_t)argc + 1, sizeof(char *)) };
-	int code = TOOL_FAILURE;
-
-	if (!w.word) {
-		(void)fputs("ferry: out of memory\n", stderr);
-		return code;
-	}
-	code = parse(s, argc, argv, &w);
-	if (code < 0)
-		code = run(&w);
-	free(w.word);
-	return code;
-}
-
-/* --- output ----------------------------------------------------------------------- */
-
-static void print_json(const struct schema *schema, const void *m)
-{
-	struct text line;
-
-	text_heap(&line, LINE_MAX_BYTES);
-	msg_encode(schema, m, &line);
-	(void)puts(line.full ? "{}" : text_str(&line));
-	text_done(&line);
-}
-
-/* Whatever a guest or a client put into it: one line, printable. */
-static void print_safe(const char *s, size_t max)
-{
-	char safe[4 * 128 + 8];
-	struct text t;
-
-	text_fixed(&t, safe, sizeof(safe));
-	text_quote(&t, s, max);
-	(void)fputs(text_str(&t), stdout);
-}
-
-/* "2h", for a table. */
-static void age(const PbTimestamp *since, char *out, size_t size)
-{
-	const int64_t s = since ? (int64_t)time(NULL) - since->seconds : 0;
-
-	if (!since)
-		(void)snprintf(out, size, "-");
-	else if (s < 120)
-		(void)snprintf(out, size, "%" PRId64 "s", s);
-	else if (s < 7200)
-		(void)snprintf(out, size, "%" PRId64 "m", s / 60);
-	else
-		(void)snprintf(out, size, "%" PRId64 "h", s / 3600);
-}
 
 /* --- list --------------------------------------------------------------------------- */
 
@@ -198,7 +59,7 @@ static const struct schema list_schema = SCHEMA(T, list_members);
 static void print_row(const struct list_row *row, const char *up, bool json)
 {
 	if (json)
-		print_json(&list_schema, row);
+		small_json(&list_schema, row);
 	else
 		(void)printf("%-24s %-8s %6s %8u MiB %5u %9u\n", row->name,
 			     row->state, up, row->memory_mib, row->processors,
@@ -222,7 +83,7 @@ static void on_list_info(void *ctx, const ProtobufCMessage *m)
 	};
 	char up[24];
 
-	age(a->started_at, up, sizeof(up));
+	small_age(a->started_at, up, sizeof(up));
 	print_row(&row, up, *(const bool *)ctx);
 }
 
@@ -329,10 +190,10 @@ static void print_process(const FerryProcess *p, bool json)
 	char code[16] = "-";
 
 	if (json) {
-		print_json(&ps_schema, &row);
+		small_json(&ps_schema, &row);
 		return;
 	}
-	age(p->started_at, up, sizeof(up));
+	small_age(p->started_at, up, sizeof(up));
 	if (strcmp(p->state, "stopped") == 0)
 		(void)snprintf(code, sizeof(code), "%u", p->exit_status);
 	(void)printf("%-16s %-16s %7u %-8s %5s %6s ", *p->id ? p->id : "-",
@@ -340,7 +201,7 @@ static void print_process(const FerryProcess *p, bool json)
 	for (size_t i = 0; i < p->n_args && i < 8; i++) {
 		if (i)
 			(void)putchar(' ');
-		print_safe(p->args[i], 60);
+		small_safe(p->args[i], 60);
 	}
 	(void)putchar('\n');
 }
@@ -374,7 +235,7 @@ static int run_ps(const struct words *w)
 	return n < 0 ? tool_fail(&e) : TOOL_OK;
 }
 
-/* --- kill, stop, logs ------------------------------------------------------------------ */
+/* --- kill, stop ------------------------------------------------------------------------ */
 
 static int run_kill(const struct words *w)
 {
@@ -420,48 +281,6 @@ static int run_stop(const struct words *w)
 	return code;
 }
 
-static void on_dump(void *ctx UNUSED, const ProtobufCMessage *m)
-{
-	const FerryDumpResponse *a = (const void *)m;
-
-	(void)fputs(a->text, stdout);
-}
-
-/* The shim's own log, with what the UVM's agent sent. */
-static int show_file(const struct remote *r)
-{
-	char path[RUNDIR_MAX + 16];
-	char buf[65536];
-	FILE *f;
-	size_t n;
-
-	(void)snprintf(path, sizeof(path), "%s/" SHIM_LOG, r->dir);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		(void)fwrite(buf, 1, n, stdout);
-	(void)fclose(f); /* only read */
-	return 0;
-}
-
-static int run_logs(const struct words *w)
-{
-	FerryDumpRequest q = FERRY_DUMP_REQUEST__INIT;
-	struct remote r = { 0 };
-	struct err e;
-	int n = remote_open(w->word[0], &r, &e);
-
-	if (n == 0 && show_file(&r) < 0)
-		n = err_set(&e, ENOENT, "the log of %s is gone", r.name);
-	if (n == 0)
-		n = remote_ask(&r, "Dump", &q.base,
-			       &ferry_dump_response__descriptor, on_dump, NULL,
-			       REMOTE_CALL_MS, &e);
-	remote_close(&r);
-	return n < 0 ? tool_fail(&e) : TOOL_OK;
-}
-
 /* --- gc ------------------------------------------------------------------------------------ */
 
 static void on_removed(void *ctx UNUSED, const char *name,
@@ -495,7 +314,7 @@ int tool_list(int argc, char **argv)
 		.options = "j",
 	};
 
-	return with_words(&s, argc, argv, run_list);
+	return small_run(&s, argc, argv, run_list);
 }
 
 int tool_ps(int argc, char **argv)
@@ -511,7 +330,7 @@ int tool_ps(int argc, char **argv)
 		.max = 1,
 	};
 
-	return with_words(&s, argc, argv, run_ps);
+	return small_run(&s, argc, argv, run_ps);
 }
 
 int tool_kill(int argc, char **argv)
@@ -531,7 +350,7 @@ int tool_kill(int argc, char **argv)
 		.max = 2,
 	};
 
-	return with_words(&s, argc, argv, run_kill);
+	return small_run(&s, argc, argv, run_kill);
 }
 
 int tool_stop(int argc, char **argv)
@@ -548,24 +367,7 @@ int tool_stop(int argc, char **argv)
 		.max = SIZE_MAX,
 	};
 
-	return with_words(&s, argc, argv, run_stop);
-}
-
-int tool_logs(int argc, char **argv)
-{
-	static const struct small s = {
-		.name = "logs",
-		.help = "usage: ferry logs SANDBOX\n"
-			"\n"
-			"Shows the log of a sandbox's shim, what its agent "
-			"knows of itself, and the\nend of the log that PID 1 "
-			"of the UVM keeps.\n",
-		.options = "",
-		.min = 1,
-		.max = 1,
-	};
-
-	return with_words(&s, argc, argv, run_logs);
+	return small_run(&s, argc, argv, run_stop);
 }
 
 int tool_gc(int argc, char **argv)
@@ -579,5 +381,5 @@ int tool_gc(int argc, char **argv)
 		.options = "",
 	};
 
-	return with_words(&s, argc, argv, run_gc);
+	return small_run(&s, argc, argv, run_gc);
 }

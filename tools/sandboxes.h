@@ -1,4 +1,4 @@
-/* tools/sandboxes.h - ferry list, ps, kill, stop, logs, gc */
+/* tools/sandboxes.h - ferry list, ps, kill, stats, stop, logs, gc */
 #ifndef FERRY_TOOLS_SANDBOXES_H
 #define FERRY_TOOLS_SANDBOXES_H
 
@@ -7,6 +7,7 @@ int tool_ps(int argc, char **argv);
 int tool_kill(int argc, char **argv);
 int tool_stop(int argc, char **argv);
 int tool_logs(int argc, char **argv);
+int tool_stats(int argc, char **argv);
 int tool_gc(int argc, char **argv);
 
 #endif

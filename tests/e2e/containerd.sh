@@ -134,6 +134,10 @@ check "ferry exec in the container: exit code" status_is 4
 check "ferry exec: output" out_is 1
 ferry exec "$name" -- /bin/sh -c 'test -d /run/gcs && echo uvm' </dev/null
 check "ferry exec beside it, in the UVM" out_is uvm
+ferry stats "$name"
+check "ferry stats of the container" grep -qE '^c4 .* s .* MiB +[1-9]' "$WORK/out"
+ferry stats --json "$name/c4"
+check "ferry stats --json" grep -qE '"container":"c4","cpu_ns":[1-9]' "$WORK/out"
 ferry ps "$name"
 check "ferry ps has the container" out_has c4
 

@@ -146,6 +146,15 @@ ferry logs e2e2
 check "logs: of the shim and of PID 1" out_has 'the sandbox is ready'
 check "and of the agent" out_has 'log of PID 1'
 
+timeout 60 build/ferry logs -f e2e2 >"$WORK/follow" 2>&1 </dev/null &
+follower=$!
+wait_for 10 grep -q 'log of PID 1' "$WORK/follow"
+ferry exec -d e2e2 -- /bin/sh -c 'kill -9 $(pidof gcs)' </dev/null
+check "logs -f: what is new comes" wait_for 20 grep -q 'was killed by signal 9' "$WORK/follow"
+check "logs -f: once" test "$(grep -c 'was killed by signal 9' "$WORK/follow")" -eq 1
+ferry stats e2e2
+check "stats of a sandbox without containers" test "$(wc -l <"$WORK/out")" -eq 1
+
 # --- a shim that is killed --------------------------------------------------------------------------
 
 qemu=$(field e2e2 qemu_pid)
@@ -162,6 +171,8 @@ ferry list
 check "gc: it is gone" out_lacks e2e2
 ferry exec e2e1 /bin/echo alive </dev/null
 check "gc: the other one is not" out_is alive
+wait "$follower"
+check "logs -f ends with its sandbox" test $? -eq 0
 
 # A process whose owner died, and that did not: it ends when its folder goes,
 # and only if it is that process.

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 
 #include "bridge/io/log.h"
+#include "config/annotation_lock.h"
 #include "config/util.h"
 #include "migration/names.h"
 #include "tools/shim/events.h"
@@ -406,7 +407,7 @@ static int set_vm(struct shim_tasks *t, struct err *e)
 {
 	static const char document[] = "{}";
 	const struct shim *s = t->shim;
-	const struct vm_spec vm = {
+	struct vm_spec vm = {
 		.id = s->name,
 		.document = document,
 		.document_len = sizeof(document) - 1,
@@ -414,8 +415,19 @@ static int set_vm(struct shim_tasks *t, struct err *e)
 		.migratable = s->launch->options.migratable,
 		.architecture = "amd64",
 	};
+	struct text lock;
+	int r;
 
-	return vm_ctl_set(&t->ctl.vm, &vm, e);
+	text_heap(&lock, ANNOTATION_LOCK_BYTES_MAX);
+	if (vm.migratable) {
+		annotation_lock_put(&s->lock, &lock);
+		vm.annotation_lock = lock.buf;
+		vm.annotation_lock_len = lock.len;
+	}
+	r = lock.full ? err_set(e, ENOMEM, "no memory for the annotations")
+		      : vm_ctl_set(&t->ctl.vm, &vm, e);
+	text_done(&lock);
+	return r;
 }
 
 int shim_tasks_ready(struct shim_tasks *t, struct sandbox *s, struct err *e)
