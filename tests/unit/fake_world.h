@@ -20,6 +20,7 @@
 #include "config/text.h"
 #include "config/util.h"
 #include "migration/sandbox.h"
+#include "migration/session.h"
 #include "migration/status.h"
 
 /* gcc 12 does not follow operations through the queue. */
@@ -142,6 +143,12 @@ struct world {
 	bool vm_runs;
 	bool bridge; /* the guest is connected */
 	bool migrating;
+	bool listens;
+	bool arrived;	    /* destination: the memory is here */
+	bool left;	    /* source: the memory is there */
+	struct world *peer; /* the other host, for what the guest brings */
+	struct session_ctl session;
+	struct op held; /* of a call that a test leaves on its way */
 	struct world_set disks, nics, mounts, overlays, guest_nics;
 	struct world_set containers, processes;
 	uint32_t next_pid;
@@ -192,6 +199,7 @@ static inline void world_vm_ends(struct world *w)
 	w->bridge = false;
 	w->disks.n = w->nics.n = w->mounts.n = w->overlays.n = 0;
 	w->guest_nics.n = w->containers.n = w->processes.n = 0;
+	w->arrived = false;
 	sandbox_ctl_vm_exited(&w->s);
 }
 
@@ -199,7 +207,8 @@ static inline void world_vm_ends(struct world *w)
 static inline bool world_possible(const struct world *w, enum world_kind k)
 {
 	if (k == W_CREATE || k == W_DESTINATION_CREATE || k == W_LISTEN ||
-	    k == W_ADOPT || k == W_STOP || k == W_PROCESS_ATTACH)
+	    k == W_ADOPT || k == W_STOP || k == W_PROCESS_ATTACH ||
+	    k == W_FINALIZE_STOP)
 		return true;
 	return w->vm_exists;
 }
@@ -249,8 +258,93 @@ static inline void world_apply_guest(struct world *w, struct world_op *o)
 	}
 }
 
+/* The guest comes along with all that is in it; the disks have to be there. */
+static inline void world_arrive(struct world *w)
+{
+	const struct world *p = w->peer;
+	size_t i;
+
+	w->arrived = true;
+	if (!p)
+		return;
+	for (i = 0; i < p->disks.n; i++)
+		assert_true(set_has(&w->disks, p->disks.name[i]));
+	w->mounts = p->mounts;
+	w->overlays = p->overlays;
+	w->guest_nics = p->guest_nics;
+	w->containers = p->containers;
+	w->processes = p->processes;
+	w->next_pid = p->next_pid;
+}
+
+static inline void world_transferred(struct world *w)
+{
+	if (w->s.vm.is_destination) {
+		world_arrive(w);
+		return;
+	}
+	w->left = true;
+	w->vm_runs = false;
+	w->bridge = false;
+}
+
+static inline void world_runs(struct world *w)
+{
+	if (w->s.vm.is_destination)
+		assert_true(w->arrived);
+	assert_false(w->peer && w->peer->vm_runs); /* never two owners */
+	w->vm_runs = true;
+}
+
+static inline void world_apply_move(struct world *w, struct world_op *o)
+{
+	switch ((int)o->kind) {
+	case W_DESTINATION_CREATE:
+		assert_false(w->vm_exists);
+		w->vm_exists = true;
+		break;
+	case W_LISTEN:
+		w->listens = true;
+		break;
+	case W_DESTINATION_START:
+		assert_true(w->listens);
+		break;
+	case W_SOURCE_START:
+		assert_true(w->migrating);
+		break;
+	case W_TRANSFER:
+		world_transferred(w);
+		break;
+	case W_FINALIZE_RESUME:
+		world_runs(w);
+		break;
+	case W_FINALIZE_STOP:
+		if (w->vm_exists)
+			world_vm_ends(w);
+		break;
+	case W_RECONNECT:
+		assert_true(w->vm_runs);
+		w->bridge = true;
+		break;
+	case W_CONTAINER_OPEN:
+		assert_true(set_has(&w->containers, o->arg));
+		break;
+	case W_PROCESS_OPEN:
+		o->op->value = set_has(&w->processes, o->arg);
+		break;
+	default:
+		break;
+	}
+}
+
+static inline void world_cancel_transfer(struct world *w);
+
 static inline void world_apply(struct world *w, struct world_op *o)
 {
+	world_apply_move(w, o);
+	if (o->kind == W_CANCEL)
+		world_cancel_transfer(w);
+
 	switch ((int)o->kind) {
 	case W_CREATE:
 		assert_false(w->vm_exists);
@@ -274,7 +368,8 @@ static inline void world_apply(struct world *w, struct world_op *o)
 		set_drop(&w->disks, o->arg);
 		break;
 	case W_NIC_ADD:
-		set_add(&w->nics, o->arg);
+		if (!set_has(&w->nics, o->arg))
+			set_add(&w->nics, o->arg);
 		break;
 	case W_NIC_REMOVE:
 		set_drop(&w->nics, o->arg);
@@ -320,6 +415,19 @@ static inline void world_cancel(struct op *op)
 		}
 }
 
+/* A cancel of the platform: what transfers ends first. */
+static inline void world_cancel_transfer(struct world *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_queue; i++)
+		if ((w->queue[i].kind & 0xff) == W_TRANSFER) {
+			w->queue[i].kind = W_TRANSFER;
+			world_let(w, i, -ECANCELED);
+			return;
+		}
+}
+
 static inline int world_start(struct world *w, enum world_kind kind,
 			      const char *arg, const char *arg2, struct op *op,
 			      struct err *e)
@@ -350,14 +458,31 @@ static inline int world_start(struct world *w, enum world_kind kind,
 	return 0;
 }
 
-/* Everything that waits happens, oldest first, until nothing waits. */
+/* What happens next: a cancel before what it ends, memory after it was sent. */
+static inline size_t world_next(const struct world *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_queue; i++)
+		if ((w->queue[i].kind & 0xff) == W_CANCEL)
+			return i;
+	for (i = 0; i < w->n_queue; i++)
+		if ((w->queue[i].kind & 0xff) != W_TRANSFER ||
+		    !w->s.vm.is_destination || !w->peer || w->peer->left)
+			break;
+	return i;
+}
+
+/* Everything that waits happens, until nothing waits that can. */
 static inline void world_run(struct world *w)
 {
-	while (w->n_queue > 0) {
-		const bool fails = w->queue[0].kind & 0x100;
+	size_t i;
 
-		w->queue[0].kind &= 0xff;
-		world_let(w, 0, fails ? -EIO : 0);
+	while ((i = world_next(w)) < w->n_queue) {
+		const bool fails = w->queue[i].kind & 0x100;
+
+		w->queue[i].kind &= 0xff;
+		world_let(w, i, fails ? -EIO : 0);
 	}
 }
 
@@ -409,11 +534,13 @@ static inline void world_init(struct world *w, const char *id)
 		.seed = { 1, 2, 3 },
 	};
 	assert_int_equal(sandbox_ctl_init(&w->s, id, &w->seams, NULL), 0);
+	session_ctl_init(&w->session, &w->s);
 }
 
 static inline void world_done(struct world *w)
 {
 	assert_int_equal(w->n_queue, 0);
+	session_ctl_done(&w->session);
 	sandbox_ctl_done(&w->s);
 	text_done(&w->heard);
 }

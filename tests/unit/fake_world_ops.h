@@ -2,9 +2,25 @@
 #ifndef FERRY_TESTS_UNIT_FAKE_WORLD_OPS_H
 #define FERRY_TESTS_UNIT_FAKE_WORLD_OPS_H
 
+static const char *world_slot(uint32_t controller, uint32_t lun, char ret[16])
+{
+	(void)snprintf(ret, 16, "%u:%u", controller % 4, lun % 64);
+	return ret;
+}
+
 static int world_create(void *ctx, const struct vmm_config *c, struct op *op,
 			struct err *e)
 {
+	struct world *w = ctx;
+	char slot[16];
+	size_t i;
+
+	w->disks.n = w->nics.n = 0;
+	for (i = 0; i < c->n_disks && c->compat; i++)
+		set_add(&w->disks, world_slot(c->disks[i].controller,
+					      c->disks[i].lun, slot));
+	for (i = 0; i < c->n_nics && c->compat; i++)
+		set_add(&w->nics, c->nics[i].id);
 	return world_start(ctx, c->compat ? W_DESTINATION_CREATE : W_CREATE,
 			   c->id, "", op, e);
 }
@@ -17,12 +33,6 @@ static int world_vm_start(void *ctx, struct op *op, struct err *e)
 static int world_stop(void *ctx, struct op *op, struct err *e)
 {
 	return world_start(ctx, W_STOP, "", "", op, e);
-}
-
-static const char *world_slot(uint32_t controller, uint32_t lun, char ret[16])
-{
-	(void)snprintf(ret, 16, "%u:%u", controller % 4, lun % 64);
-	return ret;
 }
 
 static int world_disk_add(void *ctx, const struct vmm_disk *d, struct op *op,
@@ -55,7 +65,79 @@ static int world_nic_remove(void *ctx, const char *id, struct op *op,
 	return world_start(ctx, W_NIC_REMOVE, id, "", op, e);
 }
 
+static int world_adopt(void *ctx, const void *info, size_t len, struct op *op,
+		       struct err *e)
+{
+	if (len == 0 || !info)
+		return err_set(e, EINVAL, "socket: too short");
+	return world_start(ctx, W_ADOPT, "", "", op, e);
+}
+
+static void world_transport_close(void *ctx UNUSED)
+{
+}
+
+#define WORLD_SIMPLE(name, kind)                                               \
+	static int name(void *ctx, struct op *op, struct err *e)               \
+	{                                                                      \
+		return world_start(ctx, kind, "", "", op, e);                  \
+	}
+
+WORLD_SIMPLE(world_transfer, W_TRANSFER)
+WORLD_SIMPLE(world_migrate_cancel, W_CANCEL)
+WORLD_SIMPLE(world_reconnect, W_RECONNECT)
+
+static int world_finalize(void *ctx, enum vmm_outcome outcome, struct op *op,
+			  struct err *e)
+{
+	return world_start(
+		ctx, outcome == VMM_STOP ? W_FINALIZE_STOP : W_FINALIZE_RESUME,
+		"", "", op, e);
+}
+
+static int world_source_init(void *ctx, const struct vmm_options *o UNUSED,
+			     struct op *op, struct err *e)
+{
+	return world_start(ctx, W_SOURCE_INIT, "", "", op, e);
+}
+
+static int world_compat(void *ctx, const void **ret, size_t *ret_len,
+			struct op *op, struct err *e)
+{
+	*ret = "{\"v\":1}";
+	*ret_len = 7;
+	return world_start(ctx, W_COMPAT, "", "", op, e);
+}
+
+static int world_source_start(void *ctx, uint32_t number UNUSED, struct op *op,
+			      struct err *e)
+{
+	return world_start(ctx, W_SOURCE_START, "", "", op, e);
+}
+
+static int world_destination_start(void *ctx, uint32_t number UNUSED,
+				   struct op *op, struct err *e)
+{
+	return world_start(ctx, W_DESTINATION_START, "", "", op, e);
+}
+
+static int world_grant(void *ctx, const struct vmm_disk *d, struct op *op,
+		       struct err *e)
+{
+	return world_start(ctx, W_GRANT, d->path, "", op, e);
+}
+
 static const struct vmm_ops world_vmm = {
+	.transport_adopt = world_adopt,
+	.transport_close = world_transport_close,
+	.transfer = world_transfer,
+	.migrate_cancel = world_migrate_cancel,
+	.finalize = world_finalize,
+	.source_init = world_source_init,
+	.compat = world_compat,
+	.source_start = world_source_start,
+	.destination_start = world_destination_start,
+	.disk_grant = world_grant,
 	.create = world_create,
 	.start = world_vm_start,
 	.stop = world_stop,
@@ -184,7 +266,91 @@ static void world_process_close(void *ctx UNUSED,
 {
 }
 
+static bool world_connected(void *ctx)
+{
+	const struct world *w = ctx;
+
+	return w->bridge;
+}
+
+static uint32_t world_next_port(void *ctx)
+{
+	const struct world *w = ctx;
+
+	return w->port;
+}
+
+static uint64_t world_next_id(void *ctx)
+{
+	const struct world *w = ctx;
+
+	return w->id;
+}
+
+static void world_raise(void *ctx, uint32_t port, uint64_t id)
+{
+	struct world *w = ctx;
+
+	w->port = port > w->port ? port : w->port;
+	w->id = id > w->id ? id : w->id;
+}
+
+static int world_container_open(void *ctx, const char *id, struct op *op,
+				struct err *e)
+{
+	return world_start(ctx, W_CONTAINER_OPEN, id, "", op, e);
+}
+
+static int world_process_state(void *ctx, const char *container_id,
+			       const char *exec_id,
+			       uint32_t port[GUEST_STREAMS],
+			       uint64_t *ret_wait_id, struct err *e UNUSED)
+{
+	const struct world *w = ctx;
+	char name[160];
+	uint32_t i, n;
+
+	(void)snprintf(name, sizeof(name), "%s/%s", container_id, exec_id);
+	for (n = 0; n < w->processes.n; n++)
+		if (strcmp(w->processes.name[n], name) == 0)
+			break;
+	for (i = 0; i < GUEST_STREAMS; i++)
+		port[i] = 0x40000001u + n * GUEST_STREAMS + i;
+	*ret_wait_id = n + 1;
+	return 0;
+}
+
+static int world_process_attach(void *ctx, const struct guest_process *p,
+				struct op *op, struct err *e)
+{
+	return world_start(ctx, W_PROCESS_ATTACH, p->container_id, "", op, e);
+}
+
+static int world_process_open(void *ctx, const struct guest_process *p,
+			      struct op *op, struct err *e)
+{
+	struct world *w = ctx;
+	char name[160];
+
+	/* O6: numbers of the source are below where this host goes on. */
+	assert_true(p->wait_id > 0 && p->wait_id <= w->id);
+	assert_true(p->port[0] < w->port);
+	assert_false(w->migrating); /* O5 */
+	(void)snprintf(name, sizeof(name), "%s/%s", p->container_id,
+		       p->exec_id);
+	return world_start(ctx, W_PROCESS_OPEN, name, "", op, e);
+}
+
 static const struct guest_ops world_guest = {
+	.reconnect = world_reconnect,
+	.connected = world_connected,
+	.next_port = world_next_port,
+	.next_id = world_next_id,
+	.raise = world_raise,
+	.container_open = world_container_open,
+	.process_state = world_process_state,
+	.process_attach = world_process_attach,
+	.process_open = world_process_open,
 	.listen = world_listen,
 	.connect = world_connect,
 	.close = world_close,
