@@ -72,6 +72,7 @@ struct sandbox {
 	struct host_observer observer;
 	struct vm *vm;
 	struct plug *plug;
+	struct vm_move *move;
 	int retries;
 	struct loop_id retry;
 	bool seen[SANDBOX_PHASES];
@@ -177,6 +178,9 @@ static void on_vm_ready(void *ctx)
 	struct sandbox *s = ctx;
 
 	plug_up(s->plug, vm_qmp(s->vm));
+	vm_move_up(s->move, vm_qmp(s->vm));
+	if (s->c->incoming && s->c->waiting && !s->ending)
+		s->c->waiting(s->c->ctx);
 }
 
 static void on_vm_event(void *ctx, const char *name,
@@ -185,6 +189,7 @@ static void on_vm_event(void *ctx, const char *name,
 	const struct sandbox *s = ctx;
 
 	plug_event(s->plug, name, data);
+	vm_move_event(s->move, name, data);
 	if (strcmp(name, "SHUTDOWN") == 0 && qmp_data_bool(data, "guest"))
 		phase(ctx, SANDBOX_OFF);
 }
@@ -240,6 +245,7 @@ static void on_vm_ended(void *ctx)
 	if (try_again(s))
 		return;
 	plug_down(s->plug);
+	vm_move_down(s->move);
 	phase(s, SANDBOX_GONE);
 	if (!s->failed && end_reason(s, &e) == 0 && !s->asked)
 		(void)err_set(&e, EIO, "the UVM powered off by itself");
@@ -315,15 +321,21 @@ static int choose_address(struct sandbox *s, struct err *e)
 	return 0;
 }
 
+/* A guest that moves here calls when it runs, whenever that is. */
+static int connect_ms(const struct sandbox_config *c)
+{
+	if (c->incoming)
+		return HOST_NO_TIMEOUT;
+	return c->boot_timeout_ms ? c->boot_timeout_ms : SANDBOX_BOOT_MS;
+}
+
 /* Everything that the guest will dial is there before it can. */
 static int listen_all(struct sandbox *s, struct err *e)
 {
 	const struct host_client_config config = {
 		.loop = s->c->loop,
 		.transport = s->transport,
-		.connect_timeout_ms = s->c->boot_timeout_ms
-					      ? s->c->boot_timeout_ms
-					      : SANDBOX_BOOT_MS,
+		.connect_timeout_ms = connect_ms(s->c),
 		.reconnect_timeout_ms = SANDBOX_RECONNECT_MS,
 	};
 	int r = host_entropy_new(s->c->loop, &s->transport, on_seeded, s,
@@ -365,6 +377,8 @@ static int start_vm(struct sandbox *s, struct err *e)
 			.cid = s->transport.cid,
 			.scsi = s->c->scsi,
 			.nics = s->c->nics,
+			.incoming = s->c->incoming ? "defer" : NULL,
+			.paused = s->c->incoming,
 			.only_migratable = s->c->options->forwarder ==
 					   FORWARDER_MIGRATABLE,
 		},
@@ -400,6 +414,9 @@ static int begin(struct sandbox *s, struct err *e)
 		       s->dir.path);
 	r = plug_new(&s->plug, s->c->loop, s->c->scsi, s->c->nics, e);
 	if (r == 0)
+		r = vm_move_new(&s->move, s->c->loop, s->c->moved, s->c->ctx,
+				e);
+	if (r == 0)
 		r = listen_all(s, e);
 	if (r == 0)
 		r = start_vm(s, e);
@@ -412,6 +429,8 @@ static void tear_down(struct sandbox *s)
 	s->vm = NULL;
 	plug_free(s->plug);
 	s->plug = NULL;
+	vm_move_free(s->move);
+	s->move = NULL;
 	loop_unwatch(s->c->loop, &s->console_watch);
 	fd_close(&s->console_listen);
 	host_relay_free(s->console_relay);
@@ -490,6 +509,11 @@ struct host_client *sandbox_client(const struct sandbox *s)
 struct vm *sandbox_vm(const struct sandbox *s)
 {
 	return s->vm;
+}
+
+struct vm_move *sandbox_move(const struct sandbox *s)
+{
+	return s->move;
 }
 
 struct plug *sandbox_plug(const struct sandbox *s)

@@ -18,6 +18,7 @@
 #include "config/err.h"
 #include "config/options.h"
 #include "tools/qemu/accel.h"
+#include "tools/qemu/vm_move.h"
 #include "tools/qemu/plug.h"
 #include "tools/qemu/vhost.h"
 #include "tools/qemu/vm.h"
@@ -50,6 +51,10 @@ enum sandbox_phase {
  * @vsock:	backend, VHOST_AUTO is settled here
  * @scsi:	SCSI controllers for disks to be plugged, at most QEMU_SCSI_MAX
  * @nics:	ports for network cards to be plugged, at most QEMU_NICS_MAX
+ * @incoming:	a destination: QEMU waits for a guest that moves here, and
+ *		nobody waits for its bridge
+ * @waiting:	with @incoming: QEMU can be spoken to; may be NULL
+ * @moved:	what QEMU says of a migration; may be NULL
  * @boot_timeout_ms: 0: SANDBOX_BOOT_MS
  * @console_fd:	where the output of the UVM's console goes, -1: nowhere. Used
  *		when the options have a console
@@ -74,6 +79,9 @@ struct sandbox_config {
 	enum vhost_backend vsock;
 	uint32_t scsi;
 	uint32_t nics;
+	bool incoming;
+	void (*waiting)(void *ctx);
+	vm_move_note_fn *moved;
 	int boot_timeout_ms;
 	int console_fd;
 	void (*phase)(void *ctx, enum sandbox_phase phase);
@@ -117,6 +125,9 @@ struct vm *sandbox_vm(const struct sandbox *s);
 
 /** sandbox_plug() - its disks and cards; from ready() to sandbox_free() */
 struct plug *sandbox_plug(const struct sandbox *s);
+
+/** sandbox_move() - its migration; as above, with incoming from waiting() on */
+struct vm_move *sandbox_move(const struct sandbox *s);
 
 /** sandbox_dir() - its folder, for files that go when it does */
 const char *sandbox_dir(const struct sandbox *s);

@@ -67,6 +67,7 @@ static void argv_with_every_option(void **state UNUSED)
 	o.scsi = 4;
 	o.nics = 3;
 	o.incoming = "unix:/run/uvm-1/incoming";
+	o.paused = true;
 	check_argv(&o, HEAD QMP
 		   "-serial\nunix:/run/uvm-1/console\n" TAIL
 		   "-device\nvirtio-scsi-pci,id=scsi0,addr=0x3\n"
@@ -76,7 +77,7 @@ static void argv_with_every_option(void **state UNUSED)
 		   "-device\npcie-root-port,id=nic0,chassis=1,addr=0x4\n"
 		   "-device\npcie-root-port,id=nic1,chassis=2,addr=0x8\n"
 		   "-device\npcie-root-port,id=nic2,chassis=3,addr=0x9\n"
-		   "-incoming\nunix:/run/uvm-1/incoming\n");
+		   "-incoming\nunix:/run/uvm-1/incoming\n-S\n");
 }
 
 static void argv_kvm_uses_the_host_processor(void **state UNUSED)

@@ -149,6 +149,8 @@ int qemu_argv(const struct qemu_options *o, struct arena *a, char ***ret,
 	devices(&v, o);
 	if (o->incoming)
 		add_text(&v, "-incoming", o->incoming);
+	if (o->paused)
+		add(&v, "-S");
 	if (v.full)
 		return err_set(e, ENOMEM, "QEMU's arguments are too long");
 	*ret = v.item;

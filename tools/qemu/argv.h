@@ -64,6 +64,7 @@ enum qemu_slot {
  *		the bus "nicN"
  * @only_migratable: refuse to start with a device that cannot move
  * @incoming:	migration source to wait for, NULL: start now
+ * @paused:	the guest does not run until it is told to
  */
 struct qemu_options {
 	const char *binary;
@@ -80,6 +81,7 @@ struct qemu_options {
 	uint32_t nics;
 	bool only_migratable;
 	const char *incoming;
+	bool paused;
 };
 
 /**

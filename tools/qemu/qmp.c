@@ -100,6 +100,20 @@ bool qmp_data_int(const struct qmp_data *d, const char *path, int64_t *ret)
 	return true;
 }
 
+const char *qmp_data_item(const struct qmp_data *d, const char *path,
+			  size_t index)
+{
+	struct json_object *o = member(d, path);
+
+	if (!json_object_is_type(o, json_type_array) ||
+	    index >= json_object_array_length(o))
+		return NULL;
+	o = json_object_array_get_idx(o, index);
+	return json_object_is_type(o, json_type_string)
+		       ? json_object_get_string(o)
+		       : NULL;
+}
+
 bool qmp_data_bool(const struct qmp_data *d, const char *path)
 {
 	struct json_object *o = member(d, path);

@@ -13,6 +13,7 @@
 #define FERRY_TOOLS_QEMU_QMP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bridge/io/loop.h"
@@ -41,6 +42,10 @@ const char *qmp_data_text(const struct qmp_data *d, const char *path);
 
 /** qmp_data_int() - an integer member; false and *@ret untouched without it */
 bool qmp_data_int(const struct qmp_data *d, const char *path, int64_t *ret);
+
+/** qmp_data_item() - a string of an array of strings, NULL: there is none */
+const char *qmp_data_item(const struct qmp_data *d, const char *path,
+			  size_t index);
 
 /** qmp_data_bool() - a boolean member; false when absent */
 bool qmp_data_bool(const struct qmp_data *d, const char *path);

@@ -1,0 +1,358 @@
+/* tests/unit/test_vm_move.c - migration against a monitor that the test plays */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bridge/io/fd.h"
+#include "config/util.h"
+#include "migration/status.h"
+#include "tools/qemu/vm_move.h"
+
+#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\n"
+#define NOT_YET 1
+
+struct fixture {
+	struct loop *loop;
+	struct qmp *q;
+	struct vm_move *m;
+	int peer;
+	int id;
+	int result; /* of the last operation */
+	int transfer;
+	int cancel;
+	char why[ERR_TEXT_MAX];
+	char notes[256];
+};
+
+static void on_event(void *ctx, const char *name, const struct qmp_data *data)
+{
+	vm_move_event(((struct fixture *)ctx)->m, name, data);
+}
+
+static void on_note(void *ctx, enum vm_move_note note, uint64_t number)
+{
+	struct fixture *f = ctx;
+	const size_t n = strlen(f->notes);
+
+	(void)snprintf(f->notes + n, sizeof(f->notes) - n, "%s%s ",
+		       vm_move_note_name(note), number ? "*" : "");
+}
+
+static void on_done(void *ctx, int result, const struct err *e)
+{
+	struct fixture *f = ctx;
+
+	f->result = result;
+	(void)snprintf(f->why, sizeof(f->why), "%s", e ? e->text : "");
+}
+
+static void on_transfer(void *ctx, int result, const struct err *e)
+{
+	struct fixture *f = ctx;
+
+	f->transfer = result;
+	(void)snprintf(f->why, sizeof(f->why), "%s", e ? e->text : "");
+}
+
+static void on_cancel(void *ctx, int result, const struct err *e UNUSED)
+{
+	((struct fixture *)ctx)->cancel = result;
+}
+
+static void turn(struct fixture *f)
+{
+	struct err e;
+
+	while (loop_turn(f->loop, 0, &e) > 0)
+		;
+}
+
+static void say(struct fixture *f, const char *text)
+{
+	assert_int_equal(fd_write_full(f->peer, text, strlen(text)), 0);
+	turn(f);
+}
+
+static void status(struct fixture *f, const char *text)
+{
+	char buf[128];
+
+	(void)snprintf(buf, sizeof(buf),
+		       "{\"event\": \"MIGRATION\", \"data\": {\"status\": "
+		       "\"%s\"}}\n",
+		       text);
+	say(f, buf);
+}
+
+/* The next command has these words; its number is kept. */
+static void expect(struct fixture *f, const char *words)
+{
+	static char buf[8192];
+	const char *id;
+	ssize_t n = -1;
+	struct err e;
+
+	for (int i = 0; i < 100 && n < 0; i++) {
+		(void)loop_turn(f->loop, 5, &e);
+		n = recv(f->peer, buf, sizeof(buf) - 1, MSG_DONTWAIT);
+	}
+	buf[n > 0 ? n : 0] = '\0';
+	id = strstr(buf, ",\"id\":");
+	if (!strstr(buf, words) || !id)
+		fail_msg("wanted %s, got %s", words, buf);
+	f->id = (int)strtol(id + 6, NULL, 10);
+}
+
+static void answer(struct fixture *f, const char *value)
+{
+	char buf[512];
+
+	(void)snprintf(buf, sizeof(buf), "{\"return\": %s, \"id\": %d}\n",
+		       value, f->id);
+	say(f, buf);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	const struct qmp_handler h = { .event = on_event, .ctx = f };
+	struct err e;
+	int fd[2];
+
+	assert_non_null(f);
+	assert_int_equal(loop_new(&f->loop, &e), 0);
+	assert_int_equal(socketpair(AF_UNIX,
+				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				    0, fd),
+			 0);
+	f->peer = fd[1];
+	assert_int_equal(qmp_new(&f->q, f->loop, fd[0], &h, &e), 0);
+	assert_int_equal(vm_move_new(&f->m, f->loop, on_note, f, &e), 0);
+	vm_move_up(f->m, f->q);
+	say(f, GREETING);
+	expect(f, "qmp_capabilities");
+	answer(f, "{}");
+	f->result = f->transfer = f->cancel = NOT_YET;
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	qmp_free(f->q);
+	vm_move_free(f->m);
+	loop_free(f->loop);
+	fd_close(&f->peer);
+	free(f);
+	return 0;
+}
+
+static void arm(struct fixture *f, enum vm_move_side side,
+		const struct vmm_options *o)
+{
+	struct err e;
+
+	f->result = NOT_YET;
+	assert_int_equal(vm_move_arm(f->m, side, o, on_done, f, &e), 0);
+	expect(f, "\"query-migrate\"");
+	answer(f, "{}");
+	expect(f,
+	       "{\"capability\":\"pause-before-switchover\",\"state\":true}");
+	answer(f, "{}");
+	expect(f, "{\"max-bandwidth\":107374182400");
+	answer(f, "{}");
+	assert_int_equal(f->result, 0);
+}
+
+static void transfer(struct fixture *f, const char *command)
+{
+	struct err e;
+
+	f->result = NOT_YET;
+	assert_int_equal(vm_move_give(f->m, f->peer, on_done, f, &e), 0);
+	expect(f, "\"getfd\"");
+	answer(f, "{}");
+	assert_int_equal(f->result, 0);
+	assert_int_equal(vm_move_transfer(f->m, on_transfer, f, &e), 0);
+	expect(f, command);
+	answer(f, "{}");
+	assert_int_equal(f->transfer, NOT_YET);
+}
+
+static void a_source_goes_through_all_phases(void **state)
+{
+	struct fixture *f = *state;
+
+	arm(f, VM_MOVE_SOURCE, NULL);
+	transfer(f, "\"migrate\",\"arguments\":{\"uri\":\"fd:move\"}");
+	status(f, "setup");
+	status(f, "active");
+	say(f, "{\"event\":\"MIGRATION_PASS\",\"data\":{\"pass\":1}}\n");
+	say(f, "{\"event\":\"STOP\"}\n");
+	status(f, "pre-switchover");
+	expect(f, "\"migrate-continue\"");
+	answer(f, "{}");
+	status(f, "device");
+	assert_int_equal(f->transfer, NOT_YET);
+	status(f, "completed");
+	assert_int_equal(f->transfer, 0);
+	assert_string_equal(f->notes,
+			    "setup pass* stopped pre-switchover completed ");
+}
+
+static void a_blocked_machine_is_not_armed(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+
+	assert_int_equal(
+		vm_move_arm(f->m, VM_MOVE_SOURCE, NULL, on_done, f, &e), 0);
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"blocked-reasons\": [\"a 9p share\"]}");
+	assert_int_equal(f->result, -EPRECONDITION);
+	assert_string_equal(f->why, "QEMU cannot migrate: a 9p share");
+}
+
+static void options_become_parameters(void **state)
+{
+	struct fixture *f = *state;
+	const struct vmm_options o = {
+		.throttle_increment = 7,
+		.throttle_initial = 9,
+		.downtime_ms = 250,
+		.passes_max = 3,
+	};
+	struct err e;
+
+	assert_int_equal(vm_move_arm(f->m, VM_MOVE_SOURCE, &o, on_done, f, &e),
+			 0);
+	expect(f, "\"query-migrate\"");
+	answer(f, "{}");
+	expect(f, "{\"capability\":\"auto-converge\",\"state\":true}");
+	answer(f, "{}");
+	expect(f, "\"cpu-throttle-increment\":7,\"cpu-throttle-initial\":9,"
+		  "\"downtime-limit\":250}");
+	answer(f, "{}");
+	transfer(f, "\"migrate\"");
+	say(f, "{\"event\":\"MIGRATION_PASS\",\"data\":{\"pass\":4}}\n");
+	expect(f, "{\"downtime-limit\":2000000}");
+}
+
+static void a_failure_has_the_words_of_qemu(void **state)
+{
+	struct fixture *f = *state;
+
+	arm(f, VM_MOVE_SOURCE, NULL);
+	transfer(f, "\"migrate\"");
+	status(f, "failed");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"failed\", \"error-desc\": \"broken pipe\"}");
+	assert_int_equal(f->transfer, -EIO);
+	assert_string_equal(f->why, "the migration failed: broken pipe");
+}
+
+static void a_cancel_waits_for_the_real_end(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+
+	arm(f, VM_MOVE_SOURCE, NULL);
+	transfer(f, "\"migrate\"");
+	assert_int_equal(vm_move_cancel(f->m, on_cancel, f, &e), 0);
+	expect(f, "\"migrate_cancel\"");
+	answer(f, "{}");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"cancelling\"}");
+	assert_int_equal(f->cancel, NOT_YET);
+	/* Not told to go on while it is being cancelled. */
+	status(f, "pre-switchover");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"cancelled\"}");
+	assert_int_equal(f->transfer, -ECANCELED);
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"cancelled\"}");
+	assert_int_equal(f->cancel, 0);
+}
+
+static void a_cancel_that_comes_too_late_finds_it_complete(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+
+	arm(f, VM_MOVE_SOURCE, NULL);
+	transfer(f, "\"migrate\"");
+	assert_int_equal(vm_move_cancel(f->m, on_cancel, f, &e), 0);
+	expect(f, "\"migrate_cancel\"");
+	answer(f, "{}");
+	status(f, "completed");
+	assert_int_equal(f->transfer, 0);
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"completed\"}");
+	assert_int_equal(f->cancel, 0);
+}
+
+static void a_guest_is_continued_only_when_it_is_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+
+	arm(f, VM_MOVE_DESTINATION, NULL);
+	assert_int_equal(vm_move_resume(f->m, on_done, f, &e), 0);
+	expect(f, "\"query-status\"");
+	answer(f, "{\"running\": false, \"status\": \"inmigrate\"}");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"active\"}");
+	assert_int_equal(f->result, -EPRECONDITION);
+	transfer(f, "\"migrate-incoming\"");
+	status(f, "completed");
+	assert_int_equal(f->transfer, 0);
+	assert_int_equal(vm_move_resume(f->m, on_done, f, &e), 0);
+	expect(f, "\"query-status\"");
+	answer(f, "{\"running\": false}");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"completed\"}");
+	expect(f, "\"cont\"");
+	answer(f, "{}");
+	assert_int_equal(f->result, 0);
+}
+
+static void the_end_of_the_vm_ends_everything(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+
+	arm(f, VM_MOVE_SOURCE, NULL);
+	transfer(f, "\"migrate\"");
+	assert_int_equal(vm_move_cancel(f->m, on_cancel, f, &e), 0);
+	fd_close(&f->peer);
+	turn(f);
+	assert_int_equal(f->transfer, -ESHUTDOWN);
+	assert_int_equal(f->cancel, -ESHUTDOWN);
+	assert_int_equal(vm_move_transfer(f->m, on_transfer, f, &e),
+			 -ESHUTDOWN);
+}
+
+#define MOVE_TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MOVE_TEST(a_source_goes_through_all_phases),
+		MOVE_TEST(a_blocked_machine_is_not_armed),
+		MOVE_TEST(options_become_parameters),
+		MOVE_TEST(a_failure_has_the_words_of_qemu),
+		MOVE_TEST(a_cancel_waits_for_the_real_end),
+		MOVE_TEST(a_cancel_that_comes_too_late_finds_it_complete),
+		MOVE_TEST(a_guest_is_continued_only_when_it_is_whole),
+		MOVE_TEST(the_end_of_the_vm_ends_everything),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
