@@ -97,6 +97,10 @@ void dump_state(const struct agent *a, struct text *out)
 	jobs_dump(&a->jobs, out);
 	modify_dump(&a->modify, out);
 	dump_containers(a, out);
+	networks_dump(&a->networks, out);
+	text_addf(out, "clock source=%s steps=%" PRIu64 " slews=%" PRIu64 "\n",
+		  hostclock_source_name(a->upkeep.clock.source),
+		  a->upkeep.clock.steps, a->upkeep.clock.slews);
 	dump_processes(a, out);
 	if (a->pid1.ring) {
 		text_add(out, "log of PID 1, its end:\n");

@@ -204,6 +204,9 @@ void network_forget(struct networks *all, const char *guid);
 int network_announce(struct networks *all, network_done_fn *done, void *ctx,
 		     struct err *e);
 
+/** networks_dump() - a line for each adapter, for the agent's own report */
+void networks_dump(const struct networks *all, struct text *out);
+
 /**
  * network_resolv_conf() - what the adapters known now say about DNS
  * @out:	"search ..." and "nameserver ..." lines are added; nothing for

@@ -19,6 +19,24 @@ static const char *const state_names[] = {
 _Static_assert(ARRAY_LEN(state_names) == NETWORK_ADAPTER_STATES,
 	       "a state has no name");
 
+void networks_dump(const struct networks *all, struct text *out)
+{
+	text_addf(out, "networks n=%zu\n", all->n);
+	for (struct list *n = all->all.next; n != &all->all; n = n->next) {
+		struct network_record *r =
+			LIST_ITEM(n, struct network_record, node);
+
+		text_addf(out, "network %s assigned=%d adapters=%zu\n", r->guid,
+			  r->assigned, r->n_adapters);
+		for (struct list *p = r->adapters.next; p != &r->adapters;
+		     p = p->next)
+			text_addf(out, "  adapter %s link=%s state=%s\n",
+				  NETWORK_ADAPTER(p)->facts.id,
+				  NETWORK_ADAPTER(p)->facts.name,
+				  state_names[NETWORK_ADAPTER(p)->state]);
+	}
+}
+
 /* The names that the links have now, a line each. */
 static void take_names(struct network_work *w, const char *text)
 {
