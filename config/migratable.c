@@ -222,7 +222,7 @@ int migratable_check_container(const struct annotation_map *lock,
 
 	for (size_t i = 0; i < c->annotations->n && rc == 0; i++)
 		rc = check_text(&c->annotations->item[i], e);
-	if (rc == 0)
+	if (rc == 0 && lock)
 		rc = annotation_lock_check(lock, c->annotations, e);
 	for (size_t i = 0; i < c->n_mounts && rc == 0; i++)
 		rc = check_mount(&c->mounts[i], e);

@@ -103,7 +103,8 @@ enum mount_origin migratable_mount_origin(const char *type, const char *source);
 /**
  * migratable_check_container() - may this container be created in a migratable
  * sandbox?
- * @lock:	what the sandbox was built from (config/annotation_lock.h)
+ * @lock:	what the sandbox was built from (config/annotation_lock.h), or NULL
+ *		where another one compares it
  * @c:		the container
  * @e:		migration-incompatible, names annotation, mount or device;
  *		annotation-unsupported, annotation-malformed

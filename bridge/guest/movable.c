@@ -89,7 +89,6 @@ static enum mount_origin origin_of(const struct movable_mount *m,
 static int check(const struct movable *m, const struct volumes *volumes,
 		 struct annotation_map *notes, struct arena *a, struct err *e)
 {
-	struct annotation_map nothing;
 	struct container_mount *mounts =
 		arena_array(a, m->n_mounts + 1, sizeof(*mounts));
 	struct sandbox_device *devices =
@@ -112,8 +111,7 @@ static int check(const struct movable *m, const struct volumes *volumes,
 		devices[i].id = m->device[i].id;
 		devices[i].type = m->device[i].type;
 	}
-	annotation_map_init(&nothing); /* the lock is the host's */
-	return migratable_check_container(&nothing, &c, e);
+	return migratable_check_container(NULL, &c, e); /* the host has it */
 }
 
 int movable_check(const char *document, const struct volumes *volumes,

@@ -44,7 +44,9 @@ static int check(const char *document)
 static void test_usual_containers_are_taken(void **state UNUSED)
 {
 	assert_int_equal(check("{}"), 0);
-	assert_int_equal(check("{\"annotations\":{\"a\":\"b\"},\"mounts\":["
+	assert_int_equal(check("{\"annotations\":{\"a\":\"b\","
+			       "\"io.microsoft.migration.support-enabled\":"
+			       "\"true\"},\"mounts\":["
 			       "{\"destination\":\"/p\",\"type\":\"proc\"},"
 			       "{\"destination\":\"/x\",\"type\":\"bind\","
 			       "\"source\":\"/run/mounts/scsi/0_1_0/x\"},"
