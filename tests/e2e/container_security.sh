@@ -11,7 +11,7 @@
 need qemu-system-x86_64 sha256sum
 drive=build/tests/ctrdrive
 base=$WORK/v
-races=$(count 6 200)
+races=$(count 8 200)
 
 # --- a UVM with a read-only disk ----------------------------------------------------
 
@@ -104,6 +104,7 @@ uvm_says() { uvm "$1" && out_is "$2"; }
 uvm 'set -e; insmod $(find /lib/modules -name virtio_blk.ko)
 	mkdir -p /run/gcs /run/keep; mount -t tmpfs none /run/gcs
 	mount -t tmpfs none /run/keep; echo kept >/run/keep/file
+	mkdir /run/keep/mnt; mount -t tmpfs none /run/keep/mnt
 	echo uvm >/UVM; cat /proc/sys/kernel/core_pattern >/tmp/pattern'
 check "the UVM is up" status_is 0
 programs='sha256sum /usr/bin/crun /bin/gcs /init /bin/busybox'
@@ -218,6 +219,12 @@ check "which is bit for bit what it was" \
 # --- CVE-2021-30465, CVE-2019-19921: links that come and go --------------------------------------------
 
 in_ctr bad 'cd /vol && mkdir d && ln -s ../../../../../../.. l && mkdir d/x'
+rootfs victim 'mkdir s'
+document "$(process 'test ! -e /s/UVM')" "$proc,$dev,
+	{\"destination\":\"/s\",\"type\":\"bind\",
+	\"source\":\"sandbox://vol/l\",\"options\":[\"rbind\"]}" "$(kind container pod)"
+create victim
+check "a link out of a shared folder is no source of a mount" refused vol/l
 in_ctr bad 'cd /vol && escape swap d l >/dev/null 2>&1 &'
 tmpfs='"type":"tmpfs","source":"tmpfs"'
 seen=0 made=0 lost=''
@@ -273,7 +280,7 @@ away masks
 uvm_says 'cat /run/keep/target /proc/sys/kernel/core_pattern' \
 	"mine"$'\n'"$(uvm 'cat /tmp/pattern' && cat "$WORK/out")"
 uvm 'cat /run/keep/target; cmp /proc/sys/kernel/core_pattern /tmp/pattern;
-	grep -c /run/keep/ /proc/self/mountinfo'
+	grep -c /run/keep/target /proc/self/mountinfo'
 check "links in the place of null and console change nothing outside" \
 	out_is $'mine\n0'
 
@@ -294,7 +301,7 @@ create abs
 [ "$status" -eq 0 ] && run abs
 away abs
 check "links out of the rootfs end inside it" \
-	uvm_says 'ls /run/keep' $'file\ntarget'
+	uvm_says 'ls /run/keep' $'file\nmnt\ntarget'
 
 # --- CVE-2020-2024: teardown -----------------------------------------------------------------------------------
 
@@ -305,7 +312,7 @@ uvm 'cd /run/gcs/c/pod && ln -s /run/keep sources'
 away pod
 check "the pod is gone" status_is 0
 check "and what links pointed to is there" \
-	uvm_says 'cat /run/keep/file; grep -c " /run/keep " /proc/mounts' $'kept\n1'
+	uvm_says 'cat /run/keep/file; grep -c " /run/keep" /proc/mounts' $'kept\n2'
 check "no folder, mount or cgroup of them is left" \
 	uvm_says 'ls /run/gcs/c /sys/fs/cgroup/pods | grep -E "^(bad|pod|victim|masks|disk)$"
 	grep -c /run/gcs/c/ /proc/mounts' 0
