@@ -12,6 +12,7 @@
 #include "tools/run.h"
 #include "tools/sandboxes.h"
 #include "tools/shim/containerd.h"
+#include "tools/state.h"
 #include "tools/tool.h"
 
 static int tool_version(int argc UNUSED, char **argv UNUSED)
@@ -37,6 +38,7 @@ static const struct {
 	{ "stats", tool_stats, "show what containers of a sandbox use" },
 	{ "logs", tool_logs, "show the logs of a sandbox" },
 	{ "stop", tool_stop, "power sandboxes off" },
+	{ "state", tool_state, "show, check and compare saved states" },
 	{ "gc", tool_gc, "remove what dead sandboxes left" },
 	{ "version", tool_version, "print the version" },
 };

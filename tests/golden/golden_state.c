@@ -6,7 +6,9 @@
  * decoded and checked as an import on amd64 does. What is refused has to be
  * refused with the declared code and rule; what is accepted is encoded again,
  * and that has to decode to the same content, give the same bytes a second
- * time, and say what the vector's own JSON says, where it has one.
+ * time, and say what the vector's own JSON says, where it has one. A vector
+ * with the member same_bytes was written by ferry and has to come back byte by
+ * byte, from every later ferry that reads its version.
  *
  * Without arguments: the files of this checkout, and the shared ones where
  * they are present.
@@ -233,6 +235,11 @@ static bool run_bytes(const char *name, const char *folder, json_object *c,
 		ok = fail(name, "accepted, expected", string_of(c, "rule"));
 	else
 		ok = check_content(name, json[0] ? path : NULL, &first);
+	if (ok && r == 0 && json_object_object_get_ex(c, "same_bytes", NULL) &&
+	    (first.bytes.len != data->len ||
+	     memcmp(first.bytes.buf, data->buf, data->len) != 0))
+		ok = fail(name, "ferry wrote it, and now writes other bytes",
+			  "");
 	round_done(&first);
 	return ok;
 }
