@@ -364,7 +364,7 @@ struct host_relay_parts host_relay_take(struct host_relay *r)
 
 	loop_unwatch(r->loop, &r->from_watch);
 	loop_unwatch(r->loop, &r->to_watch);
-	if (r->rest_at > 0)
+	if (r->rest_at > 0 && r->rest)
 		memmove(r->rest, r->rest + r->rest_at, r->rest_len);
 	parts = (struct host_relay_parts){
 		.from = r->from,

@@ -267,6 +267,8 @@ static int serve(struct shim *s, struct err *e)
 	r = ttrpc_server_add(s->server, &shim_ferry_service, s, e);
 	if (r == 0)
 		r = ttrpc_server_add(s->server, &shim_task_service, s, e);
+	if (r == 0)
+		r = ttrpc_server_add(s->server, &shim_migration_service, s, e);
 	if (r == 0 && s->birth->events)
 		r = events_new(s->loop, s->birth->events, s->birth->name_space,
 			       &s->events, e);
@@ -328,6 +330,7 @@ static void finish(struct shim *s)
 	uvm_procs_done(&s->procs);
 	shim_tasks_ended(&s->tasks);
 	sandbox_free(s->sandbox);
+	shim_migration_done(&s->migration);
 	shim_tasks_done(&s->tasks);
 	events_free(s->events);
 	ttrpc_server_free(s->server);

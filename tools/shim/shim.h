@@ -25,6 +25,7 @@
 #include "tools/qemu/rundir.h"
 #include "tools/sandbox.h"
 #include "tools/shim/events.h"
+#include "tools/shim/migrate.h"
 #include "tools/shim/tasks.h"
 #include "tools/shim/uvm.h"
 #include "tools/ttrpc/server.h"
@@ -48,6 +49,7 @@ enum shim_state {
  * @name:	of the sandbox
  * @lock:	annotations that are fixed when it is migratable
  * @tasks:	its containers
+ * @migration:	of the whole sandbox
  * @events:	NULL: nobody wants to hear
  * @stops:	calls of Stop, answered at the end
  * @ready_fd:	where the starter waits for a verdict, -1: told
@@ -66,6 +68,7 @@ struct shim {
 	struct annotation_map lock;
 	struct uvm_procs procs;
 	struct shim_tasks tasks;
+	struct shim_migration migration;
 	struct events *events;
 	struct ttrpc_call **stops;
 	size_t n_stops;

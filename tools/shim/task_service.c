@@ -52,6 +52,18 @@ struct shim_task *task_find(struct shim *s, struct ttrpc_call *call,
 	return NULL;
 }
 
+/* A session keeps these three from tasks: migration.md 2. */
+static bool is_blocked(const struct shim *s, struct ttrpc_call *call)
+{
+	struct err e;
+
+	if (!s->migration.there ||
+	    session_ctl_blocks_tasks(&s->migration.session, &e) == 0)
+		return false;
+	task_refuse(call, &e);
+	return true;
+}
+
 struct process_ctl *task_process(struct shim *s, struct ttrpc_call *call,
 				 const char *id, const char *exec_id)
 {
@@ -194,6 +206,8 @@ void task_on_delete(void *ctx, struct ttrpc_call *call,
 	PbTimestamp at;
 	struct err e;
 
+	if (is_blocked(s, call))
+		return;
 	if (*q->exec_id == '\0') {
 		struct shim_task *t = task_find(s, call, q->id);
 
@@ -229,7 +243,7 @@ void task_on_state(void *ctx, struct ttrpc_call *call,
 	TaskStateResponse a = TASK_STATE_RESPONSE__INIT;
 	PbTimestamp at;
 
-	if (!p)
+	if (!p || is_blocked(ctx, call))
 		return;
 	if (p->state == PROCESS_DESTINATION_MIGRATING) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
@@ -341,7 +355,7 @@ void task_on_kill(void *ctx, struct ttrpc_call *call, const ProtobufCMessage *m)
 	struct ask *a;
 	struct err e;
 
-	if (!p)
+	if (!p || is_blocked(ctx, call))
 		return;
 	if (q->signal == 0 || q->signal > 64) {
 		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "no signal %u",
