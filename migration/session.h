@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/annotation_map.h"
 #include "config/text.h"
 #include "migration/machine.h"
 #include "migration/op.h"
@@ -139,6 +140,8 @@ struct session_listener {
  * struct session_ctl - the session
  * @origin:	which side; SESSION_ORIGIN_NONE when idle
  * @start_ns:	when it began
+ * @annotations: what this host was told for the sandbox, set by the owner before
+ *		an import, borrowed; NULL: nothing, so nothing can differ
  * @messages:	the last ones; TRANSFER_IN_PROGRESS is the first to go
  * @transfer_result: 1: not over; 0 or -errno afterwards, until cleanup
  */
@@ -153,6 +156,7 @@ struct session_ctl {
 	const void *compat; /* the platform's, for one step of the export */
 	size_t compat_len;
 	char *architecture; /* of this host, for imports; owned */
+	const struct annotation_map *annotations;
 
 	enum session_event doing; /* while seq.busy or op */
 	struct seq seq;		  /* the call that runs */
@@ -202,7 +206,12 @@ int session_ctl_export(struct session_ctl *s, const char *id,
 		       const struct vmm_options *options, struct op *op,
 		       struct err *e);
 
-/** session_ctl_import() - ImportSandbox; all or nothing, no operation */
+/**
+ * session_ctl_import() - ImportSandbox; all or nothing, no operation
+ *
+ * A state whose annotations differ from those of this host is refused by the
+ * name of the first (migration/annotated.h).
+ */
 int session_ctl_import(struct session_ctl *s, const char *id,
 		       const char *sandbox_id, const void *state, size_t size,
 		       struct err *e);
@@ -218,6 +227,8 @@ int session_ctl_import(struct session_ctl *s, const char *id,
  * @disks:	resolved paths of further disks in their order; none: they keep
  *		the paths of the source (W17)
  * @init:	stdio and terminal
+ * @annotations: of the container; those that are locked must not differ from
+ *		what the sandbox was built of; NULL: none
  * @namespace_id: sandbox container: network namespace of this host, "": none
  * @endpoints:	of it
  */
@@ -232,6 +243,7 @@ struct session_patch {
 	const char *const *disks;
 	size_t n_disks;
 	struct process_spec init;
+	const struct annotation_map *annotations;
 	const char *namespace_id;
 	const struct network_endpoint *endpoints;
 	size_t n_endpoints;

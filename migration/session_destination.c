@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/util.h"
+#include "migration/annotated.h"
 #include "migration/container_life.h"
 #include "migration/lists.h"
 #include "migration/move.h"
@@ -36,6 +37,10 @@ int session_ctl_import(struct session_ctl *s, const char *id,
 		return r;
 	saved_arena_init(&a, size);
 	r = saved_decode(state, size, s->architecture, &a, &saved, NULL, e);
+	if (r == 0)
+		r = annotated_check(saved.vm.annotation_lock.p,
+				    saved.vm.annotation_lock.n, s->annotations,
+				    e);
 	if (r == 0) {
 		s->sandbox->id = name;
 		r = move_give(s->sandbox, &saved, e);
@@ -201,6 +206,11 @@ static int check_patch(const struct session_ctl *s,
 			return err_set(e, EEXIST, "pod id %s is taken",
 				       req->id);
 	}
+	r = annotated_check(s->sandbox->vm.annotation_lock,
+			    s->sandbox->vm.annotation_lock_len,
+			    req->annotations, e);
+	if (r < 0)
+		return r;
 	if (req->init.terminal && stderr_path && stderr_path[0])
 		return err_set(e, EPRECONDITION, "a terminal has no stderr");
 	*ret = c;

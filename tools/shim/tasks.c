@@ -454,9 +454,12 @@ int shim_tasks_ready(struct shim_tasks *t, struct sandbox *s, struct err *e)
 	ops_seams(t->ops, &seams);
 	r = sandbox_ctl_init(&t->ctl, t->shim->name, &seams, e);
 	t->has_ctl = r == 0;
-	if (t->has_ctl)
+	if (t->has_ctl) {
 		shim_migration_ready(&t->shim->migration, t->shim->loop,
 				     &t->ctl);
+		t->shim->migration.session.annotations =
+			&t->shim->launch->args.annotations;
+	}
 	if (r == 0)
 		r = set_vm(t, e);
 	t->boot = (struct op){ .done = on_booted, .ctx = t };
