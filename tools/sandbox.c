@@ -10,6 +10,7 @@
 #include "tools/sandbox.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@
  * guest makes us do that more often than this.
  */
 #define LOG_REARM_MS 100
+/* Below it a panic may come from an image that has no room to be unpacked. */
+#define MEMORY_SMALL_MIB 128u
 /* Bytes of the agent's last words that go into a message. */
 #define WORDS_MAX 140
 
@@ -227,7 +230,13 @@ static int end_reason(const struct sandbox *s, struct err *e)
 {
 	const int r = vm_end_err(s->vm, e);
 	const struct err end = *e;
+	const uint64_t mib = s->c->options->memory_mib;
 
+	if (vm_end(s->vm) == VM_END_PANIC && mib < MEMORY_SMALL_MIB)
+		return err_set(e, EIO,
+			       "%s; %" PRIu64
+			       " MiB of memory may be too little",
+			       end.text, mib);
 	if (vm_end(s->vm) != VM_END_FAILED)
 		return r;
 	if (s->words[0] != '\0')

@@ -141,7 +141,11 @@ check "a UVM that powers off under its command is 125" status_is 125
 ferry "${run[@]}" -- /bin/sh -c 'echo c >/proc/sysrq-trigger; sleep 100' </dev/null
 check "a kernel that panics under its command is 125" status_is 125
 check "and told so" err_has 'kernel panicked'
+check "memory is not blamed" eval '! err_has "too little"'
 check "nothing is left" nothing_left
+ferry run --memory 64 -- /bin/true </dev/null
+check "too little memory is 125" status_is 125
+check "and suspected" err_has '64 MiB of memory may be too little'
 
 # --- no room ------------------------------------------------------------------------
 
