@@ -86,8 +86,9 @@ static int want_source(struct stream *s, struct err *e)
 	if (s->kind == STREAM_OUT) {
 		r = want(s, &s->end_watch, s->end, true, EPOLLIN, on_end, e);
 		return r < 0 ? r
-			     : want(s, &s->sock_watch, s->sock, true, 0,
-				    on_sock, e);
+			     : want(s, &s->sock_watch, s->sock, true,
+				    s->half_closed ? 0 : EPOLLRDHUP, on_sock,
+				    e);
 	}
 	r = want(s, &s->sock_watch, s->sock, true, EPOLLIN, on_sock, e);
 	return r < 0 ? r : want(s, &s->end_watch, s->end, true, 0, on_end, e);
@@ -174,12 +175,17 @@ static void stream_linger(struct stream *s)
 		changed(s);
 }
 
-/* A host half-closes to end its input; more than that may be its own end. */
+/*
+ * A host half-closes to end its input; more than that may be its own end. A
+ * vsock whose peer has closed both ways does not report a hang-up, but takes
+ * nothing any more, not even an empty send, which puts nothing on the wire.
+ */
 static bool is_half_closed(const struct stream *s)
 {
 	struct pollfd p = { .fd = s->sock, .events = POLLIN };
 
-	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) == 0;
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) == 0 &&
+	       send(s->sock, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) == 0;
 }
 
 static void stream_source_ended(struct stream *s)
@@ -209,6 +215,7 @@ static void redialled(struct stream *s)
 	struct err e = { 0 };
 
 	s->dials = 0;
+	s->half_closed = false;
 	s->state = STREAM_OPEN;
 	loop_unwatch(loop_of(s), &s->sock_watch);
 	loop_cancel(loop_of(s), &s->timer);
@@ -296,16 +303,26 @@ static void stream_run(struct stream *s)
 	}
 }
 
+/* Does nobody read what would be sent? A host may half-close an output. */
+static bool is_gone(struct stream *s, uint32_t events)
+{
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		return true;
+	if ((events & EPOLLRDHUP) == 0)
+		return false;
+	s->half_closed = is_half_closed(s);
+	return !s->half_closed;
+}
+
 static void on_sock(void *ctx, uint32_t events)
 {
 	struct stream *s = ctx;
-	const uint32_t gone = EPOLLHUP | EPOLLERR;
 
 	switch (s->state) {
 	case STREAM_OPEN:
 		if (s->kind == STREAM_IDLE)
 			stream_close(s);
-		else if (s->kind == STREAM_OUT && (events & gone) != 0)
+		else if (s->kind == STREAM_OUT && is_gone(s, events))
 			stream_broke(s);
 		else
 			stream_run(s);

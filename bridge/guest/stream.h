@@ -123,6 +123,7 @@ struct stream {
 	bool marked;
 	bool quiet;
 	bool forgotten;
+	bool half_closed;  /* an output whose host sends no more */
 	bool refused;	   /* closed by a host that is still there */
 	uint32_t broke_on; /* connection that was up when the socket broke */
 	struct loop_id sock_watch;

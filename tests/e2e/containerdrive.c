@@ -301,6 +301,57 @@ static void test_out_of_memory(void **state UNUSED)
 			 HR_OK);
 }
 
+/* Without a pid namespace of its own what init leaves behind has to be ended. */
+static void test_the_rest_ends_with_init(void **state UNUSED)
+{
+	const struct wish w = { .id = "rest",
+				.line = "sleep 4242 & exit 0",
+				.shared_pids = true };
+	struct run r = { .container = "rest" };
+
+	create(&w);
+	container_run(&peer, &r);
+	assert_int_equal(container_wait(&peer, "rest", r.x.pid), 0);
+	/* Before a delete, which ends everything there is. */
+	assert_string_equal(uvm("for i in $(seq 50); do "
+				"cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | "
+				"grep -q 'sleep 424[2]' || exit 0; "
+				"sleep 0.1; done; echo it lives"),
+			    "");
+	end("rest");
+}
+
+/* The host goes away with everything, and comes back. */
+static void test_streams_are_dialled_again(void **state UNUSED)
+{
+	const struct wish w = { .id = "again",
+				.line = "read a; echo one; read a; echo two; "
+					"read a; exit 3" };
+	struct run r = { .container = "again",
+			 .x.want = { true, true, false } };
+	struct err e = { 0 };
+	char buf[8] = "";
+
+	create(&w);
+	container_run(&peer, &r);
+	assert_int_equal(fd_write_full(r.x.fd[0], "\n", 1), 0);
+	assert_int_equal(peer_read(r.x.fd[1], buf, 4), 4);
+	peer_drop(&peer, false);
+	peer_exec_done(&r.x);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(transport_listen(&peer.transport, r.x.port[i],
+						  1, &r.x.listener[i], &e),
+				 0);
+	peer_accept(&peer);
+	peer_negotiate(&peer);
+	peer_exec_streams(&peer, &r.x);
+	assert_int_equal(fd_write_full(r.x.fd[0], "\n\n", 2), 0);
+	assert_string_equal(peer_output(r.x.fd[1]), "two\n");
+	assert_int_equal(container_wait(&peer, "again", r.x.pid), 3);
+	peer_exec_done(&r.x);
+	end("again");
+}
+
 /* The UVM is to be migrated: what cannot follow is refused by name. */
 static void test_what_cannot_move_is_refused(void **state UNUSED)
 {
@@ -441,6 +492,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_errors_of_the_runtime),
 		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_the_rest_ends_with_init),
+		cmocka_unit_test(test_streams_are_dialled_again),
 		cmocka_unit_test(test_what_cannot_move_is_refused),
 		cmocka_unit_test(test_pods_leave_nothing),
 		cmocka_unit_test(test_memory_of_processes),

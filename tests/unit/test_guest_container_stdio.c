@@ -195,6 +195,38 @@ static void test_w_s7_the_drain_is_bounded(void **state UNUSED)
 	peer_exec_done(&r.x);
 }
 
+/* A socket that is reset, with bytes in it that nobody has read, is a loss as
+ * any other. */
+static void test_w_s9_any_error_is_a_loss(void **state UNUSED)
+{
+	struct run r = { .x.want = { true, true, false } };
+
+	started(&r, "echo unread; read a; echo read; read a; exit 1", false);
+	assert_true(peer_ready(r.x.fd[1], POLLIN, PEER_WAIT_MS));
+	lose_host(&r, false);
+	listen_again(&r);
+	host_is_back();
+	peer_exec_streams(&peer, &r.x);
+	assert_int_equal(fd_write_full(r.x.fd[0], "\n\n", 2), 0);
+	assert_non_null(strstr(peer_output(r.x.fd[1]), "read\n"));
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 1);
+	peer_exec_done(&r.x);
+}
+
+/* A host that will send nothing on an output still reads it. */
+static void test_half_closed_outputs_go_on(void **state UNUSED)
+{
+	struct run r = { .x.want = { true, true, false } };
+
+	started(&r, "read a; echo one; read a; echo two; exit 2", false);
+	assert_int_equal(shutdown(r.x.fd[1], SHUT_WR), 0);
+	(void)usleep(20000);
+	assert_int_equal(fd_write_full(r.x.fd[0], "\n\n", 2), 0);
+	assert_string_equal(peer_output(r.x.fd[1]), "one\ntwo\n");
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 2);
+	peer_exec_done(&r.x);
+}
+
 /* Nobody is there any more for an exec's streams: it lives on undisturbed. */
 static void test_execs_are_not_dialled_again(void **state UNUSED)
 {
@@ -254,6 +286,8 @@ int main(int argc, char **argv)
 		T(test_w_s5_streams_go_on_after_a_shutdown),
 		T(test_w_s6_the_log_has_it_once),
 		T(test_w_s7_the_drain_is_bounded),
+		T(test_w_s9_any_error_is_a_loss),
+		T(test_half_closed_outputs_go_on),
 		T(test_execs_are_not_dialled_again),
 	};
 #undef T
