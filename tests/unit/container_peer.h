@@ -166,17 +166,22 @@ UNUSED static const char *container_create_body(const struct wish *w)
 	return body;
 }
 
-UNUSED static uint32_t
-container_try_create(struct peer *p, const struct wish *w, struct peer_frame *f)
+UNUSED static void container_make_root(const char *id)
 {
 	char path[256];
 
 	(void)mkdir("/run/gcs", 0755);
 	(void)mkdir("/run/gcs/c", 0755);
-	(void)snprintf(path, sizeof(path), "/run/gcs/c/%s", w->id);
+	(void)snprintf(path, sizeof(path), "/run/gcs/c/%s", id);
 	(void)mkdir(path, 0755);
-	(void)snprintf(path, sizeof(path), "/run/gcs/c/%s/rootfs", w->id);
+	(void)snprintf(path, sizeof(path), "/run/gcs/c/%s/rootfs", id);
 	(void)mkdir(path, 0755);
+}
+
+UNUSED static uint32_t
+container_try_create(struct peer *p, const struct wish *w, struct peer_frame *f)
+{
+	container_make_root(w->id);
 	return peer_call(p, WIRE_CREATE, container_create_body(w), f);
 }
 

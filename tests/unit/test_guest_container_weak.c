@@ -72,6 +72,7 @@ static void test_w_g16_creating_has_its_code(void **state UNUSED)
 		WIRE_GET_PROPERTIES,  WIRE_DELETE_CONTAINER_STATE
 	};
 
+	container_make_root("one");
 	container_steer(&peer, "hang-create", "");
 	(void)peer_send(&peer, WIRE_CREATE, container_create_body(&sleeper));
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
