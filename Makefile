@@ -361,7 +361,7 @@ build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HOST_LIBS)
 build/tests/containerdrive: HOST_LIBS += -lcmocka
-build/tests/guest/%: build/guest/tests/e2e/guest/%.o build/guest/libferry.a
+build/tests/guest/%: build/guest/tests/e2e/guest/%.o build/guest/libferry.a build/guest/libdeps.a
 	$(link_guest)
 
 # A fuzz entry is int fuzz_one(const uint8_t *, size_t); this driver replays

@@ -1,6 +1,7 @@
 #!/bin/bash
 # tests/e2e/upkeep.sh - what the agent does for the UVM as a whole: its cgroups,
-# the limit of the pods, and the clock, which is set wrong here on purpose
+# the limit of the pods, and the clock, which is set wrong here on purpose; and
+# the statistics and limits of pods against the files of the kernel
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64
@@ -32,5 +33,37 @@ ferry "${RUN[@]}" --verbose --annotation \
 	/bin/sh -c "$wrong" </dev/null
 check "a clock that the host wants left alone stays as it is" test \
 	"$(field now)" -lt 1000000000
+
+# --- statistics: the agent's code on the cgroups of a real UVM -------------------
+
+build/ferry "${RUN[@]}" -i -- /bin/sh -c \
+	'cat >/probe; chmod +x /probe; exec /probe' \
+	<build/tests/guest/cgroup_probe >"$WORK/out" 2>"$WORK/err"
+file() { sed -n "s/^file $1 //p" "$WORK/out"; }
+key() { file "$1" | sed -n "s/^$2 //p"; }
+same() { [ -n "$1" ] && [ "$1" = "$2" ]; }
+# A processor takes pages in stock, and gives back what it did not use.
+near() { [ "$1" -gt 0 ] && [ $(($1 - $2)) -lt 1048576 ] &&
+	[ $(($2 - $1)) -lt 1048576 ]; }
+check "statistics: CPU time" same "$(field cpu)" \
+	"$(key cpu.stat usage_usec)000"
+check "statistics: memory in use" near "$(field current)" \
+	"$(file memory.current)"
+check "statistics: most memory ever" same "$(field peak)" "$(file memory.peak)"
+check "statistics: memory of processes" same "$(field anon)" \
+	"$(key memory.stat anon)"
+check "statistics: page faults" same "$(field faults)" \
+	"$(key memory.stat pgfault)"
+check "statistics: no limit is the largest number" same "$(field max)" \
+	18446744073709551615
+check "statistics: processes" same "$(field pids)" 1
+check "the list of processes has those below" same "$(field procs)" 1
+check "a cgroup with processes is not removed" same "$(field busy)" 16
+check "and one without is" same "$(field removed)" 0
+pod() { sed -n "s/^pod $1 //p" "$WORK/out"; }
+check "limits of a pod: memory" same "$(pod memory.max)" 67108864
+check "limits of a pod: CPU weight" same "$(pod cpu.weight)" 39
+check "limits of a pod: CPU time" same "$(pod cpu.max)" '50000 100000'
+check "limits of a pod: processes" same "$(pod pids.max)" 33
 check "nothing is left" nothing_left
 finish
