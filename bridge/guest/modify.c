@@ -208,7 +208,7 @@ static int modop_begin(struct modify_op *op, struct err *e)
 		use_known_facts(op);
 	if (r < 0)
 		return r;
-	return submit(op, run_op, MODIFY_MOUNT_MS + op->wait_ms + op->make_ms,
+	return submit(op, run_op, all->mount_ms + op->wait_ms + op->make_ms,
 		      on_done, e);
 }
 
@@ -390,6 +390,8 @@ int modify_init(struct modify *all, struct agent *a, struct err *e)
 {
 	*all = (struct modify){
 		.agent = a,
+		.mount_ms = MODIFY_MOUNT_MS,
+		.make_ms = MODIFY_MAKE_MS,
 		.env = { .root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
 			 .sys = "/sys",
 			 .dev = "/dev",

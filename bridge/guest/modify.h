@@ -17,6 +17,7 @@
 #define FERRY_BRIDGE_GUEST_MODIFY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bridge/guest/list.h"
 #include "bridge/guest/volume.h"
@@ -40,12 +41,16 @@ struct call;
  * struct modify - the operations of an agent
  * @env:	where the system is; @env.root is owned
  * @volumes:	what is mounted, or being mounted
+ * @mount_ms:	MODIFY_MOUNT_MS
+ * @make_ms:	MODIFY_MAKE_MS
  * @ops:	in progress, oldest first
  */
 struct modify {
 	struct agent *agent;
 	struct volume_env env;
 	struct volumes volumes;
+	int64_t mount_ms;
+	int64_t make_ms;
 	struct list ops;
 	size_t n;
 };

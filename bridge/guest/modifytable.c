@@ -81,7 +81,7 @@ static int check_disk(struct modify_op *op, struct err *e)
 	op->disk = disk_key(m->controller, m->lun);
 	op->wait_ms = add ? op->all->env.wait_ms : 0;
 	op->make_ms = add && (m->ensure_filesystem || m->encrypted)
-			      ? MODIFY_MAKE_MS
+			      ? op->all->make_ms
 			      : 0;
 	return key_of_path(op, e);
 }

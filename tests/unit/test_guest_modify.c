@@ -2,11 +2,15 @@
 #include "tests/unit/guest_peer.h"
 #include "tests/unit/guest_tree.h"
 
+#include "bridge/guest/disk.h"
+
 #define NULL_ID "00000000-0000-0000-0000-000000000000"
 
 static struct tree tree;
 static struct peer peer;
 static int64_t wait_ms;
+static int64_t make_ms = MODIFY_MAKE_MS;
+static int64_t mount_ms = MODIFY_MOUNT_MS;
 
 static void tune(struct agent *a)
 {
@@ -19,6 +23,8 @@ static void tune(struct agent *a)
 	env->programs = tree.programs;
 	env->wait_ms = wait_ms;
 	env->uevents = false;
+	a->modify.make_ms = make_ms;
+	a->modify.mount_ms = mount_ms;
 }
 
 static int setup(void **state)
@@ -246,6 +252,50 @@ static void test_operation_outlives_its_connection(void **state)
 	assert_non_null(strstr(f.body, "operations 0\\nvolumes 0\\n"));
 }
 
+/* The program that hangs is gone, and the Add has left nothing. */
+static void test_add_that_hangs_is_killed(void **state)
+{
+	struct peer_frame f;
+	char pid[32];
+
+	(void)state;
+	peer_done(&peer);
+	make_ms = 1;
+	mount_ms = DISK_AGAIN_MS + 1000;
+	peer_init(&peer);
+	peer.tune = tune;
+	peer_start_agent(&peer);
+	make_ms = MODIFY_MAKE_MS;
+	mount_ms = MODIFY_MOUNT_MS;
+	peer_accept(&peer);
+	negotiate();
+	tree_disk(&tree, 0, 3, "sda", "", 0);
+	tree_script(&tree, "mkfs.ext4",
+		    "#!/bin/sh\necho $$ >\"${0%/*}/pid\"\n"
+		    "exec /usr/bin/sleep 1000\n");
+	assert_int_equal(modify("Add", "MappedVirtualDisk",
+				"{\"Lun\":3,\"MountPath\":"
+				"\"/run/mounts/scsi/a\","
+				"\"EnsureFilesystem\":true,"
+				"\"Filesystem\":\"ext4\"}",
+				&f),
+			 HR_FAIL);
+	assert_non_null(strstr(f.body, "no end within"));
+	tree_read(tree_path(&tree, "programs/pid"), pid, sizeof(pid));
+	assert_true(atoi(pid) > 1);
+	/* It may be a zombie that this process has not reaped yet. */
+	for (int i = 0; i < 500 && kill(atoi(pid), 0) == 0; i++) {
+		(void)waitpid(atoi(pid), NULL, WNOHANG);
+		(void)usleep(10000);
+	}
+	assert_int_equal(kill(atoi(pid), 0), -1);
+	assert_false(tree_has(tree_path(&tree, "run/mounts/scsi/a")));
+	assert_int_equal(modify("Add", "MappedVirtualDisk", LINK("3", "a"), &f),
+			 0);
+	assert_int_equal(peer_call(&peer, WIRE_DUMP_STACKS, "{}", &f), 0);
+	assert_non_null(strstr(f.body, "volumes 1\\n"));
+}
+
 #define LAYERS(root, path)                                                     \
 	"{\"ContainerRootPath\":\"/run/gcs/c/" root "/rootfs\",\"Layers\":"    \
 	"[{\"Path\":\"/run/mounts/scsi/" path "\"}]}"
@@ -303,6 +353,7 @@ int main(void)
 		T(test_share_that_nobody_serves_is_an_error),
 		T(test_slow_disk_holds_up_nobody_else),
 		T(test_operation_outlives_its_connection),
+		T(test_add_that_hangs_is_killed),
 		T(test_many_layers_of_one_disk_side_by_side),
 	};
 
