@@ -115,13 +115,49 @@ static uint32_t process(void)
 	return r;
 }
 
+#define PROPERTIES                                                             \
+	"{" PEER_BASE ",\"Query\":\"{\\\"PropertyTypes\\\":[\\\"%s\\\"]}\"}"
+
+/* One more process with input and output; what runs, and what it uses. */
+static uint32_t more_in_container(void)
+{
+	struct run run = { .container = "f",
+			   .line = "cat",
+			   .x.want = { true, true, false } };
+	char body[512];
+	struct peer_frame f;
+	uint32_t r, told;
+
+	/* The runtime here makes no cgroup, so there are no statistics. */
+	(void)snprintf(body, sizeof(body), PROPERTIES, "f", "Statistics");
+	(void)call(WIRE_GET_PROPERTIES, body, &f);
+	refused[0] = '\0';
+	(void)snprintf(body, sizeof(body), PROPERTIES, "f", "ProcessList");
+	told = call(WIRE_GET_PROPERTIES, body, &f);
+	r = call(WIRE_EXECUTE_PROCESS, container_execute_body(&peer, &run), &f);
+	if (r == HR_OK) {
+		const uint32_t pid = (uint32_t)peer_number(&f, "ProcessId");
+
+		peer_exec_streams(&peer, &run.x);
+		(void)fd_write_full(run.x.fd[0], "word\n", 5);
+		fd_close(&run.x.fd[0]);
+		r = wait_for("f", pid);
+	}
+	for (int i = 0; i < 2; i++) {
+		fd_close(&run.x.fd[i]);
+		fd_close(&run.x.listener[i]);
+		transport_unlink(&peer.transport, run.x.port[i]);
+	}
+	return told == HR_OK ? r : told;
+}
+
 static uint32_t container(void)
 {
 	const struct wish w = { .id = "f", .line = "exec sleep 1000" };
 	struct run run = { .container = "f" };
 	char path[64] = "/run/gcs/c/f/rootfs";
 	struct peer_frame f;
-	uint32_t r, pid;
+	uint32_t r, more, pid;
 
 	(void)mkdir("/run/gcs/c/f", 0755);
 	(void)mkdir(path, 0755);
@@ -132,11 +168,14 @@ static uint32_t container(void)
 	if (r != HR_OK)
 		return r;
 	pid = (uint32_t)peer_number(&f, "ProcessId");
+	more = more_in_container();
 	r = call(
 		WIRE_SIGNAL_PROCESS,
 		container_process_body("f", pid, ",\"Options\":{\"Signal\":9}"),
 		&f);
-	return r == HR_OK ? wait_for("f", pid) : r;
+	if (r == HR_OK)
+		r = wait_for("f", pid);
+	return r == HR_OK ? more : r;
 }
 
 static uint32_t container_end(void)
