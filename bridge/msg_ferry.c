@@ -65,16 +65,14 @@ static const struct schema_member received_members[] = {
 const struct schema msg_ferry_received_schema =
 	SCHEMA(struct msg_ferry_received, received_members);
 
-static const struct schema_member output_end_members[] = {
-#define T struct msg_ferry_output_end
-	MSG_BASE_ROWS(T, base.),
-	SCHEMA_U32(T, process_id, "ProcessId", SCHEMA_ALWAYS),
-	SCHEMA_U32(T, stream, "Stream", SCHEMA_ALWAYS),
+static const struct schema_member stream_end_members[] = {
+#define T struct msg_ferry_stream_end
+	SCHEMA_U32(T, port, "Port", SCHEMA_ALWAYS),
 	SCHEMA_U64(T, length, "Length", SCHEMA_ALWAYS),
 #undef T
 };
-const struct schema msg_ferry_output_end_schema =
-	SCHEMA(struct msg_ferry_output_end, output_end_members);
+const struct schema msg_ferry_stream_end_schema =
+	SCHEMA(struct msg_ferry_stream_end, stream_end_members);
 
 static const struct schema_member out_of_memory_members[] = {
 #define T struct msg_ferry_out_of_memory
@@ -85,22 +83,8 @@ static const struct schema_member out_of_memory_members[] = {
 const struct schema msg_ferry_out_of_memory_schema =
 	SCHEMA(struct msg_ferry_out_of_memory, out_of_memory_members);
 
-static const struct schema_member input_end_members[] = {
-#define T struct msg_ferry_input_end
-	MSG_BASE_ROWS(T, base.),
-	SCHEMA_U32(T, process_id, "ProcessId", SCHEMA_ALWAYS),
-	SCHEMA_U64(T, length, "Length", SCHEMA_ALWAYS),
-#undef T
-};
-const struct schema msg_ferry_input_end_schema =
-	SCHEMA(struct msg_ferry_input_end, input_end_members);
-
 static const struct schema_member unwanted_members[] = {
-#define T struct msg_ferry_unwanted
-	MSG_BASE_ROWS(T, base.),
-	SCHEMA_U32(T, process_id, "ProcessId", SCHEMA_ALWAYS),
-	SCHEMA_U32(T, stream, "Stream", SCHEMA_ALWAYS),
-#undef T
+	SCHEMA_U32(struct msg_ferry_unwanted, port, "Port", SCHEMA_ALWAYS),
 };
 const struct schema msg_ferry_unwanted_schema =
 	SCHEMA(struct msg_ferry_unwanted, unwanted_members);
@@ -143,12 +127,9 @@ static const struct {
 	const struct schema *response;
 } kinds[] = {
 	{ WIRE_FERRY_RECEIVED, &msg_ferry_received_schema, NULL },
-	{ WIRE_FERRY_OUTPUT_END, &msg_ferry_output_end_schema, NULL },
+	{ WIRE_FERRY_STREAM_END, &msg_ferry_stream_end_schema, NULL },
 	{ WIRE_FERRY_OUT_OF_MEMORY, &msg_ferry_out_of_memory_schema, NULL },
-	{ WIRE_FERRY_INPUT_END, &msg_ferry_input_end_schema,
-	  &msg_result_schema },
-	{ WIRE_FERRY_UNWANTED, &msg_ferry_unwanted_schema,
-	  &msg_result_schema },
+	{ WIRE_FERRY_UNWANTED, &msg_ferry_unwanted_schema, NULL },
 	{ WIRE_FERRY_READ_LOG, &msg_ferry_read_log_schema,
 	  &msg_ferry_read_log_result_schema },
 	{ WIRE_FERRY_UPGRADE, &msg_ferry_upgrade_schema, &msg_result_schema },

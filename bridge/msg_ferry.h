@@ -18,10 +18,9 @@
 /* Type words of category 0xfe. */
 enum wire_ferry_type {
 	WIRE_FERRY_RECEIVED = 0x3fe00101,      /* both ways, not numbered */
-	WIRE_FERRY_OUTPUT_END = 0x3fe00201,    /* guest to host */
+	WIRE_FERRY_STREAM_END = 0x3fe00201,    /* from who sends the stream */
 	WIRE_FERRY_OUT_OF_MEMORY = 0x3fe00301, /* guest to host */
-	WIRE_FERRY_INPUT_END = 0x1fe00401,
-	WIRE_FERRY_UNWANTED = 0x1fe00501,
+	WIRE_FERRY_UNWANTED = 0x3fe00401,      /* from who receives it */
 	WIRE_FERRY_READ_LOG = 0x1fe00601,
 	WIRE_FERRY_UPGRADE = 0x1fe00701,
 };
@@ -65,10 +64,8 @@ struct msg_ferry_received {
 	uint64_t received;
 };
 
-struct msg_ferry_output_end {
-	struct msg_base base;
-	uint32_t process_id;
-	uint32_t stream; /* MSG_STDOUT or MSG_STDERR */
+struct msg_ferry_stream_end {
+	uint32_t port; /* its name */
 	uint64_t length;
 };
 
@@ -77,16 +74,8 @@ struct msg_ferry_out_of_memory {
 	uint64_t count;
 };
 
-struct msg_ferry_input_end {
-	struct msg_base base;
-	uint32_t process_id;
-	uint64_t length;
-};
-
 struct msg_ferry_unwanted {
-	struct msg_base base;
-	uint32_t process_id;
-	uint32_t stream;
+	uint32_t port;
 };
 
 struct msg_ferry_read_log {
@@ -112,9 +101,8 @@ struct msg_ferry_upgrade {
 extern const struct schema msg_ferry_hello_schema;
 extern const struct schema msg_ferry_welcome_schema;
 extern const struct schema msg_ferry_received_schema;
-extern const struct schema msg_ferry_output_end_schema;
+extern const struct schema msg_ferry_stream_end_schema;
 extern const struct schema msg_ferry_out_of_memory_schema;
-extern const struct schema msg_ferry_input_end_schema;
 extern const struct schema msg_ferry_unwanted_schema;
 extern const struct schema msg_ferry_read_log_schema;
 extern const struct schema msg_ferry_read_log_result_schema;

@@ -96,6 +96,13 @@ int outbox_init(struct outbox *o, void *memory, size_t bytes, struct err *e)
 	return 0;
 }
 
+void outbox_begin(struct outbox *o, uint64_t number)
+{
+	o->acked = number;
+	o->wired = number;
+	o->put = number;
+}
+
 /* Walk over the records that are kept: they follow each other, or it is no
  * box of ours. */
 static int check_records(const struct outbox *o, struct err *e)

@@ -70,6 +70,9 @@ struct outbox {
  */
 int outbox_init(struct outbox *o, void *memory, size_t bytes, struct err *e);
 
+/** outbox_begin() - the next frame of an empty box is @number + 1 */
+void outbox_begin(struct outbox *o, uint64_t number);
+
 /**
  * outbox_open() - a box as somebody else left it; nothing of it is on the wire
  *

@@ -171,6 +171,7 @@ void agent_negotiated(struct agent *a, int how)
 	if (how != RESUME_PLAIN)
 		resume_begin(a);
 	route_held(a);
+	conn_flush(c); /* a stream of the session comes behind the answer */
 	streams_host(&a->streams, true, c->number);
 	pid1_stable(&a->pid1);
 	log_info("bridge is up connection=%u host=%s", c->number,
@@ -333,7 +334,9 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	r = streams_init(&a->streams, a->loop, &a->flags.transport);
 	if (r < 0)
 		(void)err_set(e, -r, "no memory for streams");
-	else
+	a->streams.tell = resume_tell;
+	a->streams.tell_ctx = a;
+	if (r == 0)
 		r = modify_init(&a->modify, a, e);
 	if (r == 0)
 		r = meet_pid1(a, e);

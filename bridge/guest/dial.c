@@ -147,5 +147,14 @@ static void dial_next(struct dial *d)
 
 void dial_start(struct dial *d)
 {
-	dial_next(d);
+	if (d->carried)
+		d->done(d->ctx, NULL);
+	else
+		dial_next(d);
+}
+
+void dial_has(const struct dial *d, bool has[MSG_STDIO])
+{
+	for (int i = 0; i < MSG_STDIO; i++)
+		has[i] = d->carried ? d->port[i] != 0 : d->sock[i] >= 0;
 }

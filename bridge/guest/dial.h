@@ -8,6 +8,7 @@
 #ifndef FERRY_BRIDGE_GUEST_DIAL_H
 #define FERRY_BRIDGE_GUEST_DIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/io/loop.h"
@@ -26,6 +27,8 @@ typedef void dial_done_fn(void *ctx, struct err *e);
 
 /**
  * struct dial - one set of ports
+ * @carried:	the streams are of the session (bridge/guest/carry.h), which
+ *		dials by itself; nothing is dialled here
  * @port:	0: the stream was not requested
  * @sock:	connected and non-blocking, -1: not requested, or not yet; the
  *		owner takes what it wants
@@ -35,6 +38,7 @@ typedef void dial_done_fn(void *ctx, struct err *e);
 struct dial {
 	struct loop *loop;
 	const struct transport *transport;
+	bool carried;
 	uint32_t port[MSG_STDIO];
 	int sock[MSG_STDIO];
 	int at;
@@ -58,6 +62,9 @@ void dial_wanted(struct dial *d, const struct msg_execute_process *m);
 
 /** dial_start() - begin; @done is called once, perhaps before this returns */
 void dial_start(struct dial *d);
+
+/** dial_has() - which streams are there? */
+void dial_has(const struct dial *d, bool has[MSG_STDIO]);
 
 /** dial_stop() - no more, and close what was not taken */
 void dial_stop(struct dial *d);

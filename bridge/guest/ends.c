@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "bridge/guest/carry.h"
 #include "bridge/guest/pty.h"
 #include "bridge/io/fd.h"
+#include "bridge/msg_ferry.h"
 
 void ends_init(struct ends *d)
 {
@@ -114,8 +116,24 @@ static int make_stream(struct ends *d, struct streams *all, struct process *p,
 			  p->console, on_stream_change, p, &p->stream[i], e);
 }
 
+static int make_carried(struct ends *d, struct streams *all, struct process *p,
+			int i, uint32_t port, struct err *e)
+{
+	if (port == 0) {
+		fd_close(&d->ours[i]);
+		return 0;
+	}
+	if (p->console && i == MSG_STDERR) {
+		all->tell(all->tell_ctx, WIRE_FERRY_STREAM_END, port, 0);
+		return 0;
+	}
+	return stream_new_carried(all, i == MSG_STDIN ? STREAM_IN : STREAM_OUT,
+				  port, fd_take(&d->ours[i]), p->console,
+				  on_stream_change, p, &p->stream[i], e);
+}
+
 int ends_connect(struct ends *d, struct streams *all, struct process *p,
-		 int sock[MSG_STDIO], struct err *e)
+		 int sock[MSG_STDIO], const uint32_t *port, struct err *e)
 {
 	int r = 0;
 
@@ -123,7 +141,8 @@ int ends_connect(struct ends *d, struct streams *all, struct process *p,
 	p->terminal = fd_take(&d->terminal);
 	for (int i = 0; i < MSG_STDIO; i++) {
 		if (r == 0)
-			r = make_stream(d, all, p, i, &sock[i], e);
+			r = port ? make_carried(d, all, p, i, port[i], e)
+				 : make_stream(d, all, p, i, &sock[i], e);
 		fd_close(&sock[i]);
 	}
 	return r;

@@ -61,10 +61,12 @@ void ends_close(struct ends *d);
  * @p:		gets the streams, and the terminal
  * @sock:	connected ones are taken, also on failure; -1: none, and our end
  *		of the stream is closed
+ * @port:	the streams are of the session, and these are their ports, 0:
+ *		none; @sock is not looked at. NULL: they are not
  *
  * Return: 0 or -errno; the streams made so far stay with @p
  */
 int ends_connect(struct ends *d, struct streams *all, struct process *p,
-		 int sock[MSG_STDIO], struct err *e);
+		 int sock[MSG_STDIO], const uint32_t *port, struct err *e);
 
 #endif

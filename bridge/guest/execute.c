@@ -159,8 +159,7 @@ static int make_ends(const struct execute *x, struct ends *d, struct err *e)
 	const struct msg_process_parameters *p = &x->m.parameters;
 	bool wanted[MSG_STDIO];
 
-	for (int i = 0; i < MSG_STDIO; i++)
-		wanted[i] = x->dial.sock[i] >= 0;
+	dial_has(&x->dial, wanted);
 	if (p->emulate_console)
 		return ends_terminal(d, wanted, p->console_size[0],
 				     p->console_size[1], e);
@@ -178,7 +177,8 @@ static int execute_start(struct execute *x, struct process **ret, struct err *e)
 	if (r == 0)
 		r = run_child(x, &d, &p, e);
 	if (r == 0) {
-		r = ends_connect(&d, &x->agent->streams, p, x->dial.sock, e);
+		r = ends_connect(&d, &x->agent->streams, p, x->dial.sock,
+				 x->dial.carried ? x->dial.port : NULL, e);
 		if (r < 0)
 			(void)process_signal(p, SIGKILL, NULL);
 	}
@@ -239,6 +239,7 @@ static struct execute *execute_new(struct call *c,
 	x->arena = a->arena;
 	arena_init(&a->arena, AGENT_MESSAGE_MAX);
 	dial_init(&x->dial, a->loop, &a->flags.transport, on_dialled, x);
+	x->dial.carried = a->resume.on;
 	dial_wanted(&x->dial, &x->m);
 	return x;
 }

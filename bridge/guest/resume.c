@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bridge/guest/agent.h"
+#include "bridge/guest/carry.h"
 #include "bridge/guest/fixup.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
@@ -128,6 +129,13 @@ static void fill_welcome(const struct agent *a, bool is_new,
 	};
 }
 
+/* Another session, or none: streams of the old one are for nobody. */
+static void session_over(struct agent *a)
+{
+	a->streams.session = NULL;
+	streams_session_over(&a->streams);
+}
+
 int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 		 struct resume_welcome *w, struct err *e)
 {
@@ -140,6 +148,7 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 		if (r->exists)
 			log_info("a plain host: the session is over");
 		forget(r);
+		session_over(a);
 		return RESUME_PLAIN;
 	}
 	if (m->fixup) {
@@ -148,8 +157,11 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 			return code;
 	}
 	code = is_ours(r, m) ? go_on(r, m, e) : new_session(r, e);
+	if (code != RESUME_GOES_ON)
+		session_over(a);
 	if (code < 0)
 		return code;
+	a->streams.session = &r->session;
 	beat = m->heartbeat_ms == 0 ? SESSION_HEARTBEAT_MS : m->heartbeat_ms;
 	if (beat < SESSION_HEARTBEAT_MIN_MS)
 		beat = SESSION_HEARTBEAT_MIN_MS;
@@ -178,12 +190,14 @@ void resume_begin(struct agent *a)
 	r->on = true;
 	r->heard_ms = loop_now_ms(a->loop);
 	a->conn.box = &r->out;
+	a->streams.nonce = r->nonce;
 	set_timer(a);
 }
 
 void resume_lost(struct agent *a)
 {
 	a->resume.on = false;
+	a->streams.nonce = NULL;
 	loop_cancel(a->loop, &a->resume.timer);
 }
 
@@ -284,6 +298,59 @@ static void take_received(struct agent *a, const struct frame *f)
 	trim(r);
 }
 
+void resume_tell(void *agent, uint32_t type, uint32_t port, uint64_t length)
+{
+	struct agent *a = agent;
+	const struct answer_to nobody = { .type = type };
+	char body[96];
+	struct answer *answer = NULL;
+	int n;
+
+	if (!a->resume.exists)
+		return;
+	n = snprintf(body, sizeof(body), "{\"Port\":%" PRIu32, port);
+	if (type == WIRE_FERRY_STREAM_END)
+		n += snprintf(body + n, sizeof(body) - (size_t)n,
+			      ",\"Length\":%" PRIu64, length);
+	body[n++] = '}';
+	answer = answer_new(&nobody, body, (size_t)n);
+	if (!answer) {
+		log_err("no memory for the end of a stream: the connection is dropped");
+		a->conn.lost = true; /* it is told again on the next */
+		return;
+	}
+	wire_header_put(
+		answer->frame,
+		&(struct wire_header){ .type = type, .size = answer->len });
+	resume_put(a, answer);
+}
+
+static void stream_ended(struct agent *a, const struct frame *f)
+{
+	struct msg_ferry_stream_end m;
+	struct err e = { 0 };
+
+	arena_reset(&a->arena);
+	if (msg_decode(&msg_ferry_stream_end_schema, f->body, f->len, &a->arena,
+		       &m, &e) == 0)
+		streams_end(&a->streams, m.port, m.length);
+	else
+		log_warn("the end of a stream: %s, ignored", e.text);
+}
+
+static void stream_unwanted(struct agent *a, const struct frame *f)
+{
+	struct msg_ferry_unwanted m;
+	struct err e = { 0 };
+
+	arena_reset(&a->arena);
+	if (msg_decode(&msg_ferry_unwanted_schema, f->body, f->len, &a->arena,
+		       &m, &e) == 0)
+		streams_unwanted(&a->streams, m.port);
+	else
+		log_warn("an unwanted stream: %s, ignored", e.text);
+}
+
 bool resume_frame(struct agent *a, const struct frame *f)
 {
 	struct resume *r = &a->resume;
@@ -296,7 +363,13 @@ bool resume_frame(struct agent *a, const struct frame *f)
 		return true;
 	}
 	session_in_took(&r->in, f->header.size);
-	return false;
+	if (f->header.type == WIRE_FERRY_STREAM_END)
+		stream_ended(a, f);
+	else if (f->header.type == WIRE_FERRY_UNWANTED)
+		stream_unwanted(a, f);
+	else
+		return false;
+	return true;
 }
 
 void resume_put(struct agent *a, struct answer *answer)

@@ -120,6 +120,12 @@ bool resume_frame(struct agent *a, const struct frame *f);
 /** resume_put() - keep and send an answer, which is taken */
 void resume_put(struct agent *a, struct answer *answer);
 
+/**
+ * resume_tell() - a frame about a stream of the session
+ * @type:	WIRE_FERRY_STREAM_END, or _UNWANTED, which has no @length
+ */
+void resume_tell(void *agent, uint32_t type, uint32_t port, uint64_t length);
+
 /** resume_turn() - acknowledge if it is time; called once a turn */
 void resume_turn(struct agent *a);
 

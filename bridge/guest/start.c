@@ -111,7 +111,7 @@ static void outlive_the_host(struct op *op)
 
 		if (!s)
 			continue;
-		if (s->kind != STREAM_IDLE)
+		if (s->kind != STREAM_IDLE && !s->carry)
 			stream_redial(s, f->port[i]);
 		if (s->kind != STREAM_OUT || f->oci.tee_log[0] == '\0')
 			continue;
@@ -139,6 +139,11 @@ static uint32_t refuse_init(const struct container *c, struct err *e)
 	return HR_INVALID_STATE;
 }
 
+static const uint32_t *carried_ports(const struct start *s)
+{
+	return s->dial.carried ? s->dial.port : NULL;
+}
+
 static void begin_init(struct op *op)
 {
 	struct start *s = LIST_ITEM(op, struct start, op);
@@ -157,7 +162,8 @@ static void begin_init(struct op *op)
 		return;
 	}
 	memcpy(c->facts.port, s->dial.port, sizeof(c->facts.port));
-	r = ends_connect(&c->ends, &a->streams, c->init, s->dial.sock, &e);
+	r = ends_connect(&c->ends, &a->streams, c->init, s->dial.sock,
+			 carried_ports(s), &e);
 	if (r == 0) {
 		outlive_the_host(op);
 		r = runtime_call(&a->runtime, &q, on_init_started, op, &e);
@@ -178,8 +184,8 @@ static void on_settled(void *ctx, struct process *p)
 	struct err e = { 0 };
 
 	list_push(&op->container->processes, &p->sibling);
-	if (ends_connect(&s->ends, &op->agent->streams, p, s->dial.sock, &e) <
-	    0) {
+	if (ends_connect(&s->ends, &op->agent->streams, p, s->dial.sock,
+			 carried_ports(s), &e) < 0) {
 		(void)process_signal(p, SIGKILL, NULL);
 		op_fail(op, HR_FAIL, &e);
 		return;
@@ -199,8 +205,7 @@ static void on_exec_started(void *ctx, struct runtime_result *r)
 		return;
 	}
 	ends_close_child(&s->ends);
-	for (int i = 0; i < MSG_STDIO; i++)
-		wanted[i] = s->dial.sock[i] >= 0;
+	dial_has(&s->dial, wanted);
 	/* Without its terminal the process ends by itself, of a hang-up. */
 	if (s->terminal)
 		(void)ends_master(&s->ends, wanted, fd_take(&r->master),
@@ -238,8 +243,7 @@ static int start_exec(struct start *s, const char *process, struct err *e)
 	bool wanted[MSG_STDIO];
 	int r = 0;
 
-	for (int i = 0; i < MSG_STDIO; i++)
-		wanted[i] = s->dial.sock[i] >= 0;
+	dial_has(&s->dial, wanted);
 	if (!s->terminal)
 		r = ends_pipes(&s->ends, wanted, e);
 	for (int i = 0; i < MSG_STDIO; i++)
@@ -370,6 +374,7 @@ static struct start *start_new(struct call *c, const struct container *found,
 	s->serial = found->facts.serial;
 	ends_init(&s->ends);
 	dial_init(&s->dial, a->loop, &a->flags.transport, on_dialled, s);
+	s->dial.carried = a->resume.on;
 	dial_wanted(&s->dial, m);
 	s->id = strdup(found->facts.id);
 	if (m->parameters.oci_process)

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bridge/guest/carry.h"
 #include "bridge/guest/streamstep.h"
 #include "bridge/io/fd.h"
 #include "config/util.h"
@@ -127,6 +128,7 @@ void stream_close(struct stream *s)
 {
 	if (s->state == STREAM_CLOSED)
 		return;
+	carry_done(s);
 	let_go_of_end(s);
 	let_go_of_sock(s);
 	fd_close(&s->tee);
@@ -412,7 +414,7 @@ void streams_done(struct streams *all)
 	free(mem_take(&all->scratch));
 }
 
-static void discard(struct stream *s)
+void stream_discard(struct stream *s)
 {
 	struct err e = { 0 };
 
@@ -426,18 +428,19 @@ static void discard(struct stream *s)
 void streams_host(struct streams *all, bool up, uint32_t number)
 {
 	all->host_up = up;
-	if (!up)
-		return;
-	all->host_number = number;
+	if (up)
+		all->host_number = number;
 	/* Nothing is moved here: that could end streams, and with them others
 	 * of the same process, under this loop. */
 	for (struct list *l = all->all.next; l != &all->all; l = l->next) {
 		struct stream *s = LIST_ITEM(l, struct stream, node);
 
-		if (s->state == STREAM_LOST && s->port != 0)
+		if (s->carry)
+			carry_host(s);
+		else if (up && s->state == STREAM_LOST && s->port != 0)
 			redial(s);
-		else if (s->state == STREAM_LOST)
-			discard(s);
+		else if (up && s->state == STREAM_LOST)
+			stream_discard(s);
 	}
 }
 
@@ -502,6 +505,10 @@ void stream_process_exited(struct stream *s)
 	s->marked = true;
 	if (s->kind != STREAM_OUT || s->end < 0)
 		return;
+	if (s->carry) {
+		carry_exited(s);
+		return;
+	}
 	if (s->tty && s->state == STREAM_OPEN) {
 		/* Its end of file comes after everything that was written. */
 		set_timer(s, STREAM_TTY_QUIET_MS);
@@ -514,6 +521,8 @@ void stream_process_exited(struct stream *s)
 
 bool stream_drained(const struct stream *s)
 {
+	if (s->carry)
+		return carry_drained(s);
 	if (s->kind != STREAM_OUT ||
 	    (s->state != STREAM_OPEN && s->state != STREAM_REDIAL))
 		return true;
@@ -530,6 +539,8 @@ void stream_forget(struct stream *s)
 	s->ctx = NULL;
 	if (s->state == STREAM_CLOSED)
 		list_push(&s->owner->dead, &s->node);
+	else if (s->carry)
+		return; /* what is in it the host may still have */
 	else if (s->kind == STREAM_IDLE || s->state == STREAM_LOST ||
 		 s->state == STREAM_JUDGE || s->state == STREAM_REDIAL)
 		stream_close(s);

@@ -33,6 +33,7 @@
  *
  * The plain protocol acknowledges nothing: what was written to a socket and not
  * read by the host that went away is not sent again, and nothing is sent twice.
+ * With a host of ferry's own that is different: see bridge/guest/carry.h.
  *
  * Every stream counts its bytes. At the exit of its process a mark is set
  * behind what is in the pipe at that moment: when the count has reached it, all
@@ -62,6 +63,10 @@
 /* A terminal that is silent this long after its process ended is drained. */
 #define STREAM_TTY_QUIET_MS 100
 
+struct carry;
+struct session_id;
+struct stream;
+
 enum stream_kind {
 	STREAM_IN,   /* from the host to the process */
 	STREAM_OUT,  /* from the process to the host */
@@ -90,6 +95,10 @@ enum stream_state {
  * @moved:	bytes ever moved
  * @discarded:	bytes ever dropped in DISCARD
  * @scratch:	STREAM_BUFFER bytes, for one read at a time
+ * @session:	NULL: there is none
+ * @nonce:	of the connection that is up, NULL: none, or none of the session
+ * @tell:	sends a frame about a stream of the session, see
+ *		bridge/msg_ferry.h; NULL: there will never be one
  */
 struct streams {
 	struct loop *loop;
@@ -102,6 +111,10 @@ struct streams {
 	uint64_t moved;
 	uint64_t discarded;
 	uint8_t *scratch;
+	const struct session_id *session;
+	const uint8_t *nonce;
+	void (*tell)(void *ctx, uint32_t type, uint32_t port, uint64_t length);
+	void *tell_ctx;
 };
 
 /* Something about a stream changed: it may be drained now. */
@@ -134,6 +147,7 @@ struct stream {
 	uint8_t *left; /* taken, not yet given on */
 	size_t left_at;
 	size_t left_len;
+	struct carry *carry; /* NULL: not of the session */
 	stream_change_fn *on_change;
 	void *ctx;
 };
@@ -167,6 +181,9 @@ void streams_host(struct streams *all, bool up, uint32_t number);
 int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 	       bool tty, stream_change_fn *fn, void *ctx, struct stream **ret,
 	       struct err *e);
+
+/** stream_discard() - nobody will have it: read on and drop it */
+void stream_discard(struct stream *s);
 
 /** stream_redial() - @port may be dialled again when the host was lost */
 void stream_redial(struct stream *s, uint32_t port);

@@ -20,7 +20,7 @@ static int sink_of(const struct stream *s)
 	return s->kind == STREAM_OUT ? s->sock : s->end;
 }
 
-static void count(struct stream *s, size_t n)
+void stream_count(struct stream *s, size_t n)
 {
 	s->offset += n;
 	s->owner->moved += n;
@@ -64,7 +64,7 @@ static enum step step_splice(struct stream *s)
 		       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	if (n > 0) {
-		count(s, (size_t)n);
+		stream_count(s, (size_t)n);
 		return STEP_MOVED;
 	}
 	if (n == 0)
@@ -122,7 +122,7 @@ static enum step step_copy(struct stream *s)
 	/* A terminal ends with EIO, a socket with whatever its loss is. */
 	if (n <= 0)
 		return STEP_END;
-	count(s, (size_t)n);
+	stream_count(s, (size_t)n);
 	/* Once, whatever becomes of the socket. A log that is full loses. */
 	if (s->tee >= 0)
 		(void)fd_write_full(s->tee, buf, (size_t)n);

@@ -18,6 +18,9 @@ enum step {
 	STEP_AGAIN, /* another way has to be tried */
 };
 
+/** stream_count() - @n bytes were taken from the source */
+void stream_count(struct stream *s, size_t n);
+
 /** stream_step() - take from the source, give to the sink */
 enum step stream_step(struct stream *s);
 

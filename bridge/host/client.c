@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "bridge/host/carry.h"
 #include "bridge/host/client_parts.h"
 #include "bridge/host/failure.h"
 #include "bridge/io/log.h"
@@ -46,6 +47,28 @@ static void on_notification(struct host_client *c, const struct frame *frame)
 		 text_str(&id), kept ? "kept for later" : "ignored");
 }
 
+/* A frame about a stream. Return: false: it is another */
+static bool on_stream_frame(struct host_client *c, const struct frame *f)
+{
+	union {
+		struct msg_ferry_stream_end end;
+		struct msg_ferry_unwanted unwanted;
+	} m;
+	struct err e = { 0 };
+
+	if (f->header.type != WIRE_FERRY_STREAM_END &&
+	    f->header.type != WIRE_FERRY_UNWANTED)
+		return false;
+	if (msg_decode(msg_ferry_schema(f->header.type), f->body, f->len,
+		       &c->arena, &m, &e) < 0)
+		log_warn("a frame about a stream: %s, ignored", e.text);
+	else if (f->header.type == WIRE_FERRY_STREAM_END)
+		carry_end(c, m.end.port, m.end.length);
+	else
+		carry_unwanted(c, m.unwanted.port);
+	return true;
+}
+
 static void on_frame(void *ctx, const struct frame *frame)
 {
 	struct host_client *c = ctx;
@@ -62,7 +85,8 @@ static void on_frame(void *ctx, const struct frame *frame)
 		host_pending_answer(&c->calls, frame);
 		break;
 	case WIRE_NOTIFICATION:
-		on_notification(c, frame);
+		if (!numbered || !on_stream_frame(c, frame))
+			on_notification(c, frame);
 		break;
 	default:
 		(void)err_set(&e, EPROTO,
@@ -389,8 +413,13 @@ int host_client_new(const struct host_client_config *config,
 	host_listener_init(&c->listener, config->loop, &config->transport,
 			   on_dialled, c);
 
-	r = host_listener_start(&c->listener, WIRE_PORT_BRIDGE, HOST_NO_TIMEOUT,
-				e);
+	r = config->saved ? host_session_restore(&c->session, config->saved,
+						 config->saved_len, e)
+			  : 0;
+	c->config.saved = NULL;
+	if (r == 0)
+		r = host_listener_start(&c->listener, WIRE_PORT_BRIDGE,
+					HOST_NO_TIMEOUT, e);
 	if (r == 0)
 		r = client_limit(c, c->config.connect_timeout_ms, e);
 	if (r < 0) {
@@ -423,6 +452,18 @@ void host_client_free(struct host_client *c)
 	host_pending_done(&c->calls);
 	arena_done(&c->arena);
 	free(c);
+}
+
+void host_client_freeze(struct host_client *c, bool frozen)
+{
+	host_session_freeze(&c->session, frozen);
+	carry_frozen(c);
+}
+
+int host_client_save(const struct host_client *c, uint8_t **ret, size_t *len,
+		     struct err *e)
+{
+	return host_session_save(&c->session, ret, len, e);
 }
 
 enum host_state host_client_state(const struct host_client *c)

@@ -144,7 +144,9 @@ struct host_observer {
  * @reconnect_timeout_ms: the same after a loss; 0: no limit
  * @negotiate_timeout_ms: for one connection; 0: HOST_NEGOTIATE_TIMEOUT_MS
  * @session:	ask for a session (bridge/host/session.h): with an agent that has
- *		it, calls outlive connections
+ *		it, calls and streams outlive connections
+ * @saved:	of another host's client, by host_client_save(): go on with its
+ *		session; borrowed for the call of host_client_new(). NULL: none
  */
 struct host_client_config {
 	struct loop *loop;
@@ -153,6 +155,8 @@ struct host_client_config {
 	int reconnect_timeout_ms;
 	int negotiate_timeout_ms;
 	bool session;
+	const uint8_t *saved;
+	size_t saved_len;
 };
 
 /**
@@ -171,6 +175,25 @@ int host_client_new(const struct host_client_config *config,
  * HOST_FAIL_CANCELLED. Not from within a callback of the client.
  */
 void host_client_free(struct host_client *c);
+
+/**
+ * host_client_freeze() - before another host goes on with the session
+ *
+ * From here on nothing is acknowledged and no stream moves, so that what is
+ * saved stays true; requests must not be made. Or go on with it here.
+ */
+void host_client_freeze(struct host_client *c, bool frozen);
+
+/**
+ * host_client_save() - the session, for host_client_new() of another host
+ * @ret:	on the heap; it has secrets
+ *
+ * The ids of calls and ports of streams go their own ways:
+ * host_client_next_id(), host_process_state(), host_process_streams().
+ * Return: 0, -ENOENT: there is no session; -ENOMEM
+ */
+int host_client_save(const struct host_client *c, uint8_t **ret, size_t *len,
+		     struct err *e);
 
 /** host_client_observe() - hear of changes; @o must outlive the observation */
 void host_client_observe(struct host_client *c, struct host_observer *o);

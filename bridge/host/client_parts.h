@@ -16,6 +16,8 @@
 #include "bridge/host/pending.h"
 #include "bridge/host/session.h"
 
+struct host_carry;
+
 /*
  * struct resume - a resume that is under way
  * @ping:	id of the call that shows that the bridge lives
@@ -34,6 +36,7 @@ struct resume {
  * @give_up:	limit of the time without a bridge
  * @retry:	the next attempt to listen
  * @last_err:	of a connection that came to nothing
+ * @carries:	streams of the session
  * @arena:	memory of the notice that is being handled
  * @in_negotiation, @negotiating: the call that is NegotiateProtocol, while it is outstanding
  */
@@ -45,6 +48,7 @@ struct host_client {
 	struct host_conn conn;
 	struct host_pending calls;
 	struct host_session session;
+	struct host_carry *carries;
 	bool in_negotiation;
 	uint64_t negotiating;
 	struct loop_id give_up;

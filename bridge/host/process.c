@@ -10,6 +10,7 @@
 #include "bridge/host/stream.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
+#include "config/util.h"
 
 #define NEVER INT64_MAX
 
@@ -101,7 +102,11 @@ static bool may_go_on(struct host_process *p)
 		const struct host_stream *s = &p->stream[i];
 		const uint64_t bytes = host_stream_bytes(s);
 
-		if (host_stream_parked(s))
+		if (host_stream_away(s))
+			yes |= in_time ||
+			       (host_client_state(p->client) != HOST_READY &&
+				host_client_state(p->client) != HOST_FAILED);
+		else if (host_stream_parked(s))
 			yes |= in_time;
 		else if (bytes - p->bytes_at_exit[i] < HOST_DRAIN_BYTES_MAX &&
 			 (host_stream_blocked(s) ||
@@ -122,9 +127,10 @@ static void drain(struct host_process *p)
 static void give_up_draining(struct host_process *p)
 {
 	for (int i = MSG_STDOUT; i < MSG_STDIO; i++) {
-		if (host_stream_parked(&p->stream[i]))
+		if (host_stream_parked(&p->stream[i]) ||
+		    host_stream_away(&p->stream[i]))
 			p->end.output_cut = true;
-		else if (p->stream[i].relay)
+		else if (host_stream_open(&p->stream[i]))
 			p->end.output_held = true;
 	}
 	log_warn("process %u: an output goes on after the exit, closed",
@@ -202,6 +208,8 @@ static void on_bridge_ready(void *ctx, const struct host_guest *guest)
 	(void)guest;
 	for (int i = 0; i < MSG_STDIO; i++)
 		host_stream_bridge_ready(&p->stream[i]);
+	if (p->stage == STAGE_DRAINING)
+		p->drain_limit_ms = loop_now_ms(p->loop) + HOST_DRAIN_LIMIT_MS;
 }
 
 /* --- starting ------------------------------------------------------------- */
@@ -343,7 +351,9 @@ static int open_streams(struct host_process *p,
 			continue;
 		if (state->port[i] <= HOST_PORT_LAST)
 			host_ports_raise(ports, state->port[i] + 1);
-		r = host_stream_listen_on(s, state->port[i], e);
+		r = state->stream ? host_stream_restore(s, state->port[i],
+							&state->stream[i], e)
+				  : host_stream_listen_on(s, state->port[i], e);
 		if (r == 0 && config->fd[i] >= 0)
 			r = host_stream_attach(s, config->fd[i], e);
 	}
@@ -477,7 +487,26 @@ int host_process_state(const struct host_process *p,
 		return -ESRCH;
 	ret->pid = p->pid;
 	ret->wait_id = exitwatch_wait_id(&p->watch);
+	ret->stream = NULL;
 	for (int i = 0; i < MSG_STDIO; i++)
 		ret->port[i] = p->stream[i].port;
 	return 0;
+}
+
+int host_process_streams(const struct host_process *p,
+			 struct host_stream_state *ret, struct err *e)
+{
+	int r = 0;
+
+	for (int i = 0; i < MSG_STDIO; i++)
+		ret[i] = (struct host_stream_state){ 0 };
+	for (int i = 0; i < MSG_STDIO && r == 0; i++)
+		r = host_stream_state(&p->stream[i], &ret[i], e);
+	return r;
+}
+
+void host_process_streams_done(struct host_stream_state *state)
+{
+	for (int i = 0; i < MSG_STDIO; i++)
+		free(mem_take(&state[i].bytes));
 }

@@ -37,6 +37,7 @@
 
 #include "bridge/host/calls.h"
 #include "bridge/host/client.h"
+#include "bridge/host/stream.h"
 #include "bridge/msg.h"
 #include "config/err.h"
 
@@ -121,11 +122,13 @@ int host_process_start(struct host_client *c,
  * @pid:	process id
  * @port:	ports of its streams, 0: none
  * @wait_id:	id of the outstanding wait, never 0
+ * @stream:	of a session: MSG_STDIO of them; NULL: there is none
  */
 struct host_process_state {
 	uint32_t pid;
 	uint32_t port[MSG_STDIO];
 	uint64_t wait_id;
+	const struct host_stream_state *stream;
 };
 
 /**
@@ -198,5 +201,18 @@ int host_process_resize(struct host_process *p, uint16_t height, uint16_t width,
 /** host_process_state() - return: 0, -ESRCH when it does not run */
 int host_process_state(const struct host_process *p,
 		       struct host_process_state *ret);
+
+/**
+ * host_process_streams() - what a move hands on about its streams
+ *
+ * The session has to be frozen (host_client_freeze()), and stay so: what moves
+ * later is lost or comes twice.
+ * @ret:	MSG_STDIO of them; host_process_streams_done() always
+ * Return: 0 or -ENOMEM
+ */
+int host_process_streams(const struct host_process *p,
+			 struct host_stream_state *ret, struct err *e);
+
+void host_process_streams_done(struct host_stream_state *state);
 
 #endif

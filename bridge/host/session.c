@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -10,10 +11,12 @@
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
 #include "config/arena.h"
+#include "config/num.h"
 #include "config/text.h"
 
 /* A body of {"Received":N} has 33 bytes. */
 #define ACK_BODY_MAX 64
+#define POST_BODY_MAX 128
 
 static void on_heartbeat(void *ctx);
 
@@ -42,7 +45,7 @@ static void forget(struct host_session *s)
 	s->frozen = false;
 	s->trimmed = 0;
 	s->in = (struct session_in){ 0 };
-	explicit_bzero(&s->id, sizeof(s->id));
+	explicit_bzero(s->id.key, sizeof(s->id.key));
 }
 
 void host_session_done(struct host_session *s)
@@ -86,24 +89,31 @@ static bool is_proven(const struct host_session *s, const struct session_id *id,
 	       digest_equal(got, want);
 }
 
+static int make_box(struct host_session *s, struct err *e)
+{
+	void *memory =
+		mmap(NULL, HOST_SESSION_BOX_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return err_sys(e, "memory for a session");
+	s->memory = memory;
+	return outbox_init(&s->out, memory, HOST_SESSION_BOX_BYTES, e);
+}
+
 static int new_session(struct host_session *s,
 		       const struct msg_ferry_welcome *w, struct err *e)
 {
 	struct session_id id;
-	void *memory;
 
 	if (!session_unhex(w->session, id.id, sizeof(id.id)) ||
 	    !session_unhex(w->key, id.key, sizeof(id.key)) ||
 	    !is_proven(s, &id, w) || w->received != 0)
 		return err_set(e, EPROTO, "the guest's session is garbled");
-	memory = mmap(NULL, HOST_SESSION_BOX_BYTES, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
-		return err_sys(e, "memory for a session");
-	s->memory = memory;
+	if (make_box(s, e) < 0)
+		return err_code(e);
 	s->id = id;
 	s->exists = true;
-	(void)outbox_init(&s->out, memory, HOST_SESSION_BOX_BYTES, NULL);
 	return HOST_SESSION_NEW;
 }
 
@@ -240,9 +250,125 @@ void host_session_served(struct host_session *s, const struct frame *f)
 		acknowledge(s);
 }
 
+int host_session_post(struct host_session *s, uint32_t type, const char *body,
+		      size_t len, struct err *e)
+{
+	uint8_t frame[WIRE_HEADER_SIZE + POST_BODY_MAX];
+
+	if (s->on)
+		return host_conn_send(s->conn, type, 0, body, len, e);
+	if (len > POST_BODY_MAX)
+		return err_set(e, EMSGSIZE, "a frame of %zu bytes", len);
+	wire_header_put(frame,
+			&(struct wire_header){
+				.type = type,
+				.size = (uint32_t)(WIRE_HEADER_SIZE + len) });
+	memcpy(frame + WIRE_HEADER_SIZE, body, len);
+	return outbox_put(&s->out, frame, WIRE_HEADER_SIZE + len, e);
+}
+
 void host_session_freeze(struct host_session *s, bool frozen)
 {
 	s->frozen = frozen;
 	if (!frozen && s->on)
 		acknowledge(s);
+}
+
+/* --- another host ---------------------------------------------------------- */
+
+/* Magic, name, key, frames taken, frames acknowledged; then the frames, each
+ * behind its length. */
+#define SAVED_MAGIC "FERRYSS1"
+#define SAVED_MAGIC_BYTES 8u
+#define SAVED_HEAD_BYTES                                                       \
+	(SAVED_MAGIC_BYTES + SESSION_ID_BYTES + SESSION_KEY_BYTES + 16u)
+#define SAVED_LEN_BYTES 4u
+
+static size_t frame_len(const struct iovec part[2], int n)
+{
+	return part[0].iov_len + (n > 1 ? part[1].iov_len : 0);
+}
+
+static uint8_t *put_bytes(uint8_t *at, const void *bytes, size_t len)
+{
+	memcpy(at, bytes, len);
+	return at + len;
+}
+
+int host_session_save(const struct host_session *s, uint8_t **ret, size_t *len,
+		      struct err *e)
+{
+	size_t size = SAVED_HEAD_BYTES;
+	struct iovec part[2];
+	uint64_t from;
+	uint8_t *p;
+	int n;
+
+	if (!s->exists)
+		return err_set(e, ENOENT, "there is no session");
+	from = s->out.head->tail;
+	while ((n = outbox_read(&s->out, &from, part)) > 0)
+		size += SAVED_LEN_BYTES + frame_len(part, n);
+	*ret = malloc(size);
+	if (!*ret)
+		return err_set(e, ENOMEM, "no memory to save a session");
+	*len = size;
+	p = put_bytes(*ret, SAVED_MAGIC, SAVED_MAGIC_BYTES);
+	p = put_bytes(p, s->id.id, SESSION_ID_BYTES);
+	p = put_bytes(p, s->id.key, SESSION_KEY_BYTES);
+	le64_put(p, s->in.taken);
+	le64_put(p + 8, s->out.acked);
+	p += 16;
+	from = s->out.head->tail;
+	while ((n = outbox_read(&s->out, &from, part)) > 0) {
+		le32_put(p, (uint32_t)frame_len(part, n));
+		p += SAVED_LEN_BYTES;
+		for (int i = 0; i < n; i++)
+			p = put_bytes(p, part[i].iov_base, part[i].iov_len);
+	}
+	return 0;
+}
+
+static int restore_frames(struct host_session *s, const uint8_t *p, size_t len,
+			  struct err *e)
+{
+	while (len > 0) {
+		const size_t n = len < SAVED_LEN_BYTES ? 0 : le32_get(p);
+
+		if (n < WIRE_HEADER_SIZE || n > len - SAVED_LEN_BYTES)
+			return err_set(e, EINVAL,
+				       "a saved session ends in a frame");
+		if (outbox_put(&s->out, p + SAVED_LEN_BYTES, n, e) < 0)
+			return err_code(e);
+		p += SAVED_LEN_BYTES + n;
+		len -= SAVED_LEN_BYTES + n;
+	}
+	return 0;
+}
+
+int host_session_restore(struct host_session *s, const uint8_t *bytes,
+			 size_t len, struct err *e)
+{
+	const uint8_t *p = bytes + SAVED_MAGIC_BYTES;
+	int r;
+
+	if (len < SAVED_HEAD_BYTES ||
+	    memcmp(bytes, SAVED_MAGIC, SAVED_MAGIC_BYTES) != 0)
+		return err_set(e, EINVAL, "%zu bytes are no saved session",
+			       len);
+	r = make_box(s, e);
+	if (r < 0)
+		return r;
+	memcpy(s->id.id, p, SESSION_ID_BYTES);
+	memcpy(s->id.key, p + SESSION_ID_BYTES, SESSION_KEY_BYTES);
+	p += SESSION_ID_BYTES + SESSION_KEY_BYTES;
+	s->in.taken = s->in.told = le64_get(p);
+	outbox_begin(&s->out, le64_get(p + 8));
+	r = restore_frames(s, bytes + SAVED_HEAD_BYTES, len - SAVED_HEAD_BYTES,
+			   e);
+	if (r < 0)
+		forget(s);
+	else
+		s->exists = true;
+	return r;
 }

@@ -125,10 +125,37 @@ int host_session_frame(struct host_session *s, const struct frame *f,
 void host_session_served(struct host_session *s, const struct frame *f);
 
 /**
+ * host_session_post() - send a frame that has no answer, now or once there is a
+ * connection again
+ *
+ * Return: 0, -ENOBUFS, -ENOMEM, -EMSGSIZE
+ */
+int host_session_post(struct host_session *s, uint32_t type, const char *body,
+		      size_t len, struct err *e);
+
+/**
  * host_session_freeze() - acknowledge nothing more, or go on doing so
  *
  * What is acknowledged the agent forgets; before a move it must not.
  */
 void host_session_freeze(struct host_session *s, bool frozen);
+
+/**
+ * host_session_save() - what another host needs to go on with it
+ * @ret:	receives secrets, counters and the frames that the agent may not
+ *		have; on the heap
+ *
+ * Return: 0, -ENOENT: there is no session; -ENOMEM
+ */
+int host_session_save(const struct host_session *s, uint8_t **ret, size_t *len,
+		      struct err *e);
+
+/**
+ * host_session_restore() - go on where host_session_save() was called
+ *
+ * Return: 0, -EINVAL: they are no such bytes; -ENOMEM
+ */
+int host_session_restore(struct host_session *s, const uint8_t *bytes,
+			 size_t len, struct err *e);
 
 #endif

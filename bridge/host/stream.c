@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "bridge/host/carry.h"
+#include "bridge/host/client_parts.h"
 #include "bridge/host/ports.h"
 #include "bridge/io/log.h"
 #include "config/util.h"
@@ -68,6 +70,9 @@ static void take_apart(struct host_stream *s)
 
 void host_stream_close(struct host_stream *s)
 {
+	if (s->carry)
+		s->bytes_before = s->carry->at;
+	carry_free(s);
 	host_listener_stop(&s->listener);
 	take_apart(s);
 	drop_rest(s);
@@ -103,12 +108,31 @@ int host_stream_listen(struct host_stream *s, struct err *e)
 		if (r == 0)
 			r = host_stream_listen_on(s, port, e);
 	}
+	if (r == 0 && s->client->session.exists)
+		r = carry_new(s, e);
 	return r;
+}
+
+int host_stream_restore(struct host_stream *s, uint32_t port,
+			const struct host_stream_state *state, struct err *e)
+{
+	int r = host_stream_listen_on(s, port, e);
+
+	if (r == 0 && state->carried)
+		r = carry_restore(s, state, e);
+	return r;
+}
+
+int host_stream_state(const struct host_stream *s,
+		      struct host_stream_state *ret, struct err *e)
+{
+	*ret = (struct host_stream_state){ 0 };
+	return s->carry ? carry_state(s, ret, e) : 0;
 }
 
 void host_stream_limit(struct host_stream *s, int timeout_ms)
 {
-	if (host_listener_active(&s->listener))
+	if (!s->carry && host_listener_active(&s->listener))
 		/* Without memory for a timer: the exit ends it. */
 		(void)host_listener_limit(&s->listener, timeout_ms, NULL);
 }
@@ -117,6 +141,13 @@ static void on_dialled(void *ctx, int fd, const struct err *e)
 {
 	struct host_stream *s = ctx;
 
+	if (s->carry) {
+		if (fd < 0)
+			carry_lost(s);
+		else
+			carry_dialled(s, fd);
+		return;
+	}
 	if (fd < 0) {
 		log_warn("%s stays empty: %s", host_stream_name(s), e->text);
 		end(s, STREAM_OVER);
@@ -283,12 +314,19 @@ int host_stream_attach(struct host_stream *s, int fd, struct err *e)
 	r = local_open(fd, !is_input(s), &s->local, e);
 	if (r < 0)
 		return err_wrap(e, "%s", host_stream_name(s));
-	join(s);
+	if (s->carry)
+		carry_run(s);
+	else
+		join(s);
 	return 0;
 }
 
 void host_stream_detach(struct host_stream *s)
 {
+	if (s->carry) {
+		carry_detach(s);
+		return;
+	}
 	take_apart(s);
 	local_close(&s->local);
 }
@@ -301,11 +339,21 @@ bool host_stream_attached(const struct host_stream *s)
 void host_stream_release(struct host_stream *s)
 {
 	s->held = false;
-	join(s);
+	if (!s->carry) {
+		join(s);
+		return;
+	}
+	if (s->close_input)
+		carry_close_input(s);
+	carry_run(s);
 }
 
 void host_stream_close_input(struct host_stream *s)
 {
+	if (s->carry) {
+		carry_close_input(s);
+		return;
+	}
 	s->close_input = true;
 	if (s->relay)
 		host_relay_finish(s->relay);
@@ -317,7 +365,9 @@ void host_stream_close_input(struct host_stream *s)
 
 void host_stream_bridge_lost(struct host_stream *s)
 {
-	if (s->redial && s->port != 0 && !s->over)
+	if (s->carry)
+		carry_lost(s);
+	else if (s->redial && s->port != 0 && !s->over)
 		s->suspect = true;
 }
 
@@ -327,7 +377,7 @@ void host_stream_bridge_lost(struct host_stream *s)
  */
 void host_stream_bridge_ready(struct host_stream *s)
 {
-	if (!s->suspect || s->over || s->exited)
+	if (!s->suspect || s->over || s->exited || s->carry)
 		return;
 	loop_cancel(s->loop, &s->settle);
 	if ((s->guest.fd < 0 && !s->relay) || (is_input(s) && !s->relay))
@@ -348,21 +398,29 @@ void host_stream_exited(struct host_stream *s)
 
 bool host_stream_open(const struct host_stream *s)
 {
-	return s->relay || s->guest.fd >= 0 ||
+	return s->carry || s->relay || s->guest.fd >= 0 ||
 	       host_listener_active(&s->listener);
 }
 
 bool host_stream_parked(const struct host_stream *s)
 {
-	return !s->relay && s->guest.fd >= 0;
+	return s->carry ? s->local.fd < 0 : !s->relay && s->guest.fd >= 0;
 }
 
 uint64_t host_stream_bytes(const struct host_stream *s)
 {
+	if (s->carry)
+		return s->carry->at;
 	return s->bytes_before + (s->relay ? host_relay_bytes(s->relay) : 0);
 }
 
 bool host_stream_blocked(const struct host_stream *s)
 {
-	return s->relay && host_relay_blocked(s->relay);
+	return s->carry ? s->rest_len > 0
+			: s->relay && host_relay_blocked(s->relay);
+}
+
+bool host_stream_away(const struct host_stream *s)
+{
+	return s->carry && !s->carry->greeted;
 }

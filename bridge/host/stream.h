@@ -20,6 +20,9 @@
  * process's own doing only when no loss was noticed within STREAM_SETTLE_MS.
  * The reference's guest sends up to 128 KiB again that were read before.
  *
+ * In a session with the guest none of this is needed: bridge/host/carry.h has
+ * streams of which nothing is lost.
+ *
  * A stream is over when its local end was closed for good: the output has
  * ended, or cannot be written, or nobody listens any more.
  */
@@ -45,7 +48,25 @@ enum stream_event {
 	STREAM_DETACHED, /* who was attached has gone; the stream goes on */
 };
 
+struct host_carry;
 struct host_stream;
+
+/**
+ * struct host_stream_state - what another host needs to go on with a stream
+ * @carried:	it is of the session; else nothing else is looked at
+ * @ended:	@length is known
+ * @offset:	bytes that the receiver has
+ * @bytes:	of an input, behind @offset; on the heap
+ * @len:	their number
+ */
+struct host_stream_state {
+	bool carried;
+	bool ended;
+	uint64_t length;
+	uint64_t offset;
+	uint8_t *bytes;
+	size_t len;
+};
 
 /* Something happened to a stream, from the loop. The owner may close it. */
 typedef void host_stream_fn(void *ctx, struct host_stream *s,
@@ -65,6 +86,7 @@ typedef void host_stream_fn(void *ctx, struct host_stream *s,
  * @local, @guest: the ends, while no relay has them
  * @rest:	bytes on their way that found no room
  * @bytes_before: bytes of relays that were taken apart
+ * @carry:	NULL: not of the session
  */
 struct host_stream {
 	struct host_client *client;
@@ -85,6 +107,7 @@ struct host_stream {
 	uint8_t *rest;
 	size_t rest_len;
 	uint64_t bytes_before;
+	struct host_carry *carry;
 	struct loop_id settle;
 	host_stream_fn *changed;
 	void *ctx;
@@ -102,6 +125,14 @@ int host_stream_listen(struct host_stream *s, struct err *e);
 
 /** host_stream_listen_on() - listen on a port that a move handed on */
 int host_stream_listen_on(struct host_stream *s, uint32_t port, struct err *e);
+
+/** host_stream_restore() - a stream of the session, which another host had */
+int host_stream_restore(struct host_stream *s, uint32_t port,
+			const struct host_stream_state *state, struct err *e);
+
+/** host_stream_state() - of one that is in the session; freeze that first */
+int host_stream_state(const struct host_stream *s,
+		      struct host_stream_state *ret, struct err *e);
 
 /** host_stream_limit() - the guest has so long to dial, else it is over */
 void host_stream_limit(struct host_stream *s, int timeout_ms);
@@ -141,6 +172,9 @@ bool host_stream_parked(const struct host_stream *s);
 
 /** host_stream_bytes() - bytes read from its source */
 uint64_t host_stream_bytes(const struct host_stream *s);
+
+/** host_stream_away() - of the session, and the guest is not connected? */
+bool host_stream_away(const struct host_stream *s);
 
 /** host_stream_blocked() - does it wait for the local reader? */
 bool host_stream_blocked(const struct host_stream *s);

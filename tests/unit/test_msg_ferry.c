@@ -41,9 +41,8 @@ static void expect_round(uint32_t type, const char *text)
 {
 	union {
 		struct msg_ferry_received received;
-		struct msg_ferry_output_end output_end;
+		struct msg_ferry_stream_end stream_end;
 		struct msg_ferry_out_of_memory out_of_memory;
-		struct msg_ferry_input_end input_end;
 		struct msg_ferry_unwanted unwanted;
 		struct msg_ferry_read_log read_log;
 		struct msg_ferry_read_log_result read_log_result;
@@ -63,15 +62,11 @@ static void test_every_frame(void **state UNUSED)
 {
 	expect_round(WIRE_FERRY_RECEIVED,
 		     "{\"Received\":18446744073709551615}");
-	expect_round(WIRE_FERRY_OUTPUT_END,
-		     "{\"ContainerId\":\"c\",\"ProcessId\":7,\"Stream\":2,"
-		     "\"Length\":9007199254740993}");
+	expect_round(WIRE_FERRY_STREAM_END,
+		     "{\"Port\":1073741825,\"Length\":9007199254740993}");
 	expect_round(WIRE_FERRY_OUT_OF_MEMORY,
 		     "{\"ContainerId\":\"c\",\"Count\":1}");
-	expect_round(WIRE_FERRY_INPUT_END,
-		     "{\"ContainerId\":\"c\",\"ProcessId\":7,\"Length\":0}");
-	expect_round(WIRE_FERRY_UNWANTED,
-		     "{\"ContainerId\":\"c\",\"ProcessId\":7,\"Stream\":1}");
+	expect_round(WIRE_FERRY_UNWANTED, "{\"Port\":4294967295}");
 	expect_round(WIRE_FERRY_READ_LOG,
 		     "{\"ContainerId\":\"\",\"From\":5,\"Max\":100}");
 	expect_round(wire_response_type(WIRE_FERRY_READ_LOG),
