@@ -262,6 +262,107 @@ static int give_pod(struct sandbox_ctl *s, const struct saved_pod *saved,
 	return r;
 }
 
+/* --- devices --- */
+
+/* Detached all of them, and known by who holds them. */
+static int give_device(struct devices *d, const struct device_spec *spec,
+		       enum saved_stage stage, const char *container,
+		       struct err *e)
+{
+	int r = devices_hold(d, spec, container, e);
+	struct device *x = devices_find(d, spec->kind, spec->id);
+
+	if (r < 0 || !x)
+		return r;
+	x->stage = stage == SAVED_STAGE_MOUNTED	   ? DEVICE_MOUNTED
+		   : stage == SAVED_STAGE_RESERVED ? DEVICE_RESERVED
+						   : DEVICE_ATTACHED;
+	x->detached = true;
+	return 0;
+}
+
+static int give_vpci(struct devices *d, const struct saved_vm *saved,
+		     struct saved_text id, const char *container, struct err *e)
+{
+	char guid[NAMES_GUID_SIZE];
+	struct device_spec spec = { .kind = DEVICE_VPCI, .id = guid };
+	char *host = NULL;
+	size_t i;
+	int r = give_guid(id, guid, e);
+
+	for (i = 0; i < saved->n_vpci && r == 0; i++) {
+		const struct saved_vpci *x = &saved->vpci[i];
+
+		if (saved_compare_guid(x->vmbus_guid, id) != 0)
+			continue;
+		r = give_text(x->host_device, &host, e);
+		spec.host = host;
+		if (r == 0)
+			r = give_device(d, &spec, x->stage, container, e);
+		break;
+	}
+	free(host);
+	return r;
+}
+
+static int give_share(struct devices *d, const struct saved_vm *saved,
+		      struct saved_text id, const char *container,
+		      struct err *e)
+{
+	char guid[NAMES_GUID_SIZE];
+	struct device_spec spec = { .kind = DEVICE_PLAN9, .id = guid };
+	char *host = NULL, *name = NULL, *path = NULL;
+	size_t i;
+	int r = give_guid(id, guid, e);
+
+	for (i = 0; i < saved->n_shares && r == 0; i++) {
+		const struct saved_share *x = &saved->shares[i];
+
+		if (saved_compare_guid(x->reservation, id) != 0)
+			continue;
+		if (give_text(x->host_path, &host, e) < 0 ||
+		    give_text(x->name, &name, e) < 0 ||
+		    give_text(x->guest_path, &path, e) < 0) {
+			r = err_code(e);
+			break;
+		}
+		spec.host = host;
+		spec.name = name;
+		spec.guest_path = path;
+		spec.read_only = x->read_only;
+		r = give_device(d, &spec, x->stage, container, e);
+		break;
+	}
+	free(host);
+	free(name);
+	free(path);
+	return r;
+}
+
+static int give_devices(struct devices *d, const struct saved *s, struct err *e)
+{
+	size_t i, j, k;
+	int r = 0;
+
+	for (i = 0; i < s->n_pods; i++)
+		for (j = 0; j < s->pods[i].n_containers && r == 0; j++) {
+			const struct saved_container *c =
+				&s->pods[i].containers[j];
+			char *holder = NULL;
+
+			r = give_text(c->gcs_id, &holder, e);
+			for (k = 0; k < c->n_vpci_guids && r == 0; k++)
+				r = give_vpci(d, &s->vm, c->vpci_guids[k],
+					      holder, e);
+			for (k = 0; k < c->n_share_reservations && r == 0; k++)
+				r = give_share(d, &s->vm,
+					       c->share_reservations[k], holder,
+					       e);
+			free(holder);
+		}
+	return r;
+}
+
 /* --- VM --- */
 
 static int give_vm(struct sandbox_ctl *s, const struct saved_vm *saved,
@@ -317,6 +418,8 @@ int move_give(struct sandbox_ctl *s, const struct saved *saved, struct err *e)
 	r = give_vm(&aside, &saved->vm, e);
 	for (i = 0; i < saved->n_pods && r == 0; i++)
 		r = give_pod(&aside, &saved->pods[i], e);
+	if (r == 0)
+		r = give_devices(&aside.vm.devices, saved, e);
 	if (r < 0) {
 		sandbox_ctl_done(&aside);
 		return r;

@@ -14,6 +14,7 @@
 
 struct taker {
 	struct arena *a;
+	const struct devices *devices;
 	struct err *e;
 };
 
@@ -123,6 +124,86 @@ static int take_scsi(struct taker *t, const struct scsi_ctl *c,
 	return 0;
 }
 
+/* --- devices --- */
+
+static enum saved_stage stage_of(const struct device *x)
+{
+	static const enum saved_stage stages[DEVICE_STAGES] = {
+		[DEVICE_RESERVED] = SAVED_STAGE_RESERVED,
+		[DEVICE_ATTACHED] = SAVED_STAGE_ATTACHED,
+		[DEVICE_MOUNTED] = SAVED_STAGE_MOUNTED,
+	};
+
+	return stages[x->stage];
+}
+
+static int take_devices(struct taker *t, const struct devices *d,
+			struct saved_vm *ret)
+{
+	size_t i;
+
+	ret->vpci = many(t, d->n, sizeof(struct saved_vpci));
+	ret->shares = many(t, d->n, sizeof(struct saved_share));
+	if (!ret->vpci || !ret->shares)
+		return -ENOMEM;
+	for (i = 0; i < d->n; i++) {
+		const struct device *x = &d->device[i];
+
+		if (x->kind == DEVICE_VPCI)
+			ret->vpci[ret->n_vpci++] =
+				(struct saved_vpci){ saved_text_of(x->id),
+						     saved_text_of(x->host),
+						     stage_of(x) };
+		else
+			ret->shares[ret->n_shares++] = (struct saved_share){
+				.reservation = saved_text_of(x->id),
+				.host_path = saved_text_of(x->host),
+				.name = saved_text_of(x->name),
+				.guest_path = saved_text_of(x->guest_path),
+				.read_only = x->read_only,
+				.ref_count = (uint32_t)x->n_holders,
+				.stage = stage_of(x),
+			};
+	}
+	return 0;
+}
+
+static bool holds(const struct device *x, const struct container_ctl *c)
+{
+	size_t i;
+
+	for (i = 0; i < x->n_holders; i++)
+		if (strcmp(x->holder[i], c->gcs_id) == 0)
+			return true;
+	return false;
+}
+
+/* What this container holds; nothing but in a save to a file. */
+static int take_references(struct taker *t, const struct container_ctl *c,
+			   struct saved_container *ret)
+{
+	const struct devices *d = t->devices;
+	size_t i;
+
+	ret->vpci_guids = many(t, d->n, sizeof(struct saved_text));
+	ret->share_reservations = many(t, d->n, sizeof(struct saved_text));
+	if (!ret->vpci_guids || !ret->share_reservations)
+		return -ENOMEM;
+	for (i = 0; i < d->n; i++) {
+		const struct device *x = &d->device[i];
+
+		if (!holds(x, c))
+			continue;
+		if (x->kind == DEVICE_VPCI)
+			ret->vpci_guids[ret->n_vpci_guids++] =
+				saved_text_of(x->id);
+		else
+			ret->share_reservations[ret->n_share_reservations++] =
+				saved_text_of(x->id);
+	}
+	return 0;
+}
+
 /* --- VM --- */
 
 static int take_vm(struct taker *t, const struct vm_ctl *v,
@@ -139,7 +220,8 @@ static int take_vm(struct taker *t, const struct vm_ctl *v,
 	r = scsi_ctl_check_save(&v->scsi, t->e);
 	if (r < 0)
 		return r;
-	r = devices_check_save(&v->devices, t->e);
+	r = v->state == VM_RUNNING ? devices_check_file(&v->devices, t->e)
+				   : devices_check_save(&v->devices, t->e);
 	if (r < 0)
 		return r;
 	*ret = (struct saved_vm){
@@ -161,7 +243,8 @@ static int take_vm(struct taker *t, const struct vm_ctl *v,
 				     v->annotation_lock_len },
 		.epoch = v->epoch + 1,
 	};
-	return take_scsi(t, &v->scsi, &ret->scsi);
+	r = take_devices(t, &v->devices, ret);
+	return r < 0 ? r : take_scsi(t, &v->scsi, &ret->scsi);
 }
 
 /* --- pods --- */
@@ -299,6 +382,8 @@ static int take_container(struct taker *t, const struct container_ctl *c,
 	if (!ret->processes)
 		return -ENOMEM;
 	r = take_layers(t, c, ret);
+	if (r == 0)
+		r = take_references(t, c, ret);
 	return r < 0 ? r : take_process(t, c->init, &ret->processes[0]);
 }
 
@@ -330,7 +415,7 @@ static int take_pod(struct taker *t, const struct pod_ctl *p,
 int move_take(struct sandbox_ctl *s, struct arena *a, struct saved *ret,
 	      struct err *e)
 {
-	struct taker t = { a, e };
+	struct taker t = { a, &s->vm.devices, e };
 	const struct pod_ctl *p;
 	int r;
 

@@ -276,6 +276,9 @@ int saved_encode(const struct saved *s, struct text *out, struct err *e);
 /** saved_equal_text() - byte for byte */
 bool saved_equal_text(struct saved_text a, struct saved_text b);
 
+/** saved_compare_guid() - as strcmp(), without regard to case */
+int saved_compare_guid(struct saved_text a, struct saved_text b);
+
 /** saved_text_of() - borrows a C string; NULL: "" */
 struct saved_text saved_text_of(const char *s);
 

@@ -509,5 +509,7 @@ int saved_check(struct saved_reader *r, struct saved *s)
 		if (check_pod(&c, &s->pods[i], i > 0 ? &s->pods[i - 1] : NULL) <
 		    0)
 			return err_wrap(r->e, "pods[%zu]", i);
+	if (saved_check_devices(r, s) < 0)
+		return err_code(r->e);
 	return check_unique(&c);
 }

@@ -94,7 +94,6 @@ static inline struct saved_text saved_bytes(ProtobufCBinaryData in)
 
 /* Order of map keys: bytes, and GUIDs without regard to case. */
 int saved_compare(struct saved_text a, struct saved_text b);
-int saved_compare_guid(struct saved_text a, struct saved_text b);
 
 /* --- readers; @any is what the parent holds --- */
 
@@ -115,6 +114,9 @@ int migration_save_get(struct saved_reader *r, const struct saved_any *any,
 
 /** saved_check() - every rule about content, on what was decoded */
 int saved_check(struct saved_reader *r, struct saved *s);
+
+/** saved_check_devices() - of assigned devices and shares, which it sorts */
+int saved_check_devices(struct saved_reader *r, const struct saved *s);
 
 /* --- writers --- */
 

@@ -142,6 +142,8 @@ struct session_listener {
  * @start_ns:	when it began
  * @annotations: what this host was told for the sandbox, set by the owner before
  *		an import, borrowed; NULL: nothing, so nothing can differ
+ * @from_file:	set by the owner before an import: the state is of this host and
+ *		may have its devices and shares
  * @messages:	the last ones; TRANSFER_IN_PROGRESS is the first to go
  * @transfer_result: 1: not over; 0 or -errno afterwards, until cleanup
  */
@@ -157,6 +159,7 @@ struct session_ctl {
 	size_t compat_len;
 	char *architecture; /* of this host, for imports; owned */
 	const struct annotation_map *annotations;
+	bool from_file;
 
 	enum session_event doing; /* while seq.busy or op */
 	struct seq seq;		  /* the call that runs */

@@ -41,6 +41,11 @@ int session_ctl_import(struct session_ctl *s, const char *id,
 		r = annotated_check(saved.vm.annotation_lock.p,
 				    saved.vm.annotation_lock.n, s->annotations,
 				    e);
+	if (r == 0 && !s->from_file && saved.vm.n_vpci + saved.vm.n_shares)
+		r = err_set(e, EPRECONDITION,
+			    "the state was saved to a file and has %zu devices "
+			    "and %zu shares of its host: they cannot move",
+			    saved.vm.n_vpci, saved.vm.n_shares);
 	if (r == 0) {
 		s->sandbox->id = name;
 		r = move_give(s->sandbox, &saved, e);

@@ -173,6 +173,26 @@ static void show_vm(const struct loaded *l, struct text *out)
 	}
 }
 
+static void show_devices(const struct saved_vm *v, struct text *out)
+{
+	size_t i;
+
+	for (i = 0; i < v->n_vpci; i++) {
+		text_add(out, "  assigned device ");
+		put_name(out, v->vpci[i].host_device);
+		text_add(out, ", VMBus ");
+		put_name(out, v->vpci[i].vmbus_guid);
+		text_addc(out, '\n');
+	}
+	for (i = 0; i < v->n_shares; i++) {
+		text_add(out, "  share ");
+		put_name(out, v->shares[i].host_path);
+		text_add(out, " at ");
+		put_name(out, v->shares[i].guest_path);
+		text_addf(out, ", %u holders\n", v->shares[i].ref_count);
+	}
+}
+
 static void show_container(const struct saved_container *c, struct text *out)
 {
 	size_t i;
@@ -233,6 +253,7 @@ static int show(const struct args *a)
 			text_addc(&out, '\n');
 		} else {
 			show_vm(&l, &out);
+			show_devices(&l.saved.vm, &out);
 			show_pods(&l, &out);
 		}
 		status = print(&out);

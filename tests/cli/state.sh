@@ -34,6 +34,8 @@ check short-key 2 'want 16 to 4096 bytes' build/ferry state seal \
 	--key-file "$dir/short" $vectors/01-plain.bin "$dir/none"
 check show 0 'pod q, in the guest g' build/ferry state show "$dir/sealed"
 check show-bare 0 'disk 0:2 /scratch.img writable, 2 mounts' build/ferry state show $vectors/01-plain.bin
+check show-devices 0 'share /srv at /g, 2 holders' build/ferry state show \
+	$vectors/02-with-extensions.bin
 check show-json 0 '"schemaVersion"' build/ferry state show --json "$dir/sealed"
 check check 0 'accepted, seal intact, 2 pods' build/ferry state check "$dir/sealed"
 check check-json 0 '"verdict":"accept"' build/ferry state check --json "$dir/sealed"

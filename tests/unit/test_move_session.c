@@ -216,19 +216,24 @@ static void test_w1_f2_a_refused_export_freezes_nothing(void **state UNUSED)
 
 static void test_l7_a_share_or_device_is_refused_by_name(void **state UNUSED)
 {
+	static const char id[] = "70000000-0000-4000-8000-000000000007";
+	const struct device_spec spec[DEVICE_KINDS] = {
+		{ DEVICE_VPCI, id, "0000:01:00.0", NULL, NULL, false },
+		{ DEVICE_PLAN9, id, "/srv", "7", "/mnt", true },
+	};
 	struct move m;
 	size_t i;
 
 	for (i = 0; i < DEVICE_KINDS; i++) {
 		move_init(&m);
-		assert_int_equal(devices_hold(&m.src.s.vm.devices,
-					      (enum device_kind)i, "thing-7",
-					      "/srv", &m.e),
-				 0);
+		assert_int_equal(
+			devices_hold(&m.src.s.vm.devices, &spec[i], "c", &m.e),
+			0);
 		assert_int_equal(move_export(&m), -EPRECONDITION);
-		assert_non_null(strstr(m.src.err.text, "thing-7"));
+		assert_non_null(strstr(m.src.err.text, id));
+		assert_non_null(strstr(m.src.err.text, spec[i].host));
 		assert_int_equal(devices_drop(&m.src.s.vm.devices,
-					      (enum device_kind)i, "thing-7",
+					      (enum device_kind)i, id, "c",
 					      &m.e),
 				 0);
 		assert_int_equal(move_finalize(&m, &m.src, VMM_RESUME), 0);

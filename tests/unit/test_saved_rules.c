@@ -31,6 +31,9 @@ struct model {
 	struct saved_endpoint nics[2];
 	struct saved_text extra[1];
 	struct saved_text options[2];
+	struct saved_vpci vpci[2];
+	struct saved_share shares[2];
+	struct saved_text vpci_refs[2], share_refs[2][2];
 };
 
 static void set_process(struct saved_process *p, int i)
@@ -189,6 +192,41 @@ static void model_init(struct model *m)
 	};
 }
 
+#define VPCI_A T("d0000000-0000-4000-8000-00000000000d")
+#define VPCI_B T("d1000000-0000-4000-8000-00000000000d")
+#define SHARE_A T("e0000000-0000-4000-8000-00000000000e")
+#define SHARE_B T("e1000000-0000-4000-8000-00000000000e")
+
+/* What only a save to a file has: two devices, two shares, held by two. */
+static void add_devices(struct model *m)
+{
+	m->vpci[0] = (struct saved_vpci){ VPCI_A, T("0000:01:00.0"),
+					  SAVED_STAGE_ATTACHED };
+	m->vpci[1] = (struct saved_vpci){ VPCI_B, T("0000:01:00.1"),
+					  SAVED_STAGE_RESERVED };
+	m->shares[0] = (struct saved_share){
+		SHARE_A, T("/srv"),	     T("7"), T("/g"), true,
+		2,	 SAVED_STAGE_MOUNTED
+	};
+	m->shares[1] = (struct saved_share){
+		SHARE_B, T("/srv"),	     T("8"), T("/h"), false,
+		1,	 SAVED_STAGE_DEFAULT
+	};
+	m->vpci_refs[0] = VPCI_A;
+	m->vpci_refs[1] = VPCI_B;
+	m->share_refs[0][0] = m->share_refs[1][0] = SHARE_A;
+	m->share_refs[0][1] = SHARE_B;
+	m->s.vm.vpci = m->vpci;
+	m->s.vm.shares = m->shares;
+	m->s.vm.n_vpci = m->s.vm.n_shares = 2;
+	m->containers[0].vpci_guids = m->vpci_refs;
+	m->containers[0].n_vpci_guids = 2;
+	m->containers[0].share_reservations = m->share_refs[0];
+	m->containers[0].n_share_reservations = 2;
+	m->containers[1].share_reservations = m->share_refs[1];
+	m->containers[1].n_share_reservations = 1;
+}
+
 /* Encodes, decodes; the rule, "" when accepted. */
 static const char *verdict(const struct model *m, int *ret_code)
 {
@@ -232,6 +270,9 @@ struct row {
 };
 
 static char long_id[258], long_path[4098];
+static struct saved_vpci many_vpci[63];
+static struct saved_text many_refs[63];
+static char many_guids[63][40];
 static char spaces[SAVED_BLOB_MAX + 1]; /* behind {} */
 
 #define CHANGE(name, ...)                                                      \
@@ -357,6 +398,29 @@ CHANGE(port_high, m->init[0].port[0] = 0xffffffff; m->s.vm.next_port = 0xfffffff
 CHANGE(port_max, m->init[0].port[0] = 0xfffffffe; m->s.vm.next_port = 0xffffffff)
 CHANGE(port_twice, m->init[0].port[0] = 0x40000003)
 CHANGE(port_twice_one, m->init[0].port[0] = 0x40000001)
+CHANGE(dev_good, add_devices(m))
+CHANGE(dev_upper, add_devices(m); m->vpci_refs[0] = T("D0000000-0000-4000-8000-00000000000D"))
+CHANGE(dev_no_guid, add_devices(m); m->vpci[0].vmbus_guid = T("d"))
+CHANGE(dev_twice, add_devices(m); m->vpci[1].vmbus_guid = VPCI_A)
+CHANGE(dev_no_host, add_devices(m); m->vpci[0].host_device = T(""))
+CHANGE(dev_mounted, add_devices(m); m->vpci[0].stage = SAVED_STAGE_MOUNTED)
+CHANGE(dev_stage, add_devices(m); m->vpci[0].stage = SAVED_STAGES)
+CHANGE(dev_dangling, add_devices(m); m->vpci_refs[0] = SHARE_A)
+CHANGE(dev_used_twice, add_devices(m); m->vpci_refs[0] = VPCI_B)
+CHANGE(dev_unheld, add_devices(m); m->containers[0].n_vpci_guids = 1)
+CHANGE(dev_ref_no_guid, add_devices(m); m->vpci_refs[0] = T(""))
+CHANGE(share_no_guid, add_devices(m); m->shares[0].reservation = T("r"))
+CHANGE(share_twice, add_devices(m); m->shares[1].reservation = SHARE_A)
+CHANGE(share_host, add_devices(m); m->shares[0].host_path = T("srv"))
+CHANGE(share_guest, add_devices(m); m->shares[0].guest_path = T("/a/.."))
+CHANGE(share_name, add_devices(m); m->shares[0].name = T("a/b"))
+CHANGE(share_running, add_devices(m); m->shares[0].stage = SAVED_STAGE_RUNNING)
+CHANGE(share_refs, add_devices(m); m->shares[0].ref_count = 1)
+CHANGE(share_no_refs, add_devices(m); m->shares[0].ref_count = 0)
+CHANGE(share_dangling, add_devices(m); m->share_refs[0][0] = VPCI_A)
+CHANGE(share_used_twice, add_devices(m); m->share_refs[0][0] = SHARE_B)
+CHANGE(devices_64, add_devices(m); m->s.vm.vpci = many_vpci; m->s.vm.n_vpci = 62; m->containers[0].vpci_guids = many_refs; m->containers[0].n_vpci_guids = 62)
+CHANGE(devices_65, add_devices(m); m->s.vm.vpci = many_vpci; m->s.vm.n_vpci = 63; m->containers[0].vpci_guids = many_refs; m->containers[0].n_vpci_guids = 63)
 CHANGE(pods_none, m->s.n_pods = 0)
 CHANGE(scsi_none, m->s.n_pods = 0; m->s.vm.has_scsi = false)
 CHANGE(scsi_none_but_used, m->s.vm.has_scsi = false)
@@ -409,6 +473,14 @@ static const struct row rows[] = {
 	BAD("S61", wait_0), BAD("S61", wait_negative), BAD("S61", wait_twice),
 	BAD("S62", port_low), BAD("S62", port_high), GOOD(port_max), BAD("S62", port_twice),
 	BAD("S62", port_twice_one),
+	GOOD(dev_good), GOOD(dev_upper), BAD("S11", dev_no_guid), BAD("S8", dev_twice),
+	BAD("S9", dev_no_host), BAD("S3", dev_mounted), BAD("S3", dev_stage),
+	BAD("S50", dev_dangling), BAD("S52", dev_used_twice), BAD("S26", dev_unheld),
+	BAD("S11", dev_ref_no_guid), BAD("S11", share_no_guid), BAD("S8", share_twice),
+	BAD("S10", share_host), BAD("S10", share_guest), BAD("S9", share_name),
+	BAD("S3", share_running), BAD("S26", share_refs), BAD("S26", share_no_refs),
+	BAD("S50", share_dangling), BAD("S52", share_used_twice),
+	GOOD(devices_64), FULL(devices_65),
 };
 /* clang-format on */
 
@@ -418,6 +490,13 @@ static void test_each_rule_from_both_sides(void **state UNUSED)
 	unsigned wrong = 0;
 	size_t i;
 
+	for (i = 0; i < 63; i++) {
+		(void)snprintf(many_guids[i], sizeof(many_guids[i]),
+			       "f%07zu-0000-4000-8000-00000000000f", i);
+		many_refs[i] = saved_text_of(many_guids[i]);
+		many_vpci[i] = (struct saved_vpci){ many_refs[i], T("a"),
+						    SAVED_STAGE_DEFAULT };
+	}
 	memset(spaces, ' ', sizeof(spaces));
 	spaces[0] = '{';
 	spaces[1] = '}';
@@ -615,20 +694,12 @@ static void test_equal_state_gives_equal_bytes(void **state UNUSED)
 	struct saved s;
 	struct arena arena;
 	struct err e = { 0 };
-	struct saved_vpci vpci = { T("v"), T("0000:01:00.0"),
-				   SAVED_STAGE_ATTACHED };
-	struct saved_share share = {
-		T("r"), T("/srv"), T("7"), T("/g"), true, 2, SAVED_STAGE_MOUNTED
-	};
 
 	model_init(&m);
 	m.s.vm.annotation_lock = T("lock\0bytes");
 	m.s.vm.epoch = 7;
 	m.s.vm.producer = T("ferry 0.1");
-	m.s.vm.vpci = &vpci;
-	m.s.vm.n_vpci = 1;
-	m.s.vm.shares = &share;
-	m.s.vm.n_shares = 1;
+	add_devices(&m);
 	m.disks[0].boot = true;
 	m.disks[1].stage = SAVED_STAGE_RESERVED;
 	m.mounts[1][0].stage = SAVED_STAGE_RESERVED;
