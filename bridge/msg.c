@@ -47,6 +47,7 @@ static const struct schema_member negotiate_members[] = {
 	MSG_BASE_ROWS(T, base.),
 	SCHEMA_U32(T, minimum_version, "MinimumVersion", SCHEMA_ALWAYS),
 	SCHEMA_U32(T, maximum_version, "MaximumVersion", SCHEMA_ALWAYS),
+	SCHEMA_BOOL(T, ferry_events, "FerryEvents", OPT),
 	SCHEMA_POINTER(struct msg_ferry_hello, T, ferry, "Ferry", OPT,
 		       msg_ferry_hello_schema),
 #undef T

@@ -61,6 +61,7 @@ struct msg_negotiate {
 	struct msg_base base;
 	uint32_t minimum_version;
 	uint32_t maximum_version;
+	bool ferry_events;	       /* takes ferry's own notices */
 	struct msg_ferry_hello *ferry; /* NULL: a host without FerryResume */
 };
 

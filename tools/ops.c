@@ -42,6 +42,15 @@ uint64_t ops_now_ns(void *ctx UNUSED)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static void on_out_of_memory(void *ctx, const char *container_id,
+			     uint64_t count UNUSED)
+{
+	const struct ops *o = ctx;
+
+	if (o->c.out_of_memory)
+		o->c.out_of_memory(o->c.ctx, container_id);
+}
+
 int ops_new(const struct ops_config *c, struct ops **ret, struct err *e)
 {
 	struct ops *o = calloc(1, sizeof(*o));
@@ -55,6 +64,9 @@ int ops_new(const struct ops_config *c, struct ops **ret, struct err *e)
 		free(o);
 		return err_sys(e, "getrandom");
 	}
+	o->observer = (struct host_observer){ .out_of_memory = on_out_of_memory,
+					      .ctx = o };
+	host_client_observe(o->client, &o->observer);
 	*ret = o;
 	return 0;
 }
@@ -67,6 +79,7 @@ void ops_ended(struct ops *o)
 	if (o->ended)
 		return;
 	o->ended = true;
+	host_client_unobserve(&o->observer);
 	o->stop = NULL;
 	(void)err_set(&e, ESHUTDOWN, "the sandbox has ended");
 	ops_processes_done(o, &e);

@@ -52,8 +52,9 @@ struct ops_streams {
  * @streams:	copied
  * @process_exited: for sandbox_ctl_process_exited(); @end has more, and is for
  *		the call
+ * @out_of_memory: for sandbox_ctl_oom(); may be NULL
  * @vm_exited:	for sandbox_ctl_vm_exited()
- * @ctx:	for both
+ * @ctx:	for all of them
  */
 struct ops_config {
 	struct loop *loop;
@@ -63,6 +64,7 @@ struct ops_config {
 			       const char *exec_id, uint32_t status,
 			       uint64_t at_ns,
 			       const struct host_process_end *end);
+	void (*out_of_memory)(void *ctx, const char *container_id);
 	void (*vm_exited)(void *ctx);
 	void *ctx;
 };

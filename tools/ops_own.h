@@ -36,6 +36,7 @@ struct ops_nic {
 struct ops {
 	struct ops_config c;
 	struct host_client *client; /* the sandbox's */
+	struct host_observer observer;
 	bool ended;
 	struct op *stop;
 	struct ops_nic nic[QEMU_NICS_MAX];

@@ -12,6 +12,7 @@
 
 #include "bridge/guest/dispatch.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/notice.h"
 #include "bridge/guest/power.h"
 #include "bridge/guest/reply.h"
 #include "bridge/io/fd.h"
@@ -170,6 +171,7 @@ void agent_negotiated(struct agent *a, int how)
 	}
 	if (how != RESUME_PLAIN)
 		resume_begin(a);
+	notice_oom_all(a);
 	route_held(a);
 	conn_flush(c); /* a stream of the session comes behind the answer */
 	streams_host(&a->streams, true, c->number);
@@ -200,7 +202,7 @@ static void keep_unsent(struct agent *a, struct list *unsent)
 		const uint32_t type = wire_header_get(answer->frame).type;
 
 		if (type == wire_response_type(WIRE_NEGOTIATE_PROTOCOL) ||
-		    type == WIRE_FERRY_RECEIVED)
+		    type == WIRE_FERRY_RECEIVED || notice_unsent(a, answer))
 			answer_free(answer);
 		else
 			(void)reply_route(a, answer);

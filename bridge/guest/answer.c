@@ -41,10 +41,11 @@ struct answer *answer_new(const struct answer_to *to, const char *body,
 	return a;
 }
 
-struct answer *answer_notice(uint64_t keep, const char *body, size_t len)
+struct answer *answer_notice(uint32_t type, uint64_t keep, const char *body,
+			     size_t len)
 {
 	const struct wire_header h = {
-		.type = WIRE_CONTAINER_NOTIFICATION,
+		.type = type,
 		.size = (uint32_t)(WIRE_HEADER_SIZE + len),
 	};
 	struct answer *a = frame_new(&h, body);

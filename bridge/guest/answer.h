@@ -64,7 +64,8 @@ struct answer *answer_new(const struct answer_to *to, const char *body,
 			  size_t len);
 
 /** answer_notice() - the frame of a notice about container @keep, or NULL */
-struct answer *answer_notice(uint64_t keep, const char *body, size_t len);
+struct answer *answer_notice(uint32_t type, uint64_t keep, const char *body,
+			     size_t len);
 
 /** answer_free() - release one that is in no queue; NULL is fine */
 void answer_free(struct answer *a);

@@ -126,6 +126,7 @@ int conn_open(struct conn *c, int rfd, int wfd, struct err *e)
 	c->up = true;
 	c->lost = false;
 	c->negotiated = false;
+	c->events = false;
 	c->saw_id_zero = false;
 	c->paused = false;
 	c->stopped = false;
@@ -161,6 +162,7 @@ void conn_close(struct conn *c, struct list *unsent)
 	c->box = NULL;
 	c->up = false;
 	c->negotiated = false;
+	c->events = false;
 }
 
 void conn_send(struct conn *c, struct answer *a)

@@ -44,6 +44,7 @@ typedef void conn_frame_fn(void *ctx, const struct frame *f);
  * @up:		open
  * @lost:	open, of no use any more
  * @negotiated:	a version was agreed on
+ * @events:	the host takes ferry's own notices
  * @saw_id_zero: a frame before that had id 0: the host object is a new one
  * @why:	after a loss: the reason
  * @box:	frames of the session, NULL: none on this connection
@@ -53,6 +54,7 @@ struct conn {
 	bool up;
 	bool lost;
 	bool negotiated;
+	bool events;
 	bool saw_id_zero;
 	struct err why;
 	struct outbox *box;

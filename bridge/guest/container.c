@@ -206,6 +206,7 @@ void container_named(struct container *c, bool waited)
 	c->named_on = c->agent->conn.number;
 	if (!news)
 		return;
+	notice_oom(c);
 	if (reply_release(c->agent, c->facts.serial))
 		c->facts.told_epoch = c->agent->epoch;
 	else if (waited)

@@ -87,6 +87,8 @@ enum container_exit {
  * @has_user:	its document named a user, which is @uid and @gid
  * @deleting:	DeleteContainerState has begun
  * @told:	a host object was sent the notice of its end, that of @told_epoch
+ * @oom_kills:	processes that were killed for want of memory
+ * @oom_told:	of those, what a host was told of
  * @init_pid:	0: none yet
  * @port:	the host's ports of the init process, 0: stream not requested
  */
@@ -107,6 +109,8 @@ struct container_facts {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t told_epoch;
+	uint64_t oom_kills;
+	uint64_t oom_told;
 	uint32_t init_pid;
 	uint32_t port[MSG_STDIO];
 };

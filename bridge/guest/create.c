@@ -23,6 +23,7 @@
 #include "bridge/guest/guestpath.h"
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/movable.h"
+#include "bridge/guest/notice.h"
 #include "bridge/guest/oci.h"
 #include "bridge/guest/reply.h"
 #include "bridge/guest/runtime.h"
@@ -203,10 +204,12 @@ static void create_fail(struct create *x, uint32_t code, const struct err *e)
 
 static void on_oom(void *ctx, uint64_t kills)
 {
-	const struct container *c = ctx;
+	struct container *c = ctx;
 
 	log_err("container=%s is out of memory, processes killed so far: %llu",
 		c->facts.id, (unsigned long long)kills);
+	c->facts.oom_kills = kills;
+	notice_oom(c);
 }
 
 static void create_done(struct create *x)

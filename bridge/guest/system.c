@@ -47,6 +47,7 @@ void handle_negotiate(struct call *c, const void *msg)
 	}
 	(void)reply_with(c->agent, &c->to, &msg_negotiate_result_schema,
 			 &result);
+	c->agent->conn.events = m->ferry_events || how != RESUME_PLAIN;
 	agent_negotiated(c->agent, how);
 }
 

@@ -8,6 +8,7 @@
 #include "bridge/host/client_parts.h"
 #include "bridge/host/failure.h"
 #include "bridge/io/log.h"
+#include "bridge/msg_ferry.h"
 #include "bridge/wire.h"
 #include "config/text.h"
 
@@ -19,6 +20,19 @@
 
 /* --- frames --------------------------------------------------------------- */
 
+static void on_out_of_memory(struct host_client *c, const struct frame *frame)
+{
+	struct msg_ferry_out_of_memory n;
+	struct err e = { 0 };
+
+	if (msg_decode(&msg_ferry_out_of_memory_schema, frame->body, frame->len,
+		       &c->arena, &n, &e) < 0)
+		log_warn("bridge notice is garbled: %s, ignored", e.text);
+	else if (n.count > 0)
+		host_observer_out_of_memory(&c->observers, n.base.container_id,
+					    n.count);
+}
+
 static void on_notification(struct host_client *c, const struct frame *frame)
 {
 	struct msg_notification n;
@@ -27,6 +41,10 @@ static void on_notification(struct host_client *c, const struct frame *frame)
 	struct err e = { 0 };
 	bool kept;
 
+	if (frame->header.type == WIRE_FERRY_OUT_OF_MEMORY) {
+		on_out_of_memory(c, frame);
+		return;
+	}
 	if (frame->header.type != WIRE_CONTAINER_NOTIFICATION) {
 		log_warn("bridge notice of unknown type 0x%08x, ignored",
 			 frame->header.type);
@@ -259,6 +277,7 @@ static int negotiate(struct host_client *c, struct err *e)
 		.base = { .container_id = "", .activity_id = WIRE_NULL_ID },
 		.minimum_version = WIRE_PROTOCOL_VERSION,
 		.maximum_version = WIRE_PROTOCOL_VERSION,
+		.ferry_events = true,
 	};
 	const struct host_call call = {
 		.type = WIRE_NEGOTIATE_PROTOCOL,

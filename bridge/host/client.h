@@ -119,6 +119,9 @@ struct host_guest {
  * @notification: an exit notice of a container that is not tracked (see
  *		bridge/host/container.h). Return true when the container is
  *		known; a notice that nobody knows is remembered for a while
+ * @out_of_memory: processes of a container were killed for want of memory,
+ *		@count of them so far; only an agent of ferry's tells it, and
+ *		before the end of the container
  * @ctx:	passed to all of them; any of them may be NULL
  * @prev, @next, @client: the client's
  *
@@ -129,6 +132,8 @@ struct host_observer {
 	void (*lost)(void *ctx, const struct err *why);
 	void (*failed)(void *ctx, const struct err *why);
 	bool (*notification)(void *ctx, const struct msg_notification *n);
+	void (*out_of_memory)(void *ctx, const char *container_id,
+			      uint64_t count);
 	void *ctx;
 	struct host_observer *prev;
 	struct host_observer *next;

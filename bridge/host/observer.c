@@ -78,3 +78,14 @@ bool host_observer_notification(struct host_observers *all,
 			known = true;
 	return known;
 }
+
+void host_observer_out_of_memory(struct host_observers *all,
+				 const char *container_id, uint64_t count)
+{
+	struct host_observer *o;
+
+	all->cursor = all->first;
+	while ((o = next_of(all)) != NULL)
+		if (o->out_of_memory)
+			o->out_of_memory(o->ctx, container_id, count);
+}

@@ -30,4 +30,8 @@ void host_observer_failed(struct host_observers *all, const struct err *why);
 bool host_observer_notification(struct host_observers *all,
 				const struct msg_notification *n);
 
+/** host_observer_out_of_memory() - a round of that callback */
+void host_observer_out_of_memory(struct host_observers *all,
+				 const char *container_id, uint64_t count);
+
 #endif

@@ -107,6 +107,13 @@ check "ctr run: stderr" err_has err
 check "its shim has gone" wait_for 10 no_shim
 check "events, in their order" test "$(events)" = "create start exit delete "
 
+ct "${run[@]}" --rm --memory-limit 16777216 "$image" c6 /bin/sh -c \
+	'x=x; while :; do x=$x$x; done' </dev/null
+check "a container that runs out of memory is killed" status_is 137
+last_events() { events | grep -q " $1 \$"; }
+check "and containerd is told why" wait_for 10 last_events \
+	"start oom exit delete"
+
 echo 'to and fro' | ct "${run[@]}" --rm "$image" c2 /bin/cat
 check "ctr run: stdin and its end" out_is 'to and fro'
 ct "${run[@]}" --rm "$image" c3 /bin/no-such-program </dev/null

@@ -295,6 +295,11 @@ static void test_out_of_memory(void **state UNUSED)
 	create(&w);
 	container_run(&peer, &init);
 	assert_int_equal(container_wait(&peer, "oom", init.x.pid), 137);
+	assert_string_equal(peer_notice(&peer, "oom"), "UnexpectedExit");
+	assert_int_equal(peer_n_notices, 2);
+	assert_string_equal(peer_notices[0].type, "OutOfMemory");
+	assert_string_equal(peer_notices[0].container, "oom");
+	assert_true(peer_notices[0].count >= 1);
 	end("oom");
 	assert_int_equal(peer_call(&peer, WIRE_DUMP_STACKS, peer_base("x"),
 				   &(struct peer_frame){ 0 }),
@@ -464,6 +469,7 @@ static int set_up(void **state UNUSED)
 	memset(&peer, 0, sizeof(peer));
 	peer.fd = -1;
 	peer.agent = -1;
+	peer.events = true;
 	peer.next_port = WIRE_PORT_STDIO_FIRST;
 	(void)snprintf(spelled, sizeof(spelled), "unix:%s", base);
 	assert_int_equal(transport_parse(spelled, &peer.transport, &e), 0);

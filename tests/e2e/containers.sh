@@ -31,7 +31,7 @@ drive "an exec's user is found in the container's passwd" test_users
 drive "terminals: the runtime makes them, sizes arrive" test_terminals
 drive "statistics, process list, constraints" test_properties
 drive "errors of the runtime" test_errors_of_the_runtime
-drive "out of memory: the container's end" test_out_of_memory
+drive "out of memory: told with a count, then the end" test_out_of_memory
 drive "what init leaves behind is ended with it" test_the_rest_ends_with_init
 drive "streams of init are dialled again" test_streams_are_dialled_again
 drive "what cannot move is refused by name" test_what_cannot_move_is_refused

@@ -56,6 +56,9 @@ UNUSED static const char *container_steered(const struct peer *p,
 	return fake_read(path);
 }
 
+/* For what a test has to do in the agent before it runs; NULL: nothing. */
+static void (*container_tune)(struct agent *a);
+
 /* An agent that finds the runtime, and a connection. */
 UNUSED static void container_agent(struct peer *p)
 {
@@ -64,6 +67,7 @@ UNUSED static void container_agent(struct peer *p)
 	ssize_t n;
 
 	peer_init(p);
+	p->tune = container_tune;
 	n = readlink("/proc/self/exe", from, sizeof(from) - 1);
 	assert_true(n > 0);
 	from[n] = '\0';

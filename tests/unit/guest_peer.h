@@ -47,7 +47,8 @@
 
 struct peer_notice {
 	char container[128];
-	char type[32];
+	char type[32]; /* "OutOfMemory": ferry's own, with @count */
+	int64_t count;
 };
 
 static struct peer_notice peer_notices[PEER_NOTICES];
@@ -65,6 +66,7 @@ struct peer {
 	int fd; /* the bridge, -1: none */
 	uint64_t next_id;
 	uint32_t next_port;
+	bool events;		       /* takes ferry's own notices */
 	void (*tune)(struct agent *a); /* before it runs; NULL: as it is */
 };
 
@@ -401,16 +403,23 @@ UNUSED static void peer_text(const struct peer_frame *f, const char *name,
 	out[n] = '\0';
 }
 
-UNUSED static void peer_take_notice(const struct peer_frame *f)
+UNUSED static void peer_take_notice(const struct peer *p,
+				    const struct peer_frame *f)
 {
 	struct peer_notice *n = &peer_notices[peer_n_notices];
 
 	assert_true(peer_n_notices < PEER_NOTICES);
+	peer_text(f, "ContainerId", n->container, sizeof(n->container));
+	if (p->events && f->type == WIRE_FERRY_OUT_OF_MEMORY) {
+		(void)snprintf(n->type, sizeof(n->type), "OutOfMemory");
+		n->count = peer_number(f, "Count");
+		peer_n_notices++;
+		return;
+	}
 	assert_int_equal(f->type, WIRE_CONTAINER_NOTIFICATION);
 	assert_null(strstr(f->body, "\"ResultInfo\""));
 	assert_non_null(strstr(f->body, "\"Operation\":\"None\""));
 	assert_non_null(strstr(f->body, "\"Result\":0"));
-	peer_text(f, "ContainerId", n->container, sizeof(n->container));
 	peer_text(f, "Type", n->type, sizeof(n->type));
 	peer_n_notices++;
 }
@@ -421,7 +430,7 @@ UNUSED static bool peer_recv(const struct peer *p, struct peer_frame *f)
 {
 	while (peer_recv_any(p, f)) {
 		if (f->type >> 28 == WIRE_NOTIFICATION) {
-			peer_take_notice(f);
+			peer_take_notice(p, f);
 			continue;
 		}
 		peer_check_frame(f);
@@ -436,7 +445,8 @@ UNUSED static unsigned int peer_noticed(const char *container)
 	unsigned int n = 0;
 
 	for (size_t i = 0; i < peer_n_notices; i++)
-		n += strcmp(peer_notices[i].container, container) == 0;
+		n += strcmp(peer_notices[i].container, container) == 0 &&
+		     strcmp(peer_notices[i].type, "OutOfMemory") != 0;
 	return n;
 }
 
@@ -450,7 +460,7 @@ UNUSED static const char *peer_notice(const struct peer *p,
 
 	while (peer_noticed(container) == 0) {
 		assert_true(peer_recv_any(p, &f));
-		peer_take_notice(&f);
+		peer_take_notice(p, &f);
 	}
 	for (i = peer_n_notices; i > 0; i--) {
 		if (strcmp(peer_notices[i - 1].container, container) == 0)
@@ -484,8 +494,8 @@ UNUSED static void peer_negotiate(struct peer *p)
 
 	(void)snprintf(body, sizeof(body),
 		       "{" PEER_BASE
-		       ",\"MinimumVersion\":4,\"MaximumVersion\":4}\n",
-		       "");
+		       ",\"MinimumVersion\":4,\"MaximumVersion\":4%s}\n",
+		       "", p->events ? ",\"FerryEvents\":true" : "");
 	assert_int_equal(peer_call(p, WIRE_NEGOTIATE_PROTOCOL, body, &f),
 			 HR_OK);
 	assert_int_equal(peer_number(&f, "Version"), 4);

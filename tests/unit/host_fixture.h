@@ -15,6 +15,9 @@ struct fixture {
 	struct fake fake;
 	struct host_client *client;
 	struct host_observer observer;
+	char oom_of[32];
+	uint64_t oom_kills;
+	unsigned int ooms;
 	int ready;
 	int lost;
 	int failed;
@@ -65,6 +68,15 @@ static inline bool on_notification(void *ctx, const struct msg_notification *n)
 	return x->knows_container && strcmp(n->base.container_id, "c1") == 0;
 }
 
+static inline void on_out_of_memory(void *ctx, const char *id, uint64_t count)
+{
+	struct fixture *x = ctx;
+
+	(void)snprintf(x->oom_of, sizeof(x->oom_of), "%s", id);
+	x->oom_kills = count;
+	x->ooms++;
+}
+
 static inline void make_client(struct fixture *x,
 			       struct host_client_config config)
 {
@@ -79,6 +91,7 @@ static inline void make_client(struct fixture *x,
 		.lost = on_lost,
 		.failed = on_failed,
 		.notification = on_notification,
+		.out_of_memory = on_out_of_memory,
 		.ctx = x,
 	};
 	host_client_observe(x->client, &x->observer);

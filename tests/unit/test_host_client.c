@@ -1,6 +1,8 @@
 /* bridge/host/client and calls, with a guest that behaves */
 #include "tests/unit/host_fixture.h"
 
+#include "bridge/msg_ferry.h"
+
 #define MANY 1000
 
 static void test_negotiation(void **state)
@@ -18,6 +20,7 @@ static void test_negotiation(void **state)
 	assert_non_null(strstr(r.body, "\"ContainerId\":\"\""));
 	assert_non_null(strstr(r.body, "\"MinimumVersion\":4"));
 	assert_non_null(strstr(r.body, "\"MaximumVersion\":4"));
+	assert_non_null(strstr(r.body, "\"FerryEvents\":true"));
 	assert_int_equal(host_client_state(x->client), HOST_NEGOTIATING);
 	fake_answer(&x->fake, &r, FAKE_NEGOTIATED);
 	FAKE_UNTIL(&x->fake, x->ready == 1);
@@ -195,6 +198,29 @@ static void test_ids_can_be_raised(void **state)
 	assert_int_equal(host_client_next_id(x->client), 1001);
 }
 
+/* --- notices of ferry's own ------------------------------------------------ */
+
+static void test_out_of_memory_is_told(void **state)
+{
+	static const char *const harmless[] = {
+		"{}", "{\"ContainerId\":\"c1\",\"Count\":0}",
+		"{\"ContainerId\":\"c1\",\"Count\":-1}", "no JSON"
+	};
+	struct fixture *x = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
+		fake_send(&x->fake, WIRE_FERRY_OUT_OF_MEMORY, 0, harmless[i]);
+	fake_send(&x->fake, WIRE_FERRY_OUT_OF_MEMORY, 0,
+		  "{\"ContainerId\":\"c1\",\"ActivityId\":"
+		  "\"00000000-0000-0000-0000-000000000000\",\"Count\":3}");
+	FAKE_UNTIL(&x->fake, x->ooms > 0);
+	assert_int_equal(x->ooms, 1);
+	assert_string_equal(x->oom_of, "c1");
+	assert_int_equal(x->oom_kills, 3);
+	assert_int_equal(x->notices, 0);
+	assert_int_equal(host_client_state(x->client), HOST_READY);
+}
+
 /* --- observers ------------------------------------------------------------- */
 
 struct leaver {
@@ -247,6 +273,7 @@ int main(void)
 		T(test_number_of_calls_is_bounded),
 		T(test_request_that_fits_no_frame_is_refused),
 		T(test_ids_can_be_raised),
+		T(test_out_of_memory_is_told),
 		T(test_observers_may_leave_in_a_callback),
 	};
 

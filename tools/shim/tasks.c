@@ -383,6 +383,14 @@ static void on_process_exited(void *ctx, const char *container_id,
 					 at_ns);
 }
 
+static void on_out_of_memory(void *ctx, const char *container_id)
+{
+	struct shim_tasks *t = ctx;
+
+	if (t->has_ctl)
+		sandbox_ctl_oom(&t->ctl, container_id);
+}
+
 static void on_vm_exited(void *ctx)
 {
 	struct shim_tasks *t = ctx;
@@ -440,6 +448,7 @@ int shim_tasks_ready(struct shim_tasks *t, struct sandbox *s, struct err *e)
 			     .close = streams_close,
 			     .ctx = t },
 		.process_exited = on_process_exited,
+		.out_of_memory = on_out_of_memory,
 		.vm_exited = on_vm_exited,
 		.ctx = t,
 	};
