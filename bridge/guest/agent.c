@@ -173,7 +173,10 @@ void agent_negotiated(struct agent *a, int how)
 		resume_begin(a);
 	notice_oom_all(a);
 	route_held(a);
-	conn_flush(c); /* a stream of the session comes behind the answer */
+	/* A stream of the session comes behind the answer. A plain host may be
+	 * gone already, with requests that it will not send again. */
+	if (how != RESUME_PLAIN)
+		conn_flush(c);
 	streams_host(&a->streams, true, c->number);
 	pid1_stable(&a->pid1);
 	log_info("bridge is up connection=%u host=%s", c->number,
