@@ -155,6 +155,16 @@ static int step_user(struct oci_prep *p)
 	return r;
 }
 
+/*
+ * Hosts name the newest version; crun takes 1.0 alone, though it knows what the
+ * later ones added, and a runtime ignores members that it does not know.
+ */
+static int step_version(struct oci_prep *p)
+{
+	return doc_set(p->doc, "ociVersion", json_object_new_string("1.0.2"),
+		       p->e);
+}
+
 static int step_cgroup(struct oci_prep *p)
 {
 	json_object_object_del(p->doc, "windows");
@@ -308,6 +318,7 @@ static const struct {
 	{ ALL, oci_step_device_rules },
 	{ SANDBOX | WORKLOAD, step_core },
 	{ SANDBOX | WORKLOAD, step_user },
+	{ ALL, step_version },
 	{ ALL, step_cgroup },
 	{ ALL, oci_step_tee },
 	{ ALL, step_network },

@@ -236,6 +236,8 @@ TEST(test_sandbox)
 	WANT(is(&m, "/hostname", "\"pod-0.x\""));
 	WANT(is(&m, "/mounts", "[]")); /* nothing is added */
 	WANT(is(&m, "/linux/cgroupsPath", "\"/pods/p1/p1\""));
+	/* crun takes no other. */
+	WANT(is(&m, "/ociVersion", "\"1.0.2\""));
 	WANT(is(&m, "/root/path", "\"" POD "/rootfs\""));
 	WANT(fstatat(root, at(POD "/logs"), &st, 0) == 0);
 	WANT((st.st_mode & 07777) == 0777);
@@ -265,6 +267,8 @@ TEST(test_standalone)
 	WANT(is(&m, "/mounts/2/destination", "\"/etc/resolv.conf\""));
 	WANT(is(&m, "/mounts/3", ""));
 	WANT(is(&m, "/linux/cgroupsPath", "\"/pods/c1\""));
+	/* crun takes no other. */
+	WANT(is(&m, "/ociVersion", "\"1.0.2\""));
 	WANT(holds(BUNDLE "/resolv.conf", ""));
 	WANT(!there(BUNDLE "/sandboxMounts"));
 	WANT(!m.got.has_user);
