@@ -356,10 +356,11 @@ build/asan/tests/golden-%: build/asan/tests/golden/golden_%.o build/asan/libferr
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS)
 
 # Programs that the end-to-end scripts use, on the host and as a guest's PID 1.
+build/tests/refhost: build/host/tests/e2e/lib/refhost.o build/host/tests/e2e/lib/refsteps.o
 build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HOST_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(HOST_LIBS)
 build/tests/containerdrive: HOST_LIBS += -lcmocka
 build/tests/guest/%: build/guest/tests/e2e/guest/%.o build/guest/libferry.a build/guest/libdeps.a
 	$(link_guest)
