@@ -361,7 +361,7 @@ build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(HOST_LIBS)
-build/tests/containerdrive: HOST_LIBS += -lcmocka
+build/tests/containerdrive build/tests/containerbench: HOST_LIBS += -lcmocka
 build/tests/guest/%: build/guest/tests/e2e/guest/%.o build/guest/libferry.a build/guest/libdeps.a
 	$(link_guest)
 
@@ -406,14 +406,15 @@ $(soak_bin): build/soak/%: build/soak/obj/tests/fuzz/%.o build/soak/obj/tests/fu
 	$(call say,LD)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
 
-soak: all image $(soak_bin) build/tests/unit/test_guest_faults
+soak_tests := build/tests/unit/test_guest_faults build/tests/unit/test_guest_container_many
+soak: all image $(e2e_bin) $(soak_bin) $(soak_tests)
 	@r=0; tests/soak/fuzz.sh $(SOAK_S) $(sort $(soak_bin)) || r=1; \
 		FERRY_SOAK=1 FERRY_TEST_LIMIT_S=$(SOAK_TEST_S) \
-		tests/run.sh soak build/tests/unit/test_guest_faults \
+		tests/run.sh soak $(soak_tests) \
 		$(sort $(e2e_tests)) || r=1; exit $$r
 
 # The rows of the table of figures that can be measured here.
-bench: all image
+bench: all image build/tests/hostdrive build/tests/containerbench build/tests/unit/test_guest_container_many
 	tests/bench/run.sh
 
 # Both, whatever the first one says.

@@ -161,6 +161,40 @@ native() {
 	row 'bridge lost, host back later: p99 ms' "$(median "$back:250" p99_us 1000 %.1f)" 12 5
 }
 
+# Containers: in a UVM with the runtime of the image, and, for what a request
+# costs with 500 of them, in an agent of this machine with a runtime that only
+# pretends (tests/unit/fake_runtime.h).
+containers() {
+	local base=$dir/uvm lib=build/lib/ferry line uvm
+	line=$(build/ferry cmdline build --processors 2 --annotation \
+		io.microsoft.migration.support-enabled=true 2>>"$dir/log") &&
+		mkdir -p "$base" || return
+	build/tests/hostdrive boot "$base/v" "$lib/vmlinux" "$lib/initramfs.img" \
+		"$lib/vhost-vsock.so" "$line" >>"$dir/log" 2>&1 </dev/null &
+	uvm=$!
+	take ct build/tests/containerbench "$base/v"
+	timeout 60 build/tests/hostdrive off "$base/v" >>"$dir/log" 2>&1 ||
+		kill "$uvm"
+	wait "$uvm"
+	rm -rf "$base"
+	local c='"suite":"ct".*"metric"'
+	row 'agent memory idle in a UVM, kB' "$(median "$c:\"idle\"" rss_kb 1 %.0f)" 1500 800
+	row 'memory of a process, bytes' "$(median "$c:\"process\"" bytes 1 %.0f)" 2048 ''
+	row 'memory of a container, bytes' "$(median "$c:\"container\"" bytes 1 %.0f)" '' ''
+	row 'RPC in a UVM, one in flight, p50 us' "$(median "$c:\"rpc\"" p50_us 1 %.0f)" '' ''
+	row '  p99 us' "$(median "$c:\"rpc\"" p99_us 1 %.0f)" '' ''
+	row 'RPC in a UVM, 64 in flight, 1/s' "$(median "$c:\"rate\"" per_s 1 %.0f)" '' ''
+	row 'create to running, mean ms' "$(median "$c:\"create\"" mean_ms 1 %.0f)" '' ''
+	row '  bare crun in the same UVM, ms' "$(median "$c:\"bare\"" mean_ms 1 %.0f)" '' ''
+	row 'stdout of a container, MB/s' "$(median "$c:\"stdout\"" MBps 1 %.0f)" '' ''
+	FERRY_SOAK=1 timeout --kill-after=5 300 \
+		build/tests/unit/test_guest_container_many 2>&1 </dev/null |
+		sed -nE 's/^# (one container|all of them): a request takes ([0-9.]+) us$/{"suite":"many","when":"\1","us":\2}/p' \
+			>>"$results"
+	row 'request with 1 container, us' "$(median '"when":"one container"' us)" '' ''
+	row '  with 500 and 5000 processes, us' "$(median '"when":"all of them"' us)" '' ''
+}
+
 line() {
 	local i
 	echo '{"io.microsoft.migration.support-enabled":"true"}' >"$dir/annotations"
@@ -193,6 +227,7 @@ run() { # from enter to the prompt
 row figure measured bar aim
 sizes
 run
+containers
 if [ ! -f "$src/gcsbench.c" ]; then
 	note "no bench programs in $src: sizes only"
 	exit 0
