@@ -12,6 +12,7 @@
 #include "bridge/json_check.h"
 #include "bridge/json_encode.h"
 #include "bridge/msg.h"
+#include "bridge/msg_base.h"
 #include "bridge/msg_container.h"
 #include "bridge/msg_ferry.h"
 #include "bridge/msg_metrics.h"
@@ -69,6 +70,10 @@ static const struct schema *const schemas[] = {
 	&msg_ferry_unwanted_schema,
 	&msg_ferry_read_log_schema,
 	&msg_ferry_upgrade_schema,
+	&msg_ferry_hello_schema,
+	&msg_ferry_welcome_schema,
+	&msg_error_record_schema,
+	&msg_schema_version_schema,
 };
 
 /* Decodes and encodes; false when the text is refused. */
