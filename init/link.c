@@ -46,6 +46,13 @@ static int take_one(struct link *l, struct err *e)
 	return 1;
 }
 
+/* The agent is gone, but what it has asked for before that counts: it is read
+ * to its end. */
+static bool is_gone(int r)
+{
+	return r == -EPIPE || r == -ECONNRESET;
+}
+
 /* Return: 0 (sent, or still waiting), or -errno. */
 static int send_answer(struct link *l, struct err *e)
 {
@@ -53,7 +60,7 @@ static int send_answer(struct link *l, struct err *e)
 				   l->answer_fd >= 0 ? 1 : 0, e);
 
 	l->waiting = r == -EAGAIN;
-	return r == -EAGAIN ? 0 : r;
+	return r == -EAGAIN || is_gone(r) ? 0 : r;
 }
 
 /* Only after HELLO: before it the agent does not know what they mean. */
@@ -76,7 +83,7 @@ static int tell_exits(struct link *l, struct err *e)
 			return 0;
 		}
 		if (r < 0)
-			return r;
+			return is_gone(r) ? 0 : r;
 		procs_told(p);
 	}
 	return 0;

@@ -58,11 +58,22 @@ static bool reap_known(struct reap *r)
 	return waitpid(s.si_pid, NULL, WNOHANG) > 0;
 }
 
+static bool somebody_ended(void)
+{
+	siginfo_t s = { .si_pid = 0 };
+
+	return waitid(P_ALL, 0, &s, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       s.si_pid != 0;
+}
+
 bool reap_turn(struct reap *r)
 {
 	for (unsigned int n = 0; n < REAP_TURN_MAX; n++) {
-		const bool plain = journal_idle() && !procs_any();
+		bool plain;
 
+		if (r->before && somebody_ended())
+			r->before();
+		plain = journal_idle() && !procs_any();
 		if (!(plain ? reap_plain(r) : reap_known(r))) {
 			look_for_awaited(r);
 			return false;

@@ -18,11 +18,14 @@
  * struct reap - whom PID 1 waits for
  * @awaited:	process id, 0: nobody
  * @ended:	it has ended, with @status
+ * @before:	called when somebody has ended, before he is reaped: an orphan of a
+ *		dead agent is known only from what that agent had sent. NULL: none
  */
 struct reap {
 	pid_t awaited;
 	bool ended;
 	int status;
+	void (*before)(void);
 };
 
 /**

@@ -178,6 +178,20 @@ static void serve_link(void)
 	}
 }
 
+/* All that an agent that is dead by now had to say. */
+static void hear_out(void)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	for (unsigned int n = 0; n < LINK_DRAIN_MAX / LINK_TURN_MAX; n++) {
+		p.fd = self.link.fd;
+		if (p.fd < 0 || poll(&p, 1, 0) <= 0 ||
+		    (p.revents & POLLIN) == 0)
+			return;
+		serve_link();
+	}
+}
+
 static void forget_signals(void)
 {
 	struct signalfd_siginfo gone;
@@ -229,6 +243,7 @@ _Noreturn void supervise(const struct init_args *a, const struct mode *m,
 	self.serve.migratable = m->mode == GUEST_MODE_MIGRATABLE;
 	self.control = !a->shell && program_takes_control(a->command, m->agent,
 							  PROGRAM_PATH);
+	self.reap.before = hear_out;
 	self.drained = m->mode == GUEST_MODE_MIGRATABLE;
 	self.life.restartable = self.control;
 	if (self.drained)

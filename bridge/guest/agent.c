@@ -12,9 +12,11 @@
 
 #include "bridge/guest/dispatch.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/notice.h"
 #include "bridge/guest/power.h"
 #include "bridge/guest/reply.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
@@ -23,6 +25,14 @@
 static void on_frame(void *ctx, const struct frame *f)
 {
 	dispatch(ctx, f);
+}
+
+/* The far end of a stream closes here: and so does PID 1's copy. */
+static void on_stream_end(void *ctx, uint64_t number, uint32_t role)
+{
+	struct agent *a = ctx;
+
+	pid1_withdraw(&a->pid1, number, role);
 }
 
 static void on_reaped(void *ctx, struct process *p)
@@ -169,6 +179,7 @@ void agent_negotiated(struct agent *a, int how)
 		a->epoch = c->number;
 		requests_drop_before(&a->requests, c->number);
 	}
+	keep_agent(a);
 	if (how != RESUME_PLAIN)
 		resume_begin(a);
 	notice_oom_all(a);
@@ -293,10 +304,14 @@ static int meet_pid1(struct agent *a, struct err *e)
 {
 	struct err why = { 0 };
 
-	if (pid1_attach(&a->pid1, a->loop, &why) < 0)
-		log_warn("works without PID 1: %s", why.text);
+	int r = pid1_attach(&a->pid1, a->loop, &why);
+
 	if (a->pid1.poisoned)
 		log_warn("the agents before this one did not get far");
+	if (r == 0)
+		r = takeover(a, &why);
+	if (r < 0)
+		log_warn("works without PID 1: %s", why.text);
 	return a->pid1.fd >= 0 ? 0 : reap_orphans(a, e);
 }
 
@@ -312,6 +327,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	a->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	list_init(&a->held);
 	pid1_init(&a->pid1);
+	slots_init(&a->slots);
 	a->held_max = AGENT_HELD_MAX;
 	resume_init(&a->resume);
 	arena_init(&a->arena, AGENT_MESSAGE_MAX);
@@ -328,6 +344,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	requests_init(&a->requests, a->loop);
 	processes_init(&a->processes, a->loop, process_answer_waiters,
 		       on_reaped, a);
+	a->processes.on_kept = keep_process;
 	orphans_init(&a->orphans, &a->pid1, &a->processes);
 	jobs_init(&a->jobs, a->loop, &a->nofile);
 	runtime_init(&a->runtime, a->loop, &a->jobs, &a->orphans);
@@ -337,6 +354,8 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	containers_init(&a->containers, a);
 	upkeep_init(a);
 	r = streams_init(&a->streams, a->loop, &a->flags.transport);
+	a->streams.on_end = on_stream_end;
+	a->streams.ctx = a;
 	if (r < 0)
 		(void)err_set(e, -r, "no memory for streams");
 	a->streams.tell = resume_tell;
@@ -374,7 +393,9 @@ void agent_free(struct agent *a)
 	jobs_done(&a->jobs);
 	modify_done(&a->modify);
 	processes_done(&a->processes);
+	a->streams.on_end = NULL;
 	streams_done(&a->streams);
+	slots_done(&a->slots);
 	pid1_done(&a->pid1);
 	resume_done(&a->resume, a->loop);
 	loop_unwatch(a->loop, &a->signal_watch);

@@ -31,6 +31,7 @@
 #include "bridge/guest/request.h"
 #include "bridge/guest/resume.h"
 #include "bridge/guest/runtime.h"
+#include "bridge/guest/slot.h"
 #include "bridge/guest/stream.h"
 #include "bridge/guest/upkeep.h"
 #include "bridge/io/loop.h"
@@ -69,6 +70,8 @@ enum agent_end {
  * @arena:	the message being handled
  * @nofile:	descriptor limit that the processes get
  * @root:	descriptor of "/"
+ * @slots:	what a later agent will take over, with our own record at @slot
+ * @unkept:	a record found no room, and that was told
  */
 struct agent {
 	struct flags flags;
@@ -89,6 +92,9 @@ struct agent {
 	struct containers containers;
 	struct upkeep upkeep;
 	struct modify modify;
+	struct slots slots;
+	uint32_t slot;
+	bool unkept;
 
 	uint32_t epoch;
 	struct list held;

@@ -45,6 +45,8 @@ static bool source_ended(struct stream *s)
 	struct carry *c = s->carry;
 
 	loop_unwatch(loop_of(s), &s->end_watch);
+	if (s->end >= 0 && s->number != 0 && s->owner->on_end)
+		s->owner->on_end(s->owner->ctx, s->number, s->role);
 	fd_close(&s->end);
 	c->ended = true;
 	c->length = s->offset;

@@ -96,9 +96,36 @@ int ends_master(struct ends *d, const bool wanted[MSG_STDIO], int master,
 	return share_master(d, wanted, e);
 }
 
+uint64_t ends_deposit(const struct ends *d, struct pid1 *pid1)
+{
+	uint64_t number = 0;
+
+	if (d->terminal >= 0) {
+		number = pid1_number(pid1);
+		pid1_deposit(pid1, number, PROCESS_TERMINAL, d->terminal);
+		return number;
+	}
+	for (uint32_t i = 0; i < MSG_STDIO; i++) {
+		if (d->ours[i] >= 0 && number == 0)
+			number = pid1_number(pid1);
+		if (d->ours[i] >= 0)
+			pid1_deposit(pid1, number, i, d->ours[i]);
+	}
+	return number;
+}
+
 static void on_stream_change(void *ctx)
 {
 	process_check(ctx);
+}
+
+/* What is ours of it closes, and PID 1's copy. */
+static void not_wanted(struct ends *d, const struct streams *all,
+		       const struct process *p, int i)
+{
+	if (!p->console && all->on_end)
+		all->on_end(all->ctx, p->number, (uint32_t)i);
+	fd_close(&d->ours[i]);
 }
 
 static int make_stream(struct ends *d, struct streams *all, struct process *p,
@@ -107,29 +134,60 @@ static int make_stream(struct ends *d, struct streams *all, struct process *p,
 	enum stream_kind kind = i == MSG_STDIN ? STREAM_IN : STREAM_OUT;
 
 	if (*sock < 0) {
-		fd_close(&d->ours[i]);
+		not_wanted(d, all, p, i);
 		return 0;
 	}
 	if (p->console && i == MSG_STDERR)
 		kind = STREAM_IDLE;
-	return stream_new(all, kind, fd_take(sock), fd_take(&d->ours[i]),
-			  p->console, on_stream_change, p, &p->stream[i], e);
+	if (stream_new(all, kind, fd_take(sock), fd_take(&d->ours[i]),
+		       p->console, on_stream_change, p, &p->stream[i], e) < 0)
+		return err_code(e);
+	if (!p->console)
+		stream_deposited(p->stream[i], p->number, (uint32_t)i);
+	return 0;
+}
+
+int ends_restore(struct ends *d, struct streams *all, struct process *p,
+		 const uint32_t port[MSG_STDIO], struct err *e)
+{
+	int r = 0;
+
+	/* A socket that is gone ends the input, unless it is dialled again. */
+	if (port[MSG_STDIN] == 0)
+		not_wanted(d, all, p, MSG_STDIN);
+	for (int i = 0; i < MSG_STDIO && r == 0; i++) {
+		if (d->ours[i] < 0)
+			continue;
+		r = stream_new(all, i == MSG_STDIN ? STREAM_IN : STREAM_OUT, -1,
+			       fd_take(&d->ours[i]), p->console,
+			       on_stream_change, p, &p->stream[i], e);
+		if (r == 0 && !p->console)
+			stream_deposited(p->stream[i], p->number, (uint32_t)i);
+		if (r == 0)
+			stream_redial(p->stream[i], port[i]);
+	}
+	p->terminal = fd_take(&d->terminal);
+	return r;
 }
 
 static int make_carried(struct ends *d, struct streams *all, struct process *p,
 			int i, uint32_t port, struct err *e)
 {
 	if (port == 0) {
-		fd_close(&d->ours[i]);
+		not_wanted(d, all, p, i);
 		return 0;
 	}
 	if (p->console && i == MSG_STDERR) {
 		all->tell(all->tell_ctx, WIRE_FERRY_STREAM_END, port, 0);
 		return 0;
 	}
-	return stream_new_carried(all, i == MSG_STDIN ? STREAM_IN : STREAM_OUT,
-				  port, fd_take(&d->ours[i]), p->console,
-				  on_stream_change, p, &p->stream[i], e);
+	if (stream_new_carried(all, i == MSG_STDIN ? STREAM_IN : STREAM_OUT,
+			       port, fd_take(&d->ours[i]), p->console,
+			       on_stream_change, p, &p->stream[i], e) < 0)
+		return err_code(e);
+	if (!p->console)
+		stream_deposited(p->stream[i], p->number, (uint32_t)i);
+	return 0;
 }
 
 int ends_connect(struct ends *d, struct streams *all, struct process *p,

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bridge/guest/pid1.h"
 #include "bridge/guest/process.h"
 #include "bridge/guest/stream.h"
 #include "bridge/msg.h"
@@ -50,6 +51,13 @@ int ends_terminal(struct ends *d, const bool wanted[MSG_STDIO], uint16_t height,
 int ends_master(struct ends *d, const bool wanted[MSG_STDIO], int master,
 		struct err *e);
 
+/**
+ * ends_deposit() - give PID 1 copies of what is ours
+ *
+ * Return: the number of the deposits, 0: there is nothing, or no PID 1
+ */
+uint64_t ends_deposit(const struct ends *d, struct pid1 *pid1);
+
 /** ends_close_child() - close what the process has now */
 void ends_close_child(struct ends *d);
 
@@ -68,5 +76,15 @@ void ends_close(struct ends *d);
  */
 int ends_connect(struct ends *d, struct streams *all, struct process *p,
 		 int sock[MSG_STDIO], const uint32_t *port, struct err *e);
+
+/**
+ * ends_restore() - streams of a process that an earlier agent had started, on
+ * what is ours; the host's sockets went with that agent
+ * @port:	to be dialled again, 0: none
+ *
+ * Return: 0 or -errno
+ */
+int ends_restore(struct ends *d, struct streams *all, struct process *p,
+		 const uint32_t port[MSG_STDIO], struct err *e);
 
 #endif

@@ -15,6 +15,7 @@
 #include "bridge/guest/dial.h"
 #include "bridge/guest/ends.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
 #include "bridge/io/spawn.h"
@@ -120,12 +121,13 @@ static void abandon(pid_t pid)
 		;
 }
 
-static int run_child(struct execute *x, struct ends *d, struct process **ret,
-		     struct err *e)
+static int run_child(const struct execute *x, const struct ends *d,
+		     const struct keep_process *k, uint32_t slot,
+		     struct process **ret, struct err *e)
 {
 	struct agent *a = x->agent;
 	const char *cwd = x->m.parameters.working_directory;
-	const struct spawn s = {
+	struct spawn s = {
 		.argv = x->argv,
 		.envp = x->envp,
 		.cwd = cwd[0] != '\0' ? cwd : NULL,
@@ -134,24 +136,51 @@ static int run_child(struct execute *x, struct ends *d, struct process **ret,
 		.setsid = true,
 		.nofile = &a->nofile,
 	};
-	const uint64_t ticket = pid1_ticket(&a->pid1);
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
+	s.started = slot_word(&a->slots, slot);
+	pid1_flush(&a->pid1);
 	r = spawn_start(&s, &pid, &pidfd, e);
 	if (r < 0) {
-		pid1_ticket_close(&a->pid1, ticket);
+		pid1_ticket_close(&a->pid1, k->ticket);
 		return r;
 	}
-	pid1_register(&a->pid1, ticket, pid);
+	pid1_register(&a->pid1, k->ticket, pid);
 	r = process_adopt(&a->processes, pid, pidfd, ret, e);
 	if (r < 0) {
 		abandon(pid);
-		pid1_reaped(&a->pid1, ticket);
+		pid1_reaped(&a->pid1, k->ticket);
 		return r;
 	}
-	(*ret)->ticket = ticket;
+	(*ret)->ticket = k->ticket;
+	(*ret)->number = k->number;
+	(*ret)->request = k->request;
+	(*ret)->slot = slot;
 	return 0;
+}
+
+/* What a later agent needs to take the process over, before there is one. */
+static int run_kept(struct execute *x, struct ends *d, struct process **ret,
+		    struct err *e)
+{
+	struct agent *a = x->agent;
+	struct keep_process k = {
+		.ticket = pid1_ticket(&a->pid1),
+		.request = x->request->to.id,
+		.console = x->m.parameters.emulate_console,
+	};
+	uint32_t slot = 0;
+	int r;
+
+	k.number = ends_deposit(d, &a->pid1);
+	keep_process_put(a, &slot, &k);
+	r = run_child(x, d, &k, slot, ret, e);
+	if (r < 0) {
+		slot_drop(&a->slots, &slot);
+		pid1_withdraw(&a->pid1, k.number, CONTROL_ROLE_ALL);
+	}
+	return r;
 }
 
 static int make_ends(const struct execute *x, struct ends *d, struct err *e)
@@ -175,7 +204,7 @@ static int execute_start(struct execute *x, struct process **ret, struct err *e)
 	ends_init(&d);
 	r = make_ends(x, &d, e);
 	if (r == 0)
-		r = run_child(x, &d, &p, e);
+		r = run_kept(x, &d, &p, e);
 	if (r == 0) {
 		r = ends_connect(&d, &x->agent->streams, p, x->dial.sock,
 				 x->dial.carried ? x->dial.port : NULL, e);

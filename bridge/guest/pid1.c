@@ -1,6 +1,7 @@
 #include "bridge/guest/pid1.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,28 @@
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "config/num.h"
+#include "config/util.h"
 
-/* Tickets of different agents differ above this bit. */
-#define TICKET_SHIFT 32
+/* Numbers of different agents differ above this bit. */
+#define NUMBER_SHIFT 32
+_Static_assert(UINT64_C(1) << NUMBER_SHIFT == PID1_NUMBERS,
+	       "the first agent is number 1");
 
 void pid1_init(struct pid1 *p)
 {
 	*p = (struct pid1){ .fd = -1 };
+}
+
+static struct pid1_packet *queued(struct pid1 *p, unsigned int i)
+{
+	return &p->queue[(p->first + i) % PID1_QUEUE_MAX];
+}
+
+static void forget_queue(struct pid1 *p)
+{
+	for (unsigned int i = 0; i < p->n_queued; i++)
+		fd_close(&queued(p, i)->fd);
+	p->n_queued = 0;
 }
 
 static void pid1_lose(struct pid1 *p, const char *why)
@@ -28,7 +44,7 @@ static void pid1_lose(struct pid1 *p, const char *why)
 	log_warn("PID 1 is not used any more: %s", why);
 	loop_unwatch(p->loop, &p->watch);
 	fd_close(&p->fd);
-	p->n_queued = 0;
+	forget_queue(p);
 	if (p->on_lost)
 		p->on_lost(p->ctx);
 }
@@ -46,6 +62,8 @@ void pid1_done(struct pid1 *p)
 	if (p->fd >= 0)
 		loop_unwatch(p->loop, &p->watch);
 	fd_close(&p->fd);
+	forget_queue(p);
+	free(mem_take(&p->early));
 	if (p->ring) {
 		union {
 			const struct control_ring *ring;
@@ -72,14 +90,18 @@ static void pid1_rewatch(struct pid1 *p)
 }
 
 /* Sends what the socket takes now. */
-static void pid1_flush(struct pid1 *p)
+static void send_queue(struct pid1 *p)
 {
 	struct err e = { 0 };
 	int r = 0;
 
 	while (p->fd >= 0 && p->n_queued > 0 && r == 0) {
-		r = control_send(p->fd, &p->queue[p->first], NULL, 0, &e);
+		struct pid1_packet *q = queued(p, 0);
+
+		r = control_send(p->fd, &q->msg, &q->fd, q->fd >= 0 ? 1 : 0,
+				 &e);
 		if (r == 0) {
+			fd_close(&q->fd);
 			p->first = (p->first + 1) % PID1_QUEUE_MAX;
 			p->n_queued--;
 		} else if (r != -EAGAIN) {
@@ -88,23 +110,28 @@ static void pid1_flush(struct pid1 *p)
 	}
 }
 
-static void pid1_send(struct pid1 *p, const struct control_msg *m)
+/* @fd: taken, -1: none */
+static void send_with(struct pid1 *p, const struct control_msg *m, int fd)
 {
 	const bool waits = p->n_queued > 0;
 
-	if (p->fd < 0)
-		return;
-	if (p->n_queued == PID1_QUEUE_MAX) {
+	if (p->n_queued == PID1_QUEUE_MAX)
 		pid1_lose(p, "it does not read");
+	if (p->fd < 0) {
+		fd_close(&fd);
 		return;
 	}
-	p->queue[(p->first + p->n_queued) % PID1_QUEUE_MAX] = *m;
-	p->n_queued++;
+	*queued(p, p->n_queued++) = (struct pid1_packet){ *m, fd };
 	if (waits)
 		return; /* in its turn */
-	pid1_flush(p);
+	send_queue(p);
 	if (p->fd >= 0 && p->n_queued > 0)
 		pid1_rewatch(p);
+}
+
+static void pid1_send(struct pid1 *p, const struct control_msg *m)
+{
+	send_with(p, m, -1);
 }
 
 static void close_all(int fds[CONTROL_FDS_MAX])
@@ -172,7 +199,8 @@ static void on_packet(struct pid1 *p, const struct control_msg *m, int *fd)
 		on_registered(p, m, fd);
 	if (m->result == 0 ||
 	    (m->op == CONTROL_OP_REGISTER && m->result == -ESRCH) ||
-	    (m->op == CONTROL_OP_REAPED && m->result == -ENOENT))
+	    (m->op == CONTROL_OP_REAPED && m->result == -ENOENT) ||
+	    (m->op == CONTROL_OP_WITHDRAW && m->result == -ENOENT))
 		return;
 	p->refused++;
 	log_warn("PID 1 refused op=%u: %s", m->op, strerror(-m->result));
@@ -204,7 +232,7 @@ static void on_ready(void *ctx, uint32_t events)
 
 	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		pid1_read(p);
-	pid1_flush(p);
+	send_queue(p);
 	if (p->fd >= 0)
 		pid1_rewatch(p);
 }
@@ -242,19 +270,27 @@ static void map_ring(struct pid1 *p, int fd)
 	p->ring_bytes = (uint64_t)st.st_size;
 }
 
-/*
- * Asks and waits for the answer; only while the agent starts. @fds are the
- * caller's.
- */
-static int ask(struct pid1 *p, struct control_msg *m, int fds[CONTROL_FDS_MAX],
-	       struct err *e)
+/* Told before anybody can know the process. */
+static int keep_early(struct pid1 *p, const struct control_msg *m,
+		      struct err *e)
+{
+	struct control_msg *more =
+		realloc(p->early, (p->n_early + 1) * sizeof(*more));
+
+	if (!more)
+		return err_set(e, ENOMEM, "no memory for an exit");
+	p->early = more;
+	p->early[p->n_early++] = *m;
+	return 0;
+}
+
+int pid1_ask(struct pid1 *p, struct control_msg *m, int fds[CONTROL_FDS_MAX],
+	     struct err *e)
 {
 	const uint32_t op = m->op;
 	int r = control_send(p->fd, m, NULL, 0, e);
 
-	if (r < 0)
-		return r;
-	for (;;) {
+	while (r >= 0) {
 		if (!wait_for(p->fd, POLLIN, PID1_HELLO_MS))
 			return err_set(e, ETIMEDOUT, "PID 1 does not answer");
 		r = control_recv(p->fd, m, fds, e);
@@ -262,9 +298,10 @@ static int ask(struct pid1 *p, struct control_msg *m, int fds[CONTROL_FDS_MAX],
 			return r < 0 ? r : err_set(e, EPIPE, "PID 1 hung up");
 		if (m->op == op)
 			return 0;
-		on_packet(p, m, &fds[0]);
 		close_all(fds);
+		r = m->op == CONTROL_OP_EXIT ? keep_early(p, m, e) : 0;
 	}
+	return r;
 }
 
 static int hello(struct pid1 *p, struct err *e)
@@ -272,7 +309,7 @@ static int hello(struct pid1 *p, struct err *e)
 	struct control_msg m = { .op = CONTROL_OP_HELLO,
 				 .arg = CONTROL_VERSION };
 	int fds[CONTROL_FDS_MAX];
-	const int r = ask(p, &m, fds, e);
+	const int r = pid1_ask(p, &m, fds, e);
 
 	if (r < 0)
 		return r;
@@ -285,44 +322,6 @@ static int hello(struct pid1 *p, struct err *e)
 	p->poisoned = (m.flags & CONTROL_FLAG_POISONED) != 0;
 	p->migratable = (m.flags & CONTROL_FLAG_MIGRATABLE) != 0;
 	return 0;
-}
-
-/* One entry of a list of PID 1's. Return: 1, 0 at its end, or -errno */
-static int list_one(struct pid1 *p, enum control_op op, uint64_t cursor,
-		    struct control_msg *m, struct err *e)
-{
-	int fds[CONTROL_FDS_MAX];
-	int r;
-
-	*m = (struct control_msg){ .op = op, .arg = cursor };
-	r = ask(p, m, fds, e);
-	if (r < 0)
-		return r;
-	close_all(fds);
-	return m->result == 0 ? 1 : 0;
-}
-
-/*
- * An earlier agent may have ended between any two of its packets. Its tickets
- * are closed, so that PID 1 does not go on keeping exits of orphans, and rows
- * of processes whose exit nobody knows are given up. A process that lives
- * stays registered: its exit will be told.
- */
-static int clear_up(struct pid1 *p, struct err *e)
-{
-	struct control_msg m = { 0 };
-	int r;
-
-	while ((r = list_one(p, CONTROL_OP_TICKETS, m.arg, &m, e)) > 0)
-		pid1_ticket_close(p, m.ticket);
-	m.arg = 0;
-	while (r == 0 &&
-	       (r = list_one(p, CONTROL_OP_PROCESSES, m.arg, &m, e)) > 0) {
-		if ((m.flags & CONTROL_FLAG_GONE) != 0)
-			pid1_reaped(p, m.ticket);
-		r = 0;
-	}
-	return r;
 }
 
 int pid1_attach(struct pid1 *p, struct loop *l, struct err *e)
@@ -345,14 +344,27 @@ int pid1_attach(struct pid1 *p, struct loop *l, struct err *e)
 	r = fd_cloexec(p->fd, true);
 	if (r == 0)
 		r = hello(p, e);
-	if (r == 0)
-		r = clear_up(p, e);
-	if (r == 0)
-		r = loop_watch(l, p->fd, EPOLLIN, on_ready, p, &p->watch, e);
+	if (r < 0)
+		fd_close(&p->fd);
+	return r;
+}
+
+int pid1_go_on(struct pid1 *p, struct err *e)
+{
+	struct control_msg *early = mem_take(&p->early);
+	int none = -1;
+	int r;
+
+	if (p->fd < 0)
+		return 0;
+	r = loop_watch(p->loop, p->fd, EPOLLIN, on_ready, p, &p->watch, e);
 	if (r == 0)
 		pid1_rewatch(p);
 	else
 		fd_close(&p->fd);
+	for (size_t i = 0; r == 0 && i < p->n_early; i++)
+		on_packet(p, &early[i], &none);
+	free(early);
 	return r;
 }
 
@@ -366,16 +378,54 @@ void pid1_stable(struct pid1 *p)
 	pid1_send(p, &m);
 }
 
+uint64_t pid1_number(struct pid1 *p)
+{
+	return p->fd < 0 ? 0 : p->incarnation << NUMBER_SHIFT | ++p->numbers;
+}
+
 uint64_t pid1_ticket(struct pid1 *p)
 {
 	struct control_msg m = { .op = CONTROL_OP_TICKET_OPEN };
 
-	if (p->fd < 0)
-		return 0;
-	m.ticket = p->incarnation << TICKET_SHIFT | ++p->tickets;
+	m.ticket = pid1_number(p);
 	m.tag = m.ticket;
-	pid1_send(p, &m);
+	if (m.ticket != 0)
+		pid1_send(p, &m);
 	return m.ticket;
+}
+
+void pid1_deposit(struct pid1 *p, uint64_t object, uint32_t role, int fd)
+{
+	const struct control_msg m = { .op = CONTROL_OP_DEPOSIT,
+				       .object = object,
+				       .role = role };
+	const int copy =
+		object != 0 && p->fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+
+	if (copy >= 0)
+		send_with(p, &m, copy);
+}
+
+void pid1_withdraw(struct pid1 *p, uint64_t object, uint32_t role)
+{
+	const struct control_msg m = { .op = CONTROL_OP_WITHDRAW,
+				       .object = object,
+				       .role = role };
+
+	if (object != 0)
+		pid1_send(p, &m);
+}
+
+/* Its answers are left to the loop: reading them may end processes. A PID 1
+ * that waits for room for an answer is one whose questions have all come. */
+void pid1_flush(struct pid1 *p)
+{
+	for (int ms = 0; p->n_queued > 0 && !p->slow && ms < PID1_FLUSH_MS;
+	     ms++) {
+		(void)wait_for(p->fd, POLLOUT, 1);
+		send_queue(p);
+	}
+	p->slow = p->n_queued > 0;
 }
 
 static void send_ticket(struct pid1 *p, enum control_op op, uint64_t ticket,

@@ -5,19 +5,22 @@
  * packets stay in order, and PID 1 serves all that an agent has sent before it
  * starts the next one, so a ticket that was sent before a fork counts. What the
  * socket does not take at once waits in a queue; the agent itself never waits.
- * An agent that is killed with packets in its queue leaves processes that PID 1
- * does not know: their exits are reaped, and told to nobody. Answers
+ * Before a start it waits a little for room. An agent that is killed with packets
+ * in its queue all the same leaves processes that PID 1 does not know: their
+ * exits are told as unknown. Answers
  * are read when they come; a refusal is logged. Without PID 1 (a foreign init,
  * or one that does not read) every call here does nothing, and the agent makes
  * itself the reaper of its orphans.
  *
  * A process that a runtime left behind is PID 1's child: pid1_register() gets
  * its pidfd or its exit (struct pid1_told), later its exit alone. An exit is
- * acknowledged once it was told.
+ * acknowledged once it was told, and whoever is told keeps it (bridge/guest/
+ * keep.h) before he returns.
  *
- * Descriptors of processes are not deposited: an agent that starts has no use
- * for them before it can take processes over with their streams. What it gets
- * from PID 1 about processes of an earlier agent is acknowledged.
+ * Deposits are numbered by the agent: pid1_number() is never given twice. The
+ * state of the agent itself has PID1_STATE. What an earlier agent has left with
+ * PID 1 is read by bridge/guest/left.h, and settled there; exits that PID 1
+ * tells meanwhile wait until pid1_go_on().
  */
 #ifndef FERRY_BRIDGE_GUEST_PID1_H
 #define FERRY_BRIDGE_GUEST_PID1_H
@@ -36,6 +39,13 @@
 /* Most packets that wait for room in the socket; one more, and PID 1 does not
  * read: it is given up. */
 #define PID1_QUEUE_MAX 1024u
+/* Longest wait for room in it before a process is started. */
+#define PID1_FLUSH_MS 200
+
+/* What the agent deposits of its own; pid1_number() is never below
+ * PID1_NUMBERS. */
+enum pid1_object { PID1_STATE = 1, PID1_OUTBOX = 2 };
+#define PID1_NUMBERS (UINT64_C(1) << 32)
 
 /**
  * struct pid1_told - what PID 1 tells about a registered process
@@ -59,6 +69,12 @@ typedef bool pid1_told_fn(void *ctx, struct pid1_told *t);
 /* PID 1 is gone: nothing will be told any more. */
 typedef void pid1_lost_fn(void *ctx);
 
+/* A packet that waits, with a descriptor of its own, -1: none. */
+struct pid1_packet {
+	struct control_msg msg;
+	int fd;
+};
+
 /**
  * struct pid1 - the connection to PID 1
  * @fd:		-1: there is none
@@ -67,6 +83,8 @@ typedef void pid1_lost_fn(void *ctx);
  * @migratable:	the UVM was started to be migrated
  * @refused:	answers that were errors
  * @queue:	a ring of packets that are not sent yet, the oldest at @first
+ * @slow:	PID 1 was waited for once, in vain
+ * @early:	exits that were told before pid1_go_on()
  */
 struct pid1 {
 	int fd;
@@ -80,11 +98,14 @@ struct pid1 {
 	pid1_told_fn *on_told;
 	pid1_lost_fn *on_lost;
 	void *ctx;
-	uint32_t tickets;
+	uint32_t numbers;
 	bool stable;
-	struct control_msg queue[PID1_QUEUE_MAX];
+	struct pid1_packet queue[PID1_QUEUE_MAX];
 	unsigned int first;
 	unsigned int n_queued;
+	bool slow;
+	struct control_msg *early;
+	size_t n_early;
 	const struct control_ring *ring;
 	uint64_t ring_bytes; /* of the mapping */
 };
@@ -99,6 +120,20 @@ void pid1_init(struct pid1 *p);
  *         not speak the protocol; the agent works without it
  */
 int pid1_attach(struct pid1 *p, struct loop *l, struct err *e);
+
+/**
+ * pid1_ask() - send a question and wait for its answer; only before
+ * pid1_go_on()
+ * @m:		the question, receives the answer
+ * @fds:	the answer's, the caller's to close
+ *
+ * Return: 0 (see its @result), or -errno
+ */
+int pid1_ask(struct pid1 *p, struct control_msg *m, int fds[CONTROL_FDS_MAX],
+	     struct err *e);
+
+/** pid1_go_on() - what was left is settled: from here on all is told at once */
+int pid1_go_on(struct pid1 *p, struct err *e);
 
 /** pid1_listen() - who wants to know about registered processes */
 void pid1_listen(struct pid1 *p, pid1_told_fn *told, pid1_lost_fn *lost,
@@ -122,6 +157,19 @@ void pid1_ticket_close(struct pid1 *p, uint64_t ticket);
 
 /** pid1_register() - what was spawned */
 void pid1_register(struct pid1 *p, uint64_t ticket, pid_t pid);
+
+/** pid1_number() - a number for deposits, never given before; 0: no PID 1 */
+uint64_t pid1_number(struct pid1 *p);
+
+/** pid1_deposit() - give PID 1 a copy of @fd, which is borrowed */
+void pid1_deposit(struct pid1 *p, uint64_t object, uint32_t role, int fd);
+
+/** pid1_withdraw() - PID 1 closes its copy; @role may be CONTROL_ROLE_ALL */
+void pid1_withdraw(struct pid1 *p, uint64_t object, uint32_t role);
+
+/** pid1_flush() - before a spawn: what was sent counts; waits PID1_FLUSH_MS at
+ * most for a PID 1 that is slow, and not again before it has caught up */
+void pid1_flush(struct pid1 *p);
 
 /** pid1_reaped() - the agent has its exit code */
 void pid1_reaped(struct pid1 *p, uint64_t ticket);

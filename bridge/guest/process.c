@@ -127,8 +127,15 @@ static void let_streams_go(struct process *p)
 	}
 }
 
+static void kept(struct process *p, bool forgotten)
+{
+	if (p->owner->on_kept)
+		p->owner->on_kept(p->owner->ctx, p, forgotten);
+}
+
 void process_forget(struct process *p)
 {
+	kept(p, true);
 	(*count_of(p))--;
 	let_streams_go(p);
 	loop_unwatch(p->owner->loop, &p->watch);
@@ -152,6 +159,7 @@ static void free_all(struct list *head)
 
 void processes_done(struct processes *all)
 {
+	all->on_kept = NULL; /* they are not gone */
 	free_all(&all->live);
 	free_all(&all->untold);
 	free_all(&all->told);
@@ -180,6 +188,7 @@ static struct process *process_new(struct processes *all, pid_t pid,
 	p->pid = pid;
 	p->pidfd = -1;
 	p->terminal = -1;
+	p->request = PROCESS_NO_REQUEST;
 	list_init(&p->waiters);
 	list_init(&p->node);
 	list_init(&p->bucket);
@@ -228,6 +237,16 @@ int process_adopt_orphan(struct processes *all, pid_t pid, struct container *c,
 	p->settled_ctx = ctx;
 	*ret = p;
 	return 0;
+}
+
+struct process *process_restore(struct processes *all, pid_t pid,
+				struct container *c)
+{
+	struct process *p = process_new(all, pid, c);
+
+	if (p)
+		p->orphan = true;
+	return p;
 }
 
 static void settle(struct process *p)
@@ -281,6 +300,7 @@ static void process_over(struct process *p)
 	(*count_of(p))++;
 	if (!p->init)
 		list_push(&all->untold, &p->node);
+	kept(p, false);
 	all->on_over(all->ctx, p);
 	forget_oldest(all);
 }
@@ -296,8 +316,11 @@ static void check_terminal(struct process *p)
 	const struct stream *in = p->stream[MSG_STDIN];
 	const struct stream *out = p->stream[MSG_STDOUT];
 
-	if (out && out->refused && (!in || in->state == STREAM_CLOSED))
-		fd_close(&p->terminal);
+	if (p->terminal < 0 || !out || !out->refused ||
+	    (in && in->state != STREAM_CLOSED))
+		return;
+	fd_close(&p->terminal);
+	kept(p, false);
 }
 
 void process_check(struct process *p)
@@ -325,6 +348,7 @@ void process_told(struct process *p, uint32_t conn)
 	(*count_of(p))--;
 	p->told_on = conn;
 	(*count_of(p))++;
+	kept(p, false);
 	if (p->init)
 		return; /* it answers again */
 	list_remove(&p->node);
@@ -336,7 +360,6 @@ static void process_exited(struct process *p)
 {
 	struct loop *l = p->owner->loop;
 
-	p->state = PROCESS_DRAINING;
 	loop_unwatch(l, &p->watch);
 	fd_close(&p->pidfd);
 	for (int i = 0; i < MSG_STDIO; i++) {
@@ -352,6 +375,8 @@ static void process_exited(struct process *p)
 static void process_ended(struct process *p, uint32_t exit_code)
 {
 	p->exit_code = exit_code;
+	p->state = PROCESS_DRAINING;
+	kept(p, false); /* before anybody can forget it */
 	loop_cancel(p->owner->loop, &p->timer);
 	p->owner->on_reaped(p->owner->ctx, p);
 	process_exited(p);
@@ -390,10 +415,18 @@ void process_exit_unknown(struct process *p)
 	process_ended(p, UINT32_MAX);
 }
 
+static uint32_t exit_code_of(const siginfo_t *info)
+{
+	const uint32_t n = (uint32_t)info->si_status;
+
+	return info->si_code == CLD_EXITED ? n & 0xffu : 128u + (n & 0x7fu);
+}
+
 void process_reap(struct process *p)
 {
-	int status = 0;
-	pid_t r;
+	const pid_t pid = p->pid;
+	siginfo_t info = { 0 };
+	int r;
 
 	if (p->state != PROCESS_LIVE)
 		return;
@@ -402,12 +435,33 @@ void process_reap(struct process *p)
 		return;
 	}
 	do {
-		r = waitpid(p->pid, &status, WNOHANG);
+		r = waitid(P_PID, (id_t)pid, &info,
+			   WEXITED | WNOHANG | WNOWAIT);
 	} while (r < 0 && errno == EINTR);
-	if (r == 0)
+	if (r == 0 && info.si_pid == 0)
 		return;
 	/* Not our child any more: somebody else took its exit code. */
-	process_ended(p, r < 0 ? UINT32_MAX : process_exit_code(status));
+	process_ended(p, r < 0 ? UINT32_MAX : exit_code_of(&info));
+	if (r == 0)
+		(void)waitpid(pid, NULL, WNOHANG); /* it is kept now */
+}
+
+void process_restored(struct process *p, enum process_state state)
+{
+	struct processes *all = p->owner;
+
+	if (state == PROCESS_DRAINING) {
+		p->state = state;
+		process_exited(p);
+	} else if (state == PROCESS_OVER) {
+		list_remove(&p->node);
+		all->n_live--;
+		p->state = state;
+		(*count_of(p))++;
+		if (!p->init)
+			list_push(p->told_on != 0 ? &all->told : &all->untold,
+				  &p->node);
+	}
 }
 
 int process_signal(const struct process *p, int signal, struct err *e)

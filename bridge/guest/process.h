@@ -60,6 +60,11 @@
 /* Bits that remember which pids were forgotten; pids may share one. */
 #define PROCESS_FORGOTTEN_BITS 32768u
 
+/* Role of the terminal's master among the deposits. */
+#define PROCESS_TERMINAL 3u
+/* No request has started it, or that was answered long ago. */
+#define PROCESS_NO_REQUEST UINT64_MAX
+
 enum process_state { PROCESS_LIVE, PROCESS_DRAINING, PROCESS_OVER };
 
 struct container;
@@ -85,6 +90,10 @@ typedef void process_settled_fn(void *ctx, struct process *p);
  * @console:	it has a terminal
  * @stream:	standard input and output, NULL: none, or it is on its own now
  * @waiters:	requests that wait for its exit
+ * @slot:	its record, see bridge/guest/keep.h
+ * @number:	of its deposits with PID 1, 0: none; roles are those of the streams,
+ *		and PROCESS_TERMINAL
+ * @request:	id of the request that has started it
  */
 struct process {
 	struct processes *owner;
@@ -108,12 +117,18 @@ struct process {
 	struct loop_id timer;
 	struct stream *stream[MSG_STDIO];
 	struct list waiters;
+	uint32_t slot;
+	uint64_t number;
+	uint64_t request;
 };
 
 /* Called when a process is OVER: answer its waiters. */
 typedef void process_over_fn(void *ctx, struct process *p);
 /* Called when a process was reaped, before anything else happens. */
 typedef void process_reaped_fn(void *ctx, struct process *p);
+/* What a later agent has to know of it has changed; @forgotten: it is about to
+ * be released. */
+typedef void process_kept_fn(void *ctx, struct process *p, bool forgotten);
 
 /**
  * struct processes - all of them
@@ -136,6 +151,7 @@ struct processes {
 	uint64_t started;
 	process_over_fn *on_over;
 	process_reaped_fn *on_reaped;
+	process_kept_fn *on_kept; /* NULL: nobody wants to know */
 	void *ctx;
 	struct list bucket[PROCESS_BUCKETS];
 	uint8_t forgotten[PROCESS_FORGOTTEN_BITS / 8];
@@ -186,6 +202,19 @@ void process_exit_told(struct process *p, int status);
 
 /** process_exit_unknown() - an orphan has ended, and nobody knows how */
 void process_exit_unknown(struct process *p);
+
+/**
+ * process_restore() - one that an earlier agent had started
+ *
+ * It is an orphan, has no pidfd, no streams, and no terminal yet; its other
+ * members are the caller's to fill.
+ * Return: the object, or NULL: no memory
+ */
+struct process *process_restore(struct processes *all, pid_t pid,
+				struct container *c);
+
+/** process_restored() - its members are filled, and it is DRAINING or OVER */
+void process_restored(struct process *p, enum process_state state);
 
 /** process_forget() - release it; one that runs goes on running */
 void process_forget(struct process *p);

@@ -113,6 +113,8 @@ static int want_sink(struct stream *s, struct err *e)
 static void let_go_of_end(struct stream *s)
 {
 	loop_unwatch(loop_of(s), &s->end_watch);
+	if (s->end >= 0 && s->number != 0 && s->owner->on_end)
+		s->owner->on_end(s->owner->ctx, s->number, s->role);
 	fd_close(&s->end);
 }
 
@@ -447,6 +449,10 @@ void streams_host(struct streams *all, bool up, uint32_t number)
 /* Begins to watch and moves what is there. */
 static int stream_start(struct stream *s, struct err *e)
 {
+	if (s->sock < 0) {
+		s->state = STREAM_LOST;
+		return 0;
+	}
 	if (s->kind == STREAM_IDLE)
 		return want(s, &s->sock_watch, s->sock, true, EPOLLRDHUP,
 			    on_sock, e);
@@ -485,6 +491,12 @@ int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 	s->ctx = ctx;
 	*ret = s;
 	return 0;
+}
+
+void stream_deposited(struct stream *s, uint64_t number, uint32_t role)
+{
+	s->number = number;
+	s->role = role;
 }
 
 void stream_redial(struct stream *s, uint32_t port)

@@ -94,6 +94,7 @@ enum stream_state {
  * @n:		streams in @all
  * @moved:	bytes ever moved
  * @discarded:	bytes ever dropped in DISCARD
+ * @on_end:	the far end of a stream with a @number is about to be closed
  * @scratch:	STREAM_BUFFER bytes, for one read at a time
  * @session:	NULL: there is none
  * @nonce:	of the connection that is up, NULL: none, or none of the session
@@ -110,6 +111,8 @@ struct streams {
 	size_t n;
 	uint64_t moved;
 	uint64_t discarded;
+	void (*on_end)(void *ctx, uint64_t number, uint32_t role);
+	void *ctx;
 	uint8_t *scratch;
 	const struct session_id *session;
 	const uint8_t *nonce;
@@ -126,9 +129,11 @@ struct stream {
 	enum stream_kind kind;
 	enum stream_state state;
 	int sock;
-	int end;       /* pipe, or terminal */
-	int tee;       /* file that takes all output too, -1: none */
-	uint32_t port; /* to be dialled again, 0: none */
+	int end;	 /* pipe, or terminal */
+	int tee;	 /* file that takes all output too, -1: none */
+	uint32_t port;	 /* to be dialled again, 0: none */
+	uint64_t number; /* of the deposit of @end with PID 1, 0: none */
+	uint32_t role;
 	uint32_t dials;
 	bool tty;
 	bool no_splice;
@@ -168,7 +173,8 @@ void streams_host(struct streams *all, bool up, uint32_t number);
 /**
  * stream_new() - begin to move bytes
  * @kind:	direction
- * @sock:	connected, non-blocking; the stream's, also on failure
+ * @sock:	connected, non-blocking; the stream's, also on failure; -1: its host
+ *		is gone, the stream is LOST
  * @end:	pipe end or terminal master, non-blocking; as @sock; -1 for
  *		STREAM_IDLE
  * @tty:	@end is a terminal
@@ -184,6 +190,9 @@ int stream_new(struct streams *all, enum stream_kind kind, int sock, int end,
 
 /** stream_discard() - nobody will have it: read on and drop it */
 void stream_discard(struct stream *s);
+
+/** stream_deposited() - PID 1 has a copy of the far end too */
+void stream_deposited(struct stream *s, uint64_t number, uint32_t role);
 
 /** stream_redial() - @port may be dialled again when the host was lost */
 void stream_redial(struct stream *s, uint32_t port);

@@ -203,11 +203,21 @@ IN_CHILD static enum step child_prepare(const struct spawn *s, pid_t parent)
 		return STEP_CWD;
 	if (s->nofile && setrlimit(RLIMIT_NOFILE, s->nofile) < 0)
 		return STEP_LIMIT;
-	if (s->die_with_parent)
+	if (s->die_with_parent || s->started)
 		child_bind(parent);
 	if (s->no_vsock && (errno = -novsock()) != 0)
 		return STEP_FILTER;
 	return STEP_NONE;
+}
+
+IN_CHILD static void child_tell(const struct spawn *s)
+{
+	if (!s->started)
+		return;
+	__atomic_store_n(s->started, (uint64_t)syscall(SYS_getpid),
+			 __ATOMIC_RELEASE);
+	if (!s->die_with_parent)
+		(void)prctl(PR_SET_PDEATHSIG, 0);
 }
 
 IN_CHILD static int child_main(void *arg)
@@ -219,6 +229,7 @@ IN_CHILD static int child_main(void *arg)
 		c->error = errno;
 	} else {
 		child_signals(c->ignored);
+		child_tell(c->spawn);
 		c->step = STEP_EXEC;
 		c->error = child_exec(c);
 	}

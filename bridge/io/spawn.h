@@ -3,6 +3,7 @@
 #define FERRY_BRIDGE_IO_SPAWN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -21,6 +22,10 @@
  * @setsid:	start a new session
  * @die_with_parent: SIGKILL to the child when the calling thread ends; one that
  *		ended before the child could ask for this is noticed too
+ * @started:	receives the child's pid, written by the child itself when only the
+ *		exec is left to do; before that it dies with its parent. In memory
+ *		that outlives the caller it tells for sure what was started. NULL:
+ *		not wanted
  * @nofile:	RLIMIT_NOFILE of the child, NULL: the caller's; for a caller that
  *		has raised its own
  * @no_vsock:	neither it nor what it starts may use AF_VSOCK, see
@@ -39,6 +44,7 @@ struct spawn {
 	bool terminal;
 	bool setsid;
 	bool die_with_parent;
+	uint64_t *started;
 	const struct rlimit *nofile;
 	bool no_vsock;
 };

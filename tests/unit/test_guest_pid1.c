@@ -107,8 +107,10 @@ static int set_up(void **state)
 
 	start_under_pid1(&p);
 	say_hello();
+	expect(CONTROL_OP_FETCH, -ENOENT);
 	expect(CONTROL_OP_TICKETS, -ENOENT);
 	expect(CONTROL_OP_PROCESSES, -ENOENT);
+	assert_int_equal(expect(CONTROL_OP_DEPOSIT, 0).object, PID1_STATE);
 	peer_accept(&p);
 	peer_negotiate(&p);
 	expect(CONTROL_OP_STABLE, 0);
@@ -194,11 +196,18 @@ static void test_what_an_earlier_agent_left_is_cleared(void **state)
 	start_under_pid1(&p);
 	say_hello();
 	recv_packet(&m);
+	assert_int_equal(m.op, CONTROL_OP_FETCH);
+	m.object = 10;
+	m.role = 2;
+	m.arg = 1;
+	m.result = 0;
+	assert_int_equal(control_send(control, &m, &control, 1, NULL), 0);
+	assert_int_equal(expect(CONTROL_OP_FETCH, -ENOENT).arg, 1);
+	recv_packet(&m);
 	assert_int_equal(m.op, CONTROL_OP_TICKETS);
 	m.ticket = 11;
 	m.arg = 1;
 	answer(&m, 0);
-	assert_int_equal(expect(CONTROL_OP_TICKET_CLOSE, 0).ticket, 11);
 	assert_int_equal(expect(CONTROL_OP_TICKETS, -ENOENT).arg, 1);
 	recv_packet(&m);
 	assert_int_equal(m.op, CONTROL_OP_PROCESSES);
@@ -206,8 +215,13 @@ static void test_what_an_earlier_agent_left_is_cleared(void **state)
 	m.flags = CONTROL_FLAG_GONE;
 	m.arg = 5;
 	answer(&m, 0);
-	assert_int_equal(expect(CONTROL_OP_REAPED, 0).ticket, 12);
 	assert_int_equal(expect(CONTROL_OP_PROCESSES, -ENOENT).arg, 5);
+	assert_int_equal(expect(CONTROL_OP_DEPOSIT, 0).object, PID1_STATE);
+	m = expect(CONTROL_OP_WITHDRAW, 0);
+	assert_int_equal(m.object, 10);
+	assert_int_equal(m.role, 2);
+	assert_int_equal(expect(CONTROL_OP_TICKET_CLOSE, 0).ticket, 11);
+	assert_int_equal(expect(CONTROL_OP_REAPED, 0).ticket, 12);
 	peer_accept(&p);
 	peer_negotiate(&p);
 	expect(CONTROL_OP_STABLE, 0);

@@ -1,0 +1,302 @@
+/*
+ * tests/unit/test_slot.c - records that outlive the agent: killed at any store,
+ * damaged, poisoned, of the version before; bridge/guest/slot.h, pack.h, keep.h
+ */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bridge/guest/keep.h"
+#include "bridge/guest/pack.h"
+#include "bridge/guest/slot.h"
+
+static struct slots slots;
+
+static int set_up(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	slots_init(&slots);
+	assert_int_equal(slots_create(&slots, &e), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	slots_done(&slots);
+	return 0;
+}
+
+/* As the next agent finds it. */
+static void open_again(void)
+{
+	const int fd = fcntl(slots.fd, F_DUPFD_CLOEXEC, 3);
+	struct err e = { 0 };
+
+	assert_true(fd >= 0);
+	slots_done(&slots);
+	assert_int_equal(slots_open(&slots, fd, &e), 0);
+}
+
+static uint32_t put_text(uint32_t handle, const char *text)
+{
+	assert_int_equal(slot_put(&slots, &handle, SLOT_CONTAINER, text,
+				  strlen(text) + 1),
+			 0);
+	return handle;
+}
+
+static const char *text_of(uint32_t handle)
+{
+	struct slot_view v;
+
+	if (!slot_next(&slots, SLOT_CONTAINER, handle - 1, &v) ||
+	    v.handle != handle)
+		return NULL;
+	slot_survived(&slots);
+	return v.body;
+}
+
+static void test_records_are_found_again(void **state)
+{
+	const uint32_t a = put_text(0, "one");
+	uint32_t b = put_text(0, "two");
+
+	(void)state;
+	assert_int_equal(put_text(a, "a longer one"), a);
+	*slot_word(&slots, a) = 77;
+	slot_drop(&slots, &b);
+	assert_int_equal(b, 0);
+	open_again();
+	assert_string_equal(text_of(a), "a longer one");
+	assert_int_equal(*slot_word(&slots, a), 77);
+	assert_null(text_of(a + 1));
+	b = put_text(0, "three");
+	assert_int_equal(b, a + 1);
+}
+
+static void test_memory_is_used_again(void **state)
+{
+	char body[1000] = "x";
+	uint32_t handle = 0;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++)
+		assert_int_equal(slot_put(&slots, &handle, SLOT_VOLUME, body,
+					  sizeof(body)),
+				 0);
+	assert_in_range(slots.next_cell, 0, 32);
+	assert_int_equal(slots.high, 1);
+}
+
+static void test_a_full_file_keeps_what_it_has(void **state)
+{
+	uint8_t *body = calloc(1, SLOT_BODY_MAX + 1);
+	const uint32_t a = put_text(0, "one");
+	uint32_t handle = a;
+	int r = 0;
+
+	(void)state;
+	assert_non_null(body);
+	assert_int_equal(slot_put(&slots, &handle, SLOT_CONTAINER, body,
+				  SLOT_BODY_MAX + 1),
+			 -E2BIG);
+	while (r == 0) {
+		uint32_t new = 0;
+
+		r = slot_put(&slots, &new, SLOT_VOLUME, body, SLOT_BODY_MAX);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_string_equal(text_of(a), "one");
+	free(body);
+}
+
+static void test_a_damaged_record_is_skipped(void **state)
+{
+	const uint32_t a = put_text(0, "one"), b = put_text(0, "two");
+
+	(void)state;
+	slots.cell[(size_t)slots.slot[a - 1].copy[0].cell * SLOT_CELL] ^= 1;
+	open_again();
+	assert_int_equal(slots.damaged, 1);
+	assert_null(text_of(a));
+	assert_string_equal(text_of(b), "two");
+}
+
+static void test_a_file_of_another_kind_is_refused(void **state)
+{
+	struct err e = { 0 };
+	struct slots other;
+	const int fd = fcntl(slots.fd, F_DUPFD_CLOEXEC, 3);
+
+	(void)state;
+	slots_init(&other);
+	slots.head->magic++;
+	assert_int_equal(slots_open(&other, fd, &e), -EPROTO);
+	assert_int_equal(other.fd, -1);
+}
+
+/* W-G: the others live on. */
+static void test_a_poisoned_record_is_set_aside(void **state)
+{
+	const uint32_t a = put_text(0, "one"), b = put_text(0, "two");
+	struct slot_view v;
+
+	(void)state;
+	for (unsigned int i = 0; i < SLOT_DEATHS_MAX; i++) {
+		assert_true(slot_next(&slots, SLOT_CONTAINER, 0, &v));
+		assert_int_equal(v.handle, a);
+		open_again(); /* it died there */
+	}
+	assert_true(slot_next(&slots, SLOT_CONTAINER, 0, &v));
+	assert_int_equal(v.handle, b);
+	assert_int_equal(slots.aside, 1);
+}
+
+/* A child writes as fast as it can and is killed; what it leaves is one of the
+ * states between two calls, always. */
+static void test_a_kill_leaves_the_old_or_the_new(void **state)
+{
+	const uint32_t a = put_text(0, "0");
+
+	(void)state;
+	for (int round = 0; round < 60; round++) {
+		const pid_t pid = fork();
+		unsigned long n;
+		const char *text;
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			char body[300];
+
+			for (unsigned long i = 1;; i++) {
+				memset(body, 'a' + (int)(i % 26), 290);
+				(void)snprintf(body + 200, 90, "%lu", i);
+				memcpy(body, body + 200,
+				       strlen(body + 200) + 1);
+				body[299] = (char)('a' + (int)(i % 26));
+				uint32_t h = a;
+				uint32_t b = 0;
+
+				(void)slot_put(&slots, &h, SLOT_CONTAINER, body,
+					       (size_t)(64 + i % 200));
+				(void)slot_put(&slots, &b, SLOT_VOLUME, body,
+					       100);
+				slot_drop(&slots, &b);
+			}
+		}
+		(void)usleep((useconds_t)(300 + 137 * round));
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		open_again();
+		assert_int_equal(slots.damaged, 0);
+		text = text_of(a);
+		n = text ? strtoul(text, NULL, 10) : ULONG_MAX;
+		assert_true(n != ULONG_MAX);
+		assert_true(n > 0 || round == 0);
+	}
+}
+
+/* --- bodies ------------------------------------------------------------------ */
+
+static void test_numbers_and_texts(void **state)
+{
+	uint8_t buf[64];
+	char name[8];
+	struct pack w = pack_write(buf, sizeof(buf)), r;
+
+	(void)state;
+	pack_put(&w, 0x1122334455667788, 8);
+	pack_put(&w, 1, 1);
+	pack_text(&w, NULL);
+	pack_text(&w, "");
+	pack_text(&w, "name");
+	assert_false(w.bad);
+	r = pack_read(buf, w.at);
+	assert_true(unpack(&r, 8) == 0x1122334455667788);
+	assert_true(unpack_bool(&r));
+	assert_null(unpack_text(&r));
+	assert_string_equal(unpack_text(&r), "");
+	unpack_name(&r, name, sizeof(name));
+	assert_string_equal(name, "name");
+	assert_false(r.bad);
+	assert_int_equal(unpack_u32(&r), 0);
+	assert_true(r.bad);
+	r = pack_read(buf, w.at);
+	r.at = w.at - 9;
+	unpack_name(&r, name, 4);
+	assert_true(r.bad);
+	w = pack_write(buf, 3);
+	pack_put(&w, 1, 4);
+	assert_true(w.bad);
+}
+
+/* What an agent of version 1 has written. */
+static struct slot_view golden(const char *name, enum slot_kind kind)
+{
+	static uint8_t bytes[4096];
+	char path[128];
+	FILE *f;
+	struct slot_view v = { .kind = kind, .version = 1, .body = bytes };
+
+	(void)snprintf(path, sizeof(path), "tests/golden/slot/%s.1", name);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	v.len = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	return v;
+}
+
+static void test_golden_version_1(void **state)
+{
+	struct slot_view v = golden("agent", SLOT_AGENT);
+	struct keep_agent a;
+	struct keep_process p;
+
+	(void)state;
+	assert_true(keep_agent_read(&v, &a));
+	assert_int_equal(a.number, 0x01020304);
+	assert_int_equal(a.epoch, 5);
+	assert_true(a.serial == 0x1112131415161718);
+	v = golden("process", SLOT_PROCESS);
+	assert_true(keep_process_read(&v, &p));
+	assert_true(p.ticket == 0x0000000300000001);
+	assert_true(p.number == 0x0000000300000002);
+	assert_true(p.request == 17);
+	assert_true(p.serial == 4);
+	assert_int_equal(p.pid, 4242);
+	assert_int_equal(p.exit_code, 137);
+	assert_int_equal(p.told_on, 6);
+	assert_int_equal(p.state, PROCESS_OVER);
+	assert_true(p.init && !p.console);
+	v.len--;
+	assert_false(keep_process_read(&v, &p));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_records_are_found_again),
+		TEST(test_memory_is_used_again),
+		TEST(test_a_full_file_keeps_what_it_has),
+		TEST(test_a_damaged_record_is_skipped),
+		TEST(test_a_file_of_another_kind_is_refused),
+		TEST(test_a_poisoned_record_is_set_aside),
+		TEST(test_a_kill_leaves_the_old_or_the_new),
+		cmocka_unit_test(test_numbers_and_texts),
+		cmocka_unit_test(test_golden_version_1),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
