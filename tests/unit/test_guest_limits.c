@@ -102,13 +102,14 @@ static void test_the_limits_themselves(void **state)
 	assert_int_equal(all->max_live, PROCESSES_MAX);
 	assert_int_equal(all->max_told, PROCESS_TOLD_MAX);
 	/* Every pid that the kernel gives by default. */
-	assert_int_equal(all->max_untold, 32768);
+	assert_int_equal(all->max_untold, PROCESS_EXITS_MAX);
+	assert_int_equal(PROCESS_EXITS_MAX, 32768);
 	/* Every request may end in an answer that has to be held. */
 	assert_true(AGENT_HELD_MAX >= (size_t)REQUESTS_MAX * 1024);
 	free(all);
 }
 
-static void test_one_process_too_many_is_refused(void **state)
+static void test_processes_max_one_more_is_refused(void **state)
 {
 	struct peer *p = *state;
 	uint32_t pid[LIVE_MAX + 1];
@@ -126,7 +127,7 @@ static void test_one_process_too_many_is_refused(void **state)
 }
 
 /* A host takes "not found" for an exit with code 0; it must not be told so. */
-static void test_a_forgotten_exit_is_not_code_0(void **state)
+static void test_process_exits_max_no_code_0(void **state)
 {
 	enum { EXTRA = 3 };
 	struct peer *p = *state;
@@ -200,7 +201,7 @@ static void test_one_request_too_many_is_refused(void **state)
  * While no host is there, answers up to the limit are held; a wait that found
  * no room is not lost: its code is told to who asks again.
  */
-static void test_what_cannot_be_held_can_be_asked_for_again(void **state)
+static void test_agent_held_max_can_be_asked_for_again(void **state)
 {
 	enum { N = 3 };
 	struct peer *p = *state;
@@ -249,13 +250,13 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_limits_themselves),
-		TEST(test_one_process_too_many_is_refused),
-		TEST(test_a_forgotten_exit_is_not_code_0),
+		TEST(test_processes_max_one_more_is_refused),
+		TEST(test_process_exits_max_no_code_0),
 		cmocka_unit_test(
 			test_a_pid_that_is_used_again_is_forgotten_no_more),
 		TEST(test_one_request_too_many_is_refused),
 		cmocka_unit_test_setup_teardown(
-			test_what_cannot_be_held_can_be_asked_for_again,
+			test_agent_held_max_can_be_asked_for_again,
 			set_up_narrow, tear_down),
 	};
 
