@@ -119,7 +119,7 @@ lib_files := $(lib)/vmlinuz $(lib)/vmlinux $(lib)/modules \
 	$(call have,init/vsockexec.c,$(lib)/guest/vsockexec) \
 	$(call have,bridge/guest/main.c,$(lib)/initramfs.img)
 
-.PHONY: all image check check-plain check-asan e2e test soak lint bench \
+.PHONY: all image check check-plain check-asan e2e e2e-migrate test soak lint bench \
 	install clean
 all: $(programs) $(golden_bin) $(lib_files)
 
@@ -383,6 +383,10 @@ check-asan: check-plain $(asan_bin) $(golden_asan_bin) $(fuzz_bin)
 
 e2e: all image $(e2e_bin)
 	tests/run.sh e2e $(sort $(e2e_tests))
+
+# Moves only: QEMU alone, then shims of two hosts.
+e2e-migrate: all image $(e2e_bin)
+	tests/run.sh e2e-migrate tests/e2e/qemu_move.sh tests/e2e/migrate.sh
 
 # The long forms: libFuzzer over the same targets, SOAK_S seconds each, and
 # the tests in QEMU with FERRY_SOAK=1, which those heed that can be longer, each

@@ -9,6 +9,7 @@
 #include "tools/cmdline.h"
 #include "tools/exec.h"
 #include "tools/image.h"
+#include "tools/migrate.h"
 #include "tools/run.h"
 #include "tools/sandboxes.h"
 #include "tools/shim/containerd.h"
@@ -39,6 +40,7 @@ static const struct {
 	{ "logs", tool_logs, "show the logs of a sandbox" },
 	{ "stop", tool_stop, "power sandboxes off" },
 	{ "state", tool_state, "show, check and compare saved states" },
+	{ "migrate", tool_migrate, "move a sandbox to another host" },
 	{ "gc", tool_gc, "remove what dead sandboxes left" },
 	{ "version", tool_version, "print the version" },
 };

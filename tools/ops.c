@@ -26,7 +26,8 @@ int ops_fail(const struct ops *o, const struct host_failure *f, struct err *e)
 
 struct host_client *ops_client(const struct ops *o, struct err *e)
 {
-	const bool there = !o->ended && sandbox_client(o->c.sandbox);
+	const bool there =
+		!o->ended && o->c.sandbox && sandbox_client(o->c.sandbox);
 	struct host_client *c = there ? o->client : NULL;
 
 	if (!c)
@@ -58,7 +59,8 @@ int ops_new(const struct ops_config *c, struct ops **ret, struct err *e)
 	if (!o)
 		return err_set(e, ENOMEM, "no memory for a sandbox");
 	o->c = *c;
-	o->client = sandbox_client(c->sandbox);
+	o->client = c->sandbox ? sandbox_client(c->sandbox) : NULL;
+	o->move.socket = -1;
 	if (getrandom(o->seed, sizeof(o->seed), 0) !=
 	    (ssize_t)sizeof(o->seed)) {
 		free(o);
@@ -66,7 +68,8 @@ int ops_new(const struct ops_config *c, struct ops **ret, struct err *e)
 	}
 	o->observer = (struct host_observer){ .out_of_memory = on_out_of_memory,
 					      .ctx = o };
-	host_client_observe(o->client, &o->observer);
+	if (o->client)
+		host_client_observe(o->client, &o->observer);
 	*ret = o;
 	return 0;
 }
@@ -84,6 +87,7 @@ void ops_ended(struct ops *o)
 	(void)err_set(&e, ESHUTDOWN, "the sandbox has ended");
 	ops_processes_done(o, &e);
 	ops_containers_done(o, &e);
+	ops_move_ended(o, &e);
 	o->c.vm_exited(o->c.ctx);
 	if (stop)
 		op_end(stop, 0, NULL);
@@ -91,6 +95,8 @@ void ops_ended(struct ops *o)
 
 void ops_free(struct ops *o)
 {
+	if (o)
+		ops_move_done(o);
 	free(o);
 }
 

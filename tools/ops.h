@@ -48,7 +48,11 @@ struct ops_streams {
 /**
  * struct ops_config - what they stand on
  * @loop:	event loop, borrowed
- * @sandbox:	ready; borrowed until ops_free()
+ * @sandbox:	ready; borrowed until ops_free(). NULL: the destination of a
+ *		move, which @make makes
+ * @make:	a sandbox that waits for the guest that the config describes; it
+ *		tells ops_waiting(). -EPRECONDITION names what differs here
+ * @compat:	the compatibility statement of @sandbox, owned by who gives it
  * @streams:	copied
  * @process_exited: for sandbox_ctl_process_exited(); @end has more, and is for
  *		the call
@@ -59,6 +63,10 @@ struct ops_streams {
 struct ops_config {
 	struct loop *loop;
 	struct sandbox *sandbox;
+	int (*make)(void *ctx, const struct vmm_config *c, struct sandbox **ret,
+		    struct err *e);
+	int (*compat)(void *ctx, const void **ret, size_t *ret_len,
+		      struct err *e);
 	struct ops_streams streams;
 	void (*process_exited)(void *ctx, const char *container_id,
 			       const char *exec_id, uint32_t status,
@@ -81,6 +89,9 @@ int ops_new(const struct ops_config *c, struct ops **ret, struct err *e);
  * From the sandbox's ended(), before sandbox_free().
  */
 void ops_ended(struct ops *o);
+
+/** ops_waiting() - the sandbox that was made can be spoken to */
+void ops_waiting(struct ops *o);
 
 /** ops_free() - after sandbox_free(), whose calls end here; NULL is fine */
 void ops_free(struct ops *o);

@@ -1,6 +1,7 @@
 /*
  * Theory of operation: each operation is one call of the bridge, whose context
- * is the op itself. The sandbox has negotiated before the controllers come.
+ * is the op itself. The sandbox has negotiated before the controllers come, or
+ * waits for its guest, with the bridge's listener bound, before it can.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -54,15 +55,12 @@ static int bridge_listen(void *ctx, struct op *op, struct err *e)
 
 static int bridge_connect(void *ctx, bool cold, struct op *op, struct err *e)
 {
-	if (!cold)
-		return err_set(e, ENOSYS, "this ferry cannot migrate yet");
-	return at_once(ctx, op, e);
+	return cold ? at_once(ctx, op, e) : ops_move_reach(ctx, op, e);
 }
 
-static int bridge_reconnect(void *ctx UNUSED, struct op *op UNUSED,
-			    struct err *e)
+static int bridge_reconnect(void *ctx, struct op *op, struct err *e)
 {
-	return err_set(e, ENOSYS, "this ferry cannot migrate yet");
+	return ops_move_reach(ctx, op, e);
 }
 
 static bool bridge_connected(void *ctx)
@@ -72,8 +70,12 @@ static bool bridge_connected(void *ctx)
 	return c && host_client_state(c) == HOST_READY;
 }
 
-static void bridge_migrating(void *ctx UNUSED, bool on UNUSED)
+static void bridge_migrating(void *ctx, bool on)
 {
+	struct host_client *c = ops_client(ctx, NULL);
+
+	if (c)
+		host_client_set_migrating(c, on);
 }
 
 /* The client is the sandbox's and goes with it. */

@@ -33,8 +33,38 @@ struct ops_nic {
 	bool removing;
 };
 
+/**
+ * struct ops_move - a migration, either side
+ * @destination: the sandbox was made for it
+ * @socket:	transport, -1: none, or it is QEMU's
+ * @handoff:	of the socket
+ * @op:		the operation that runs, but for @transfer and @reach
+ * @step:	of a creation, while it is @making
+ * @transfer, @reach: the memory; the guest's connection
+ * @disk, @nic:	what the destination plugs before the guest comes
+ * @options:	of the destination
+ */
+struct ops_move {
+	bool destination;
+	bool transferred;
+	int socket;
+	struct handoff *handoff;
+	struct op *op;
+	struct op step;
+	bool making;
+	struct op *transfer;
+	struct op *reach;
+	struct vmm_disk *disk;
+	size_t n_disks;
+	struct vmm_nic *nic;
+	size_t n_nics;
+	size_t at;
+	struct vmm_options options;
+};
+
 struct ops {
 	struct ops_config c;
+	struct ops_move move;
 	struct host_client *client; /* the sandbox's */
 	struct host_observer observer;
 	bool ended;
@@ -50,6 +80,33 @@ int ops_fail(const struct ops *o, const struct host_failure *f, struct err *e);
 
 /** ops_client() - the bridge, or NULL with @e */
 struct host_client *ops_client(const struct ops *o, struct err *e);
+
+/* Parts of ops_vmm. */
+int ops_disk_add(void *ctx, const struct vmm_disk *d, struct op *op,
+		 struct err *e);
+int ops_nic_add(void *ctx, const struct vmm_nic *n, struct op *op,
+		struct err *e);
+int ops_move_create(struct ops *o, const struct vmm_config *c, struct op *op,
+		    struct err *e);
+int ops_move_adopt(void *ctx, const void *info, size_t len, struct op *op,
+		   struct err *e);
+void ops_move_close(void *ctx);
+int ops_move_transfer(void *ctx, struct op *op, struct err *e);
+int ops_move_cancel(void *ctx, struct op *op, struct err *e);
+int ops_move_finalize(void *ctx, enum vmm_outcome outcome, struct op *op,
+		      struct err *e);
+int ops_move_init(void *ctx, const struct vmm_options *options, struct op *op,
+		  struct err *e);
+int ops_move_compat(void *ctx, const void **ret, size_t *ret_len, struct op *op,
+		    struct err *e);
+int ops_move_start(void *ctx, uint32_t number, struct op *op, struct err *e);
+int ops_move_grant(void *ctx, const struct vmm_disk *d, struct op *op,
+		   struct err *e);
+/* The guest's connection, on either side. */
+int ops_move_reach(struct ops *o, struct op *op, struct err *e);
+/* Ends what runs with @why. */
+void ops_move_ended(struct ops *o, const struct err *why);
+void ops_move_done(struct ops *o);
 
 /** ops_now_ns() - nanoseconds since 1970 */
 uint64_t ops_now_ns(void *ctx);

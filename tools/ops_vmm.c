@@ -1,7 +1,7 @@
 /*
  * Theory of operation: the VM runs when the controllers come to it, so that
  * creating and starting it is done at once. A disk or a card that is not there
- * is removed already. What belongs to migration is refused until it is made.
+ * is removed already. What belongs to migration is in ops_move.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,9 +36,7 @@ static int at_once(const struct ops *o, struct op *op, struct err *e)
 static int create(void *ctx, const struct vmm_config *c, struct op *op,
 		  struct err *e)
 {
-	if (c->compat)
-		return err_set(e, ENOSYS, "no destination of a migration yet");
-	return at_once(ctx, op, e);
+	return c->compat ? ops_move_create(ctx, c, op, e) : at_once(ctx, op, e);
 }
 
 static int start(void *ctx, struct op *op, struct err *e)
@@ -56,8 +54,15 @@ static int stop(void *ctx, struct op *op, struct err *e)
 		op_end(op, 0, NULL);
 		return 0;
 	}
+	if (!o->c.sandbox) { /* a destination that never came to be */
+		op_end(op, 0, NULL);
+		return 0;
+	}
 	o->stop = op;
-	sandbox_shutdown(o->c.sandbox);
+	if (o->move.destination && !o->move.transferred)
+		sandbox_kill(o->c.sandbox); /* nobody there to be asked */
+	else
+		sandbox_shutdown(o->c.sandbox);
 	return 0;
 }
 
@@ -79,7 +84,8 @@ static int unplugged(int r, struct op *op)
 
 static struct plug *plug_of(const struct ops *o, struct err *e)
 {
-	struct plug *p = o->ended ? NULL : sandbox_plug(o->c.sandbox);
+	struct plug *p =
+		o->ended || !o->c.sandbox ? NULL : sandbox_plug(o->c.sandbox);
 
 	if (!p)
 		(void)err_set(e, ESHUTDOWN, "the sandbox has ended");
@@ -101,8 +107,8 @@ static enum plug_image image_of(const struct vmm_disk *d)
 								    : PLUG_RAW;
 }
 
-static int disk_add(void *ctx, const struct vmm_disk *d, struct op *op,
-		    struct err *e)
+int ops_disk_add(void *ctx, const struct vmm_disk *d, struct op *op,
+		 struct err *e)
 {
 	const struct plug_disk disk = {
 		.controller = d->controller,
@@ -200,8 +206,8 @@ static void on_nic(void *ctx, int result, const struct err *e)
 	op_end(op, result, e);
 }
 
-static int nic_add(void *ctx, const struct vmm_nic *n, struct op *op,
-		   struct err *e)
+int ops_nic_add(void *ctx, const struct vmm_nic *n, struct op *op,
+		struct err *e)
 {
 	struct ops *o = ctx;
 	struct plug *p = plug_of(o, e);
@@ -249,75 +255,22 @@ static int nic_remove(void *ctx, const char *id, struct op *op, struct err *e)
 	return 0;
 }
 
-/* --- migration ------------------------------------------------------------------------ */
-
-static int not_yet(struct err *e)
-{
-	return err_set(e, ENOSYS, "this ferry cannot migrate yet");
-}
-
-static int adopt(void *ctx UNUSED, const void *info UNUSED, size_t len UNUSED,
-		 struct op *op UNUSED, struct err *e)
-{
-	return not_yet(e);
-}
-
-static void nothing(void *ctx UNUSED)
-{
-}
-
-static int no_op(void *ctx UNUSED, struct op *op UNUSED, struct err *e)
-{
-	return not_yet(e);
-}
-
-static int no_finalize(void *ctx UNUSED, enum vmm_outcome outcome UNUSED,
-		       struct op *op UNUSED, struct err *e)
-{
-	return not_yet(e);
-}
-
-static int no_init(void *ctx UNUSED, const struct vmm_options *o UNUSED,
-		   struct op *op UNUSED, struct err *e)
-{
-	return not_yet(e);
-}
-
-static int no_compat(void *ctx UNUSED, const void **ret UNUSED,
-		     size_t *ret_len UNUSED, struct op *op UNUSED,
-		     struct err *e)
-{
-	return not_yet(e);
-}
-
-static int no_number(void *ctx UNUSED, uint32_t number UNUSED,
-		     struct op *op UNUSED, struct err *e)
-{
-	return not_yet(e);
-}
-
-static int no_grant(void *ctx UNUSED, const struct vmm_disk *d UNUSED,
-		    struct op *op UNUSED, struct err *e)
-{
-	return not_yet(e);
-}
-
 const struct vmm_ops ops_vmm = {
 	.create = create,
 	.start = start,
 	.stop = stop,
-	.disk_add = disk_add,
+	.disk_add = ops_disk_add,
 	.disk_remove = disk_remove,
-	.nic_add = nic_add,
+	.nic_add = ops_nic_add,
 	.nic_remove = nic_remove,
-	.transport_adopt = adopt,
-	.transport_close = nothing,
-	.transfer = no_op,
-	.migrate_cancel = no_op,
-	.finalize = no_finalize,
-	.source_init = no_init,
-	.compat = no_compat,
-	.source_start = no_number,
-	.disk_grant = no_grant,
-	.destination_start = no_number,
+	.transport_adopt = ops_move_adopt,
+	.transport_close = ops_move_close,
+	.transfer = ops_move_transfer,
+	.migrate_cancel = ops_move_cancel,
+	.finalize = ops_move_finalize,
+	.source_init = ops_move_init,
+	.compat = ops_move_compat,
+	.source_start = ops_move_start,
+	.disk_grant = ops_move_grant,
+	.destination_start = ops_move_start,
 };

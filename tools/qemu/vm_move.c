@@ -494,6 +494,12 @@ int vm_move_resume(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 	return r;
 }
 
+void vm_move_force(struct vm_move *m)
+{
+	if (m->qmp && m->transfer.active && !m->continued)
+		set_downtime(m, VM_MOVE_DOWNTIME_MAX_MS);
+}
+
 /* --- life ------------------------------------------------------------------------------- */
 
 int vm_move_new(struct vm_move **ret, struct loop *l, vm_move_note_fn *note,

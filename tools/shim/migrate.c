@@ -87,14 +87,19 @@ static void on_idle(void *ctx)
 	loop_cancel(m->loop, &m->idle_timer);
 	if (session_ctl_idle(&m->session))
 		log_warn("nobody goes on with the migration: rolled back");
+	else if (m->unwanted)
+		m->unwanted(m->owner);
 }
 
 /* Somebody called: the time without a call begins anew. */
-static void touch(struct shim_migration *m)
+void shim_migration_touch(struct shim_migration *m)
 {
 	/* Without memory for a timer the orchestrator has to cancel. */
 	(void)loop_at(m->loop,
-		      loop_now_ms(m->loop) + (int64_t)SESSION_IDLE_S * MS_PER_S,
+		      loop_now_ms(m->loop) +
+			      (m->unwanted
+				       ? MIGRATE_UNWANTED_MS
+				       : (int64_t)SESSION_IDLE_S * MS_PER_S),
 		      on_idle, m, &m->idle_timer, NULL);
 }
 
@@ -134,7 +139,7 @@ static struct session_ctl *find(struct shim *s, struct ttrpc_call *call)
 			   shim_state_name(s->state));
 		return NULL;
 	}
-	touch(&s->migration);
+	shim_migration_touch(&s->migration);
 	return &s->migration.session;
 }
 
@@ -161,6 +166,20 @@ static void reply_exported(struct ask *a)
 	arena_done(&arena);
 }
 
+/* Their streams and exits belong to this shim; no state has them. */
+static bool has_uvm_processes(const struct shim *s, struct err *e)
+{
+	for (const struct uvm_proc *p = s->procs.first; p; p = p->next)
+		if (p->state == UVM_STARTING || p->state == UVM_RUNNING) {
+			(void)err_set(e, EPRECONDITION,
+				      "process %.64s of the UVM runs: only "
+				      "containers move",
+				      p->exec_id);
+			return true;
+		}
+	return false;
+}
+
 static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 			      const ProtobufCMessage *m)
 {
@@ -173,6 +192,10 @@ static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 	if (!session)
 		return;
 	if (migrate_options(q->init_options, &o, &e) < 0) {
+		refuse(call, &e);
+		return;
+	}
+	if (has_uvm_processes(ctx, &e)) {
 		refuse(call, &e);
 		return;
 	}
@@ -442,6 +465,7 @@ void shim_migration_done(struct shim_migration *m)
 	m->there = false;
 	loop_cancel(m->loop, &m->idle_timer);
 	loop_cancel(m->loop, &m->socket_timer);
+	loop_cancel(m->loop, &m->silence);
 	session_ctl_done(&m->session);
 }
 

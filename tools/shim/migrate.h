@@ -16,11 +16,24 @@
 #include "build/proto/migration.pb-c.h"
 #include "config/err.h"
 #include "migration/session.h"
+#include "tools/qemu/vm_move.h"
 #include "tools/ttrpc/server.h"
+
+/* An orchestrator that asks how far it is, and then asks no more, is dead. */
+#define MIGRATE_SILENCE_MS 10000
+
+/* A destination that nobody calls, and that was not let go on, ends. */
+#define MIGRATE_UNWANTED_MS 60000
 
 /**
  * struct shim_migration - the session of a sandbox, and its timers
- * @there:	@session is valid: the sandbox is ready
+ * @there:	@session is valid: the sandbox is ready, or is to come
+ * @completed_ms, @running_ms: of a destination: moments of the loop's clock
+ * @reconnect_ms: from there until the guest had called
+ * @stopped_ns, @running_ns: of the wall clock
+ * @silence:	who asked how far it is asks no more
+ * @back:	of a source that goes on by itself
+ * @unwanted:	of a destination: nobody calls it any more
  */
 struct shim_migration {
 	struct loop *loop;
@@ -28,6 +41,15 @@ struct shim_migration {
 	bool there;
 	struct loop_id idle_timer;
 	struct loop_id socket_timer;
+	int64_t completed_ms;
+	int64_t running_ms;
+	uint64_t reconnect_ms;
+	uint64_t stopped_ns;
+	uint64_t running_ns;
+	struct loop_id silence;
+	struct op back;
+	void (*unwanted)(void *owner);
+	void *owner;
 };
 
 /* Its context is the struct shim. */
@@ -36,6 +58,25 @@ extern const struct ttrpc_service shim_migration_service;
 /** shim_migration_ready() - the sandbox's controllers are there */
 void shim_migration_ready(struct shim_migration *m, struct loop *loop,
 			  struct sandbox_ctl *sandbox);
+
+/** shim_migration_note() - what QEMU says of the move, as a notification */
+void shim_migration_note(struct shim_migration *m, enum vm_move_note note,
+			 uint64_t number);
+
+/** shim_migration_touch() - somebody called: the time without a call begins
+ * anew */
+void shim_migration_touch(struct shim_migration *m);
+
+/** shim_migration_asked() - the orchestrator is there, and will ask again */
+void shim_migration_asked(struct shim_migration *m);
+
+/** shim_migration_expect() - a destination: @unwanted is called, perhaps again
+ * and again, while nobody calls */
+void shim_migration_expect(struct shim_migration *m,
+			   void (*unwanted)(void *owner), void *owner);
+
+/** shim_migration_arrived() - the guest has called its new host */
+void shim_migration_arrived(struct shim_migration *m);
 
 /** shim_migration_done() - before the controllers go */
 void shim_migration_done(struct shim_migration *m);

@@ -15,6 +15,7 @@
 #include "config/arena.h"
 #include "config/util.h"
 #include "tools/shim/ask.h"
+#include "tools/shim/move_service.h"
 #include "tools/shim/shim.h"
 #include "tools/shim/task_service.h"
 
@@ -253,7 +254,8 @@ static void on_info(void *ctx, struct ttrpc_call *call,
 		    const ProtobufCMessage *m UNUSED)
 {
 	const struct shim *s = ctx;
-	const struct vm *vm = s->ended ? NULL : sandbox_vm(s->sandbox);
+	const struct vm *vm =
+		s->ended || !s->sandbox ? NULL : sandbox_vm(s->sandbox);
 	const struct sandbox_options *o = &s->launch->options;
 	FerryInfoResponse a = FERRY_INFO_RESPONSE__INIT;
 	FerryAnnotation *pair;
@@ -274,9 +276,11 @@ static void on_info(void *ctx, struct ttrpc_call *call,
 	a.shim_pid = (uint32_t)getpid();
 	a.qemu_pid = vm ? (uint32_t)vm_pid(vm) : 0;
 	a.started_at = timestamp(&at, s->started_ns);
-	a.accel = text(accel_name(sandbox_accel(s->sandbox)));
-	a.vsock = text(sandbox_vsock(s->sandbox) == VHOST_USER ? "user"
-							       : "kernel");
+	a.accel = text(accel_name(s->sandbox ? sandbox_accel(s->sandbox)
+					     : ACCEL_AUTO));
+	a.vsock = text(!s->sandbox || sandbox_vsock(s->sandbox) == VHOST_USER
+			       ? "user"
+			       : "kernel");
 	a.migratable = o->migratable;
 	a.memory_mib = (uint32_t)o->memory_mib;
 	a.processors = o->processor_count;
@@ -437,7 +441,8 @@ static void on_dump(void *ctx, struct ttrpc_call *call,
 {
 	struct shim *s = ctx;
 	const struct host_done done = { .fn = on_dumped, .ctx = call };
-	struct host_client *c = s->ended ? NULL : sandbox_client(s->sandbox);
+	struct host_client *c =
+		s->ended || !s->sandbox ? NULL : sandbox_client(s->sandbox);
 	struct err e;
 
 	if (!c)
@@ -510,6 +515,11 @@ static const struct ttrpc_method ferry_methods[] = {
 	{ "Processes", &ferry_processes_request__descriptor, on_processes },
 	{ "Dump", &ferry_dump_request__descriptor, on_dump },
 	{ "Stop", &ferry_stop_request__descriptor, on_stop },
+	{ "Containers", &ferry_containers_request__descriptor,
+	  move_on_containers },
+	{ "Adopt", &ferry_adopt_request__descriptor, move_on_adopt },
+	{ "Move", &ferry_move_request__descriptor, move_on_ask },
+	{ "Abandon", &ferry_abandon_request__descriptor, move_on_abandon },
 };
 
 const struct ttrpc_service shim_ferry_service = {

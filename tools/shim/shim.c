@@ -17,12 +17,16 @@
 #include "config/annotation_lock.h"
 #include "config/util.h"
 #include "tools/qemu/listener.h"
+#include "tools/shim/machine.h"
+#include "tools/shim/move_service.h"
 #include "tools/shim/spec.h"
 #include "tools/shim/task_service.h"
 
 /* Answers have this long to leave when all has ended. */
 #define FAREWELL_MS 1000
 #define FAREWELL_LOOK_MS 5
+/* And an orchestrator to say that it has seen how the move ended. */
+#define FAREWELL_MOVE_MS 10000
 /* Clients that may knock at once. */
 #define SHIM_BACKLOG 128
 /* Sockets of a folder have short names, see RUNDIR_MAX. */
@@ -71,13 +75,17 @@ static void on_starter_gone(void *ctx, uint32_t events UNUSED)
 
 /* --- the end ---------------------------------------------------------------------------- */
 
+static void on_sandbox_ended(void *ctx, const struct err *why);
+
 void shim_stop(struct shim *s, bool force)
 {
 	s->state = SHIM_ENDING;
 	if (s->ended)
 		return;
 	s->forced |= force;
-	if (force)
+	if (!s->sandbox) /* a destination that nobody came to */
+		on_sandbox_ended(s, NULL);
+	else if (force)
 		sandbox_kill(s->sandbox);
 	else
 		sandbox_shutdown(s->sandbox);
@@ -88,8 +96,12 @@ static void on_farewell(void *ctx)
 	struct shim *s = ctx;
 	const int64_t now = loop_now_ms(s->loop);
 
-	if ((!ttrpc_server_idle(s->server) || !events_empty(s->events)) &&
-	    now < s->end_limit_ms &&
+	const bool moves = s->migration.there &&
+			   s->migration.session.state != SESSION_IDLE;
+
+	if ((moves || !ttrpc_server_idle(s->server) ||
+	     !events_empty(s->events)) &&
+	    now < s->end_limit_ms + (moves ? FAREWELL_MOVE_MS : 0) &&
 	    loop_at(s->loop, now + FAREWELL_LOOK_MS, on_farewell, s,
 		    &s->end_timer, NULL) == 0)
 		return;
@@ -116,6 +128,8 @@ static void on_sandbox_ended(void *ctx, const struct err *why)
 
 	s->state = SHIM_ENDING;
 	s->ended = true;
+	if (s->migration.there && s->migration.session.state != SESSION_IDLE)
+		s->forced = true; /* it was moved away, or never came */
 	if (why && !s->forced) {
 		s->failed = true;
 		s->why = *why;
@@ -163,6 +177,11 @@ static void on_ready(void *ctx)
 
 	s->state = SHIM_READY;
 	log_info("the sandbox is ready");
+	if (s->birth->incoming) {
+		shim_migration_arrived(&s->migration);
+		shim_tasks_arrived(&s->tasks);
+		return;
+	}
 	if (shim_tasks_ready(&s->tasks, s->sandbox, &e) < 0)
 		log_err("containers cannot be run: %s", e.text);
 	if (s->launch->args.command.n == 0) {
@@ -286,6 +305,59 @@ static int open_log(struct shim *s, struct err *e)
 	return 0;
 }
 
+static void on_moved(void *ctx, enum vm_move_note note, uint64_t number)
+{
+	struct shim *s = ctx;
+
+	shim_migration_note(&s->migration, note, number);
+}
+
+static void configure(struct shim *s)
+{
+	s->config = launch_sandbox(s->launch, s->loop);
+	s->config.scsi = QEMU_SCSI_MAX;
+	s->config.nics = QEMU_NICS_MAX;
+	s->config.console_fd = s->launch->args.console ? s->log_fd : -1;
+	s->config.ready = on_ready;
+	s->config.moved = on_moved;
+	s->config.log = on_log;
+	s->config.ended = on_sandbox_ended;
+	s->config.ctx = s;
+}
+
+static void on_waiting(void *ctx)
+{
+	struct shim *s = ctx;
+
+	ops_waiting(s->tasks.ops);
+}
+
+int shim_make(struct shim *s, const struct vmm_config *c, struct sandbox **ret,
+	      struct err *e)
+{
+	int r = machine_take(s, c, e);
+
+	if (r < 0)
+		return r;
+	configure(s);
+	s->config.incoming = true;
+	s->config.waiting = on_waiting;
+	r = sandbox_new(&s->config, &s->sandbox, e);
+	if (r == 0)
+		*ret = s->sandbox;
+	return r;
+}
+
+static void on_unwanted(void *ctx)
+{
+	struct shim *s = ctx;
+
+	if (move_is_ours(s))
+		return;
+	log_warn("nobody moves a sandbox here any more");
+	shim_stop(s, true);
+}
+
 static int start(struct shim *s, struct err *e)
 {
 	int r = rundir_named(rundir_base(), s->name, &s->dir, e);
@@ -301,7 +373,7 @@ static int start(struct shim *s, struct err *e)
 	if (s->ready_fd >= 0)
 		r = loop_watch(s->loop, s->ready_fd, 0, on_starter_gone, s,
 			       &s->ready_watch, e);
-	if (r == 0 && s->launch->options.migratable)
+	if (r == 0 && s->launch->options.migratable && !s->birth->incoming)
 		r = annotation_lock_take(&s->launch->options, &s->lock, e);
 	if (r == 0)
 		r = watch_signals(s, e);
@@ -311,14 +383,14 @@ static int start(struct shim *s, struct err *e)
 		r = serve(s, e);
 	if (r < 0)
 		return r;
-	s->config = launch_sandbox(s->launch, s->loop);
-	s->config.scsi = QEMU_SCSI_MAX;
-	s->config.nics = QEMU_NICS_MAX;
-	s->config.console_fd = s->launch->args.console ? s->log_fd : -1;
-	s->config.ready = on_ready;
-	s->config.log = on_log;
-	s->config.ended = on_sandbox_ended;
-	s->config.ctx = s;
+	if (s->birth->incoming) {
+		r = shim_tasks_wait(&s->tasks, e);
+		if (r == 0)
+			shim_migration_expect(&s->migration, on_unwanted, s);
+		verdict(s, r < 0 ? e : NULL);
+		return r;
+	}
+	configure(s);
 	r = sandbox_new(&s->config, &s->sandbox, e);
 	if (r == 0 && s->birth->of_containerd)
 		verdict(s, NULL);

@@ -94,6 +94,7 @@ struct shim {
  * @events:	path of containerd's ttrpc socket, NULL: nobody wants to hear
  * @name_space:	containerd's
  * @of_containerd: containerd started it: the starter does not wait for the UVM
+ * @incoming:	the destination of a move: there is no UVM until it comes
  */
 struct shim_birth {
 	const char *name;
@@ -102,6 +103,7 @@ struct shim_birth {
 	const char *events;
 	const char *name_space;
 	bool of_containerd;
+	bool incoming;
 };
 
 /**
@@ -123,6 +125,10 @@ void shim_run(struct launch *l, const struct shim_birth *birth, int ready_fd);
 
 /** shim_stop() - end the sandbox; @force: without asking the guest */
 void shim_stop(struct shim *s, bool force);
+
+/** shim_make() - a UVM that waits for its guest; see struct ops_config */
+int shim_make(struct shim *s, const struct vmm_config *c, struct sandbox **ret,
+	      struct err *e);
 
 /** shim_state_name() - "booting", "ready", "ending" */
 const char *shim_state_name(enum shim_state state);

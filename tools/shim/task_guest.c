@@ -55,7 +55,8 @@ static int get_properties(struct shim *s, struct ttrpc_call *call,
 			  const char *id, unsigned int what, host_answer_fn *fn)
 {
 	struct shim_task *t = task_find(s, call, id);
-	struct host_client *c = s->ended ? NULL : sandbox_client(s->sandbox);
+	struct host_client *c =
+		s->ended || !s->sandbox ? NULL : sandbox_client(s->sandbox);
 	const struct host_done done = { .fn = fn, .ctx = call };
 	struct err e;
 	int r = -ENOENT;
@@ -156,7 +157,8 @@ void task_on_update(void *ctx, struct ttrpc_call *call,
 	const TaskUpdateRequest *q = (const void *)m;
 	struct shim *s = ctx;
 	struct shim_task *t = task_find(s, call, q->id);
-	struct host_client *c = s->ended ? NULL : sandbox_client(s->sandbox);
+	struct host_client *c =
+		s->ended || !s->sandbox ? NULL : sandbox_client(s->sandbox);
 	const struct host_done done = { .fn = on_done, .ctx = call };
 	struct err e;
 

@@ -89,6 +89,7 @@ static void reply_created(struct ask *a)
 {
 	TaskCreateResponse m = TASK_CREATE_RESPONSE__INIT;
 
+	m.pid = (uint32_t)a->op.value;
 	ttrpc_reply(a->call, &m.base);
 }
 

@@ -11,6 +11,7 @@
 #include "config/util.h"
 #include "migration/names.h"
 #include "tools/shim/events.h"
+#include "tools/shim/machine.h"
 #include "tools/shim/shim.h"
 #include "tools/shim/stdio.h"
 
@@ -45,6 +46,8 @@ static void release(struct shim_task *task)
 		(void)umount2(bundle_rootfs(task->bundle),
 			      MNT_DETACH | UMOUNT_NOFOLLOW);
 	bundle_free(task->bundle);
+	if (task->id)
+		task_bundle_remove(task);
 	oci_facts_done(&task->facts);
 	for (int i = 0; i < GUEST_STREAMS; i++)
 		free(task->stdio[i]);
@@ -64,8 +67,7 @@ static void forget(struct shim_task *task)
 	release(task);
 }
 
-/* A task that never came to be; its caller is told. */
-static void give_up(struct shim_task *task, int result, const struct err *e)
+void task_give_up(struct shim_task *task, int result, const struct err *e)
 {
 	struct op *op = task->caller;
 	const struct err why = *e;
@@ -82,7 +84,7 @@ static void on_created(struct op *op, int result, const struct err *e)
 	struct op *caller = task->caller;
 
 	if (result < 0) {
-		give_up(task, result, e);
+		task_give_up(task, result, e);
 		return;
 	}
 	task->stage = TASK_THERE;
@@ -186,7 +188,7 @@ static void advance(struct shim_tasks *t)
 			continue;
 		r = create(task, &e);
 		if (r < 0)
-			give_up(task, r, &e);
+			task_give_up(task, r, &e);
 	}
 }
 
@@ -196,7 +198,7 @@ static void on_disk(void *ctx, int result, struct disk *disk,
 	struct task_disk *d = ctx;
 
 	if (result < 0) {
-		give_up(d->task, result, e);
+		task_give_up(d->task, result, e);
 		return;
 	}
 	disk_job_free(d->job);
@@ -243,11 +245,21 @@ static int mount_rootfs(struct shim_task *task, const struct task_wish *wish,
 	return 0;
 }
 
+/* The id that it had on the source; NULL: it is new. */
+static const char *source_of(const struct shim_task *task,
+			     const struct task_wish *wish)
+{
+	return wish->source_id ? wish->source_id
+			       : annotation_map_get(&task->facts.annotations,
+						    SHIM_SOURCE_ID);
+}
+
 static int open_task(struct shim_task *task, const struct task_wish *wish,
 		     struct err *e)
 {
 	const struct shim *s = task->table->shim;
-	const bool locked = s->launch->options.migratable;
+	const bool locked =
+		s->launch->options.migratable && !s->birth->incoming;
 	int r = names_copy(wish->id, &task->id, e);
 
 	if (r == 0)
@@ -257,8 +269,11 @@ static int open_task(struct shim_task *task, const struct task_wish *wish,
 	if (r == 0)
 		r = oci_facts_read(task->dir, locked ? &s->lock : NULL,
 				   &task->facts, e);
-	if (r == 0)
-		r = bundle_open(task->dir, &task->bundle, e);
+	if (r < 0)
+		return r;
+	if (source_of(task, wish))
+		return task_take_disks(task, source_of(task, wish), e);
+	r = bundle_open(task->dir, &task->bundle, e);
 	if (r == 0)
 		r = mount_rootfs(task, wish, e);
 	if (r == 0)
@@ -296,7 +311,12 @@ int shim_task_create(struct shim_tasks *t, const struct task_wish *wish,
 	task->next = t->first;
 	t->first = task;
 	t->n++;
-	return 0;
+	if (!source_of(task, wish))
+		return 0;
+	r = task_patch(task, source_of(task, wish), e);
+	if (r < 0)
+		forget(task);
+	return r;
 }
 
 /* --- deleting ------------------------------------------------------------------------ */
@@ -413,36 +433,64 @@ static void on_booted(struct op *op, int result, const struct err *e)
 
 static int set_vm(struct shim_tasks *t, struct err *e)
 {
-	static const char document[] = "{}";
 	const struct shim *s = t->shim;
 	struct vm_spec vm = {
 		.id = s->name,
-		.document = document,
-		.document_len = sizeof(document) - 1,
 		.n_controllers = QEMU_SCSI_MAX,
 		.migratable = s->launch->options.migratable,
 		.architecture = "amd64",
 	};
+	struct text document;
 	struct text lock;
 	int r;
 
 	text_heap(&lock, ANNOTATION_LOCK_BYTES_MAX);
+	text_heap(&document, MACHINE_BYTES_MAX);
+	r = machine_document(s, &document, e);
+	vm.document = document.buf;
+	vm.document_len = document.len;
 	if (vm.migratable) {
 		annotation_lock_put(&s->lock, &lock);
 		vm.annotation_lock = lock.buf;
 		vm.annotation_lock_len = lock.len;
 	}
-	r = lock.full ? err_set(e, ENOMEM, "no memory for the annotations")
-		      : vm_ctl_set(&t->ctl.vm, &vm, e);
+	if (r == 0 && lock.full)
+		r = err_set(e, ENOMEM, "no memory for the annotations");
+	if (r == 0)
+		r = vm_ctl_set(&t->ctl.vm, &vm, e);
+	text_done(&document);
 	text_done(&lock);
 	return r;
 }
 
-int shim_tasks_ready(struct shim_tasks *t, struct sandbox *s, struct err *e)
+static int compat(void *ctx, const void **ret, size_t *ret_len, struct err *e)
+{
+	struct shim_tasks *t = ctx;
+	int r;
+
+	text_done(&t->compat);
+	text_heap(&t->compat, MACHINE_BYTES_MAX);
+	r = machine_compat(t->shim, &t->compat, e);
+	*ret = t->compat.buf;
+	*ret_len = t->compat.len;
+	return r;
+}
+
+static int make(void *ctx, const struct vmm_config *c, struct sandbox **ret,
+		struct err *e)
+{
+	const struct shim_tasks *t = ctx;
+
+	return shim_make(t->shim, c, ret, e);
+}
+
+static int begin(struct shim_tasks *t, struct sandbox *s, struct err *e)
 {
 	const struct ops_config config = {
 		.loop = t->shim->loop,
 		.sandbox = s,
+		.make = make,
+		.compat = compat,
 		.streams = { .open = streams_open,
 			     .attach = streams_attach,
 			     .close = streams_close,
@@ -469,10 +517,28 @@ int shim_tasks_ready(struct shim_tasks *t, struct sandbox *s, struct err *e)
 		t->shim->migration.session.annotations =
 			&t->shim->launch->args.annotations;
 	}
+	return r;
+}
+
+int shim_tasks_ready(struct shim_tasks *t, struct sandbox *s, struct err *e)
+{
+	int r = begin(t, s, e);
+
 	if (r == 0)
 		r = set_vm(t, e);
 	t->boot = (struct op){ .done = on_booted, .ctx = t };
 	return r < 0 ? r : vm_ctl_boot(&t->ctl.vm, &t->boot, e);
+}
+
+int shim_tasks_wait(struct shim_tasks *t, struct err *e)
+{
+	return begin(t, NULL, e);
+}
+
+void shim_tasks_arrived(struct shim_tasks *t)
+{
+	t->booted = true;
+	advance(t);
 }
 
 void shim_tasks_ended(struct shim_tasks *t)
@@ -487,7 +553,7 @@ void shim_tasks_ended(struct shim_tasks *t)
 	for (struct shim_task *task = t->first; task; task = next) {
 		next = task->next;
 		if (task->stage == TASK_MAKING)
-			give_up(task, -ECANCELED, &e);
+			task_give_up(task, -ECANCELED, &e);
 	}
 }
 
@@ -505,4 +571,5 @@ void shim_tasks_done(struct shim_tasks *t)
 	t->has_ctl = false;
 	ops_free(t->ops);
 	t->ops = NULL;
+	text_done(&t->compat);
 }

@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 #include "config/err.h"
+#include "config/text.h"
 #include "migration/op.h"
 #include "migration/sandbox.h"
 #include "tools/bundle.h"
@@ -31,6 +32,9 @@
 #define TASKS_MAX 512u
 
 struct shim;
+
+/* Annotation of a container that comes with a VM: its id on the source. */
+#define SHIM_SOURCE_ID "io.microsoft.migration.source-container-id"
 
 enum task_stage {
 	TASK_MAKING,
@@ -94,6 +98,7 @@ struct shim_tasks {
 	bool has_ctl;
 	bool booted;
 	struct op boot;
+	struct text compat; /* the statement, for one step of an export */
 };
 
 /* A mount that containerd asks for below the bundle. */
@@ -106,10 +111,13 @@ struct task_mount {
 
 /**
  * struct task_wish - what to create; borrowed for the call
+ * @source_id:	it has come here with its VM, and had this id there; NULL: the
+ *		annotation SHIM_SOURCE_ID tells
  * @mounts:	that make up the root file system, one over the other; none: it
  *		is there already
  */
 struct task_wish {
+	const char *source_id;
 	const char *id;
 	const char *dir;
 	const char *stdio[GUEST_STREAMS];
@@ -140,6 +148,32 @@ int shim_task_delete(struct shim_task *task, struct op *op, struct err *e);
 
 /** shim_tasks_ready() - the sandbox is ready; 0 or -errno */
 int shim_tasks_ready(struct shim_tasks *t, struct sandbox *s, struct err *e);
+
+/** shim_tasks_wait() - a destination: there is no sandbox yet; 0 or -errno */
+int shim_tasks_wait(struct shim_tasks *t, struct err *e);
+
+/** shim_tasks_arrived() - the guest has come; containers may be created */
+void shim_tasks_arrived(struct shim_tasks *t);
+
+/* Of tasks_move.c: a task whose container has come with its VM. */
+
+/** task_take_disks() - hold on to its disks; @source_id names the container */
+int task_take_disks(struct shim_task *task, const char *source_id,
+		    struct err *e);
+
+/** task_patch() - it gets its place here; the end goes to task->caller */
+int task_patch(struct shim_task *task, const char *source_id, struct err *e);
+
+/** task_bundle_path() - of a bundle that came with its container */
+#define TASK_BUNDLE_MAX 512u
+void task_bundle_path(const struct shim *s, const char *id,
+		      char ret[TASK_BUNDLE_MAX]);
+
+/** task_bundle_remove() - fine when it did not come so */
+void task_bundle_remove(const struct shim_task *task);
+
+/** task_give_up() - a task that never came to be; its caller is told */
+void task_give_up(struct shim_task *task, int result, const struct err *e);
 
 /** shim_tasks_ended() - the sandbox has ended; before sandbox_free() */
 void shim_tasks_ended(struct shim_tasks *t);

@@ -1,0 +1,37 @@
+#!/bin/bash
+# tests/cli/migrate.sh - words of ferry migrate that cannot be carried out
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+passed=0 failed=0
+WORK=$(mktemp -d) || exit 1
+trap 'rm -rf "$WORK"' EXIT
+export TMPDIR=$WORK
+unset XDG_RUNTIME_DIR
+
+# refuse NAME STATUS WORDS ARG...
+refuse() {
+	local name=$1 want=$2 words=$3 out status
+	shift 3
+	out=$(timeout 20 build/ferry migrate "$@" 2>&1 </dev/null)
+	status=$?
+	if [ "$status" -eq "$want" ] && grep -qF -- "$words" <<<"$out"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL $name: $status $out"
+	fi
+}
+
+refuse "no sandbox" 2 'want one sandbox' --to /x
+refuse "two sandboxes" 2 'want one sandbox' a b --to /x
+refuse "no endpoint" 2 'want --to or --cancel' a
+refuse "endpoint and cancel" 2 'want --to or --cancel' a --to /x --cancel
+refuse "downtime 0" 2 'not in 1..2000000' a --to /x --max-downtime 0
+refuse "a timeout that is no number" 2 'not a decimal number' a --to /x --timeout 1s
+refuse "what on timeout" 2 'cancel or force' a --to /x --on-timeout stop
+refuse "a sandbox that is not there" 1 'no sandbox a' a --to /x
+refuse "receive without endpoint" 2 '--listen is wanted' receive
+refuse "receive at no endpoint" 2 "want a path with '/', or HOST:PORT" receive --listen x
+refuse "receive in no folder" 1 /no/such/folder receive --listen /no/such/folder/s
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,221 @@
+#!/bin/bash
+# tests/e2e/migrate.sh - a sandbox with a pod moves between two hosts: two
+# folders of this machine, each with shims and QEMUs of its own
+#
+# Longer with FERRY_SOAK=1: how often it goes there and back.
+# shellcheck source=tests/e2e/lib/e2e.bash
+. "$(dirname "$0")/lib/e2e.bash"
+need qemu-system-x86_64 mkfs.erofs busybox
+rounds=$(count 1 50)
+mkdir -p "$WORK"/tmp/{1,2}
+: >"$WORK/lines"
+top=$TMPDIR
+far=$WORK/endpoint
+doors=()
+
+shims() { pgrep -f "^build/ferry (run --detach --name e2emove|migrate receive .*$WORK)" || true; }
+cleanup_shims() {
+	local pid
+	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done
+	cleanup
+}
+trap cleanup_shims EXIT
+
+on() { # HOST COMMAND...: of ferry, on that host
+	TMPDIR=$top/$1 timeout --kill-after=10 "$LIMIT_S" build/ferry "${@:2}" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null
+	status=$?
+}
+folder() { echo "$top/$1"/ferry-*/shim-e2emove; }
+task() { # HOST WORDS...: of taskdrive
+	timeout 60 build/tests/taskdrive "$(folder "$1")/s" "${@:2}" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null
+	status=$?
+}
+field() { # HOST FIELD
+	TMPDIR=$top/$1 build/ferry list --json | grep -oE "\"$2\":\"?[^,\"}]*" |
+		sed -E 's/.*:"?//'
+}
+open_door() { # HOST
+	rm -f "$far"
+	TMPDIR=$top/$1 build/ferry migrate receive --listen "$far" --once \
+		>"$WORK/door" 2>&1 </dev/null &
+	door=$!
+	doors+=("$door")
+	wait_for 10 test -S "$far"
+}
+close_door() {
+	wait_for 20 eval "! kill -0 $door 2>/dev/null" || kill -9 "$door"
+	wait "$door" 2>/dev/null
+}
+runs_here() { [ "$(field "$1" state)" = ready ]; }
+empty() { [ -z "$(find "$top/$1" -mindepth 2)" ]; }
+# Every line once and in order, but for one place of each move: without a session
+# of streams what the source had not read when the guest stopped is lost, and
+# what it had not acknowledged comes twice (docs/migration.md).
+moves=0
+breaks() { # of whole lines
+	head -n "$(wc -l <"$WORK/lines")" "$WORK/lines" |
+		awk '$1 != want { n++ } { want = $1 + 1 } END { print n + 0 }'
+}
+whole() { # a place is one or two wrong numbers
+	local n
+	n=$(breaks)
+	echo "$n breaks in $moves moves"
+	[ "$n" -le $((2 * moves)) ]
+}
+longer() { [ "$(stat -c %s "$WORK/lines")" -gt "$1" ]; }
+grows() { wait_for 10 longer "$(stat -c %s "$WORK/lines")"; }
+
+# --- a pod: its sandbox, a writer, an idle one with a terminal --------------------
+
+bundle() { # NAME TYPE TTY SCRIPT
+	local applet root=$WORK/$1/rootfs
+	mkdir -p "$root"/{bin,proc,dev,tmp,sys,etc}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	for applet in sh sleep echo cat test tty; do
+		ln -s busybox "$root/bin/$applet"
+	done
+	cat >"$WORK/$1/config.json" <<-END
+		{"ociVersion": "1.0.2", "root": {"path": "rootfs"},
+		 "process": {"terminal": $3, "user": {"uid": 0, "gid": 0}, "cwd": "/",
+		  "args": ["/bin/sh", "-c", "$4"], "env": ["PATH=/bin"]},
+		 "annotations": {"io.kubernetes.cri.container-type": "$2",
+		  "io.kubernetes.cri.sandbox-id": "p"},
+		 "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+		  {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+		  {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+		   "options": ["newinstance", "ptmxmode=0666"]}],
+		 "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"},
+		  {"type": "ipc"}, {"type": "uts"}]}}
+	END
+}
+bundle p sandbox false 'sleep 100000'
+# shellcheck disable=SC2016
+bundle w container false 'i=0; while :; do echo $i; i=$((i+1)); done'
+bundle t container true 'while :; do sleep 1000; done'
+bundle x container false 'sleep 2; exit 7'
+
+on 1 run --vsock "${FERRY_E2E_VSOCK:-auto}" --detach --name e2emove \
+	--memory 512 --annotation "$MIGRATABLE"
+check "a sandbox" status_is 0
+task 1 create p "$WORK/p" '' '' ''
+check "a pod" status_is 0
+task 1 create w "$WORK/w" '' "file://$WORK/lines" ''
+check "a container that writes as fast as it can" status_is 0
+task 1 create t "$WORK/t" - - '' tty
+check "an idle one with a terminal" status_is 0
+on 1 exec e2emove/w /bin/sh -c 'echo here >/tmp/mark'
+check "exec before the move" status_is 0
+check "it writes" grows
+
+# --- there and back -------------------------------------------------------------------
+
+here=1
+move() {
+	there=$((3 - here))
+	open_door "$there"
+	on "$here" migrate e2emove --to "$far" --json
+	mv "$WORK/out" "$WORK/report"
+	tail -n 2 "$WORK/report" >"$WORK/out"
+	close_door
+}
+figure() { grep '"done"' "$WORK/report" | grep -oE "\"$1\":[0-9]+" | grep -oE '[0-9]+'; }
+rises() { # bytes of progress never fall
+	grep -oE '"bytes":[0-9]+' "$WORK/report" | grep -oE '[0-9]+' | sort -nc
+}
+figures=$WORK/figures
+for i in $(seq $((2 * rounds))); do
+	move
+	check "move $i" status_is 0
+	[ "$status" -eq 0 ] || break
+	echo "$(figure total_ms) $(figure blackout_ms) $(figure reconnect_ms)" >>"$figures"
+	check "move $i: progress only grows" rises
+	check "move $i: the sandbox runs there" runs_here "$there"
+	check "move $i: the source holds nothing" wait_for 15 empty "$here"
+	here=$there
+	moves=$((moves + 1))
+	check "move $i: the writer goes on" grows
+	check "move $i: lines in order, but at the move" whole
+	on "$here" exec e2emove/w /bin/sh -c 'cat /tmp/mark; tty; echo $$'
+	check "move $i: what was written before is there" out_has here
+	on "$here" exec e2emove/t /bin/echo alive
+	check "move $i: exec in the idle one" out_is alive
+done
+awk '{t[NR]=$1; b[NR]=$2; r[NR]=$3} END {
+	printf "# total/blackout/reconnect ms of %d moves:", NR
+	for (i = 1; i <= NR && i <= 10; i++) printf " %d/%d/%d", t[i], b[i], r[i]
+	print "" }' "$figures" 2>/dev/null
+
+# --- an exit on the way ---------------------------------------------------------------
+
+task "$here" create x "$WORK/x" '' '' ''
+check "a container that will exit" status_is 0
+move
+check "it moves meanwhile" status_is 0
+[ "$status" -eq 0 ] && here=$there && moves=$((moves + 1))
+task "$here" wait x
+check "its exit is told" out_is 7
+task "$here" delete x
+check "and it can be deleted" status_is 0
+
+# --- what cannot move, and moves that fail ------------------------------------------------
+
+steady() { [ "$(breaks)" -le "$before" ]; } # a move that fails costs no line
+stays() { runs_here "$here" && grows && steady; }
+before=$(breaks)
+on "$here" exec -d --id job e2emove/w /bin/sleep 300
+move
+check "an exec that runs is named: refused" err_has 'beside init'
+check "and the sandbox stays" stays
+on "$here" kill -s KILL e2emove/w job
+no_exec() { # its end is told, and it can be deleted
+	task "$here" delete w job
+	[ "$status" -eq 0 ]
+}
+check "when it has ended it is deleted" wait_for 10 no_exec
+
+on "$here" migrate e2emove --to "$WORK/nobody"
+check "nobody there: told by name" err_has "$WORK/nobody"
+check "nobody there: it stays" stays
+
+# Each is killed while the memory flows; one of both sides runs in the end.
+begin() {
+	there=$((3 - here))
+	open_door "$there"
+	TMPDIR=$top/$here build/ferry migrate e2emove --to "$far" --json \
+		>"$WORK/report" 2>"$WORK/err" </dev/null &
+	tool=$!
+	check "$victim: a move" wait_for 20 grep -q '"memory".*"bytes"' "$WORK/report"
+}
+alone() { # HOST: it runs there and nowhere else
+	wait_for 30 runs_here "$1" && wait_for 30 eval "! runs_here $((3 - $1))" &&
+		grows && steady
+}
+for victim in destination-shim destination-qemu door tool; do
+	begin
+	case $victim in
+	destination-shim) kill -9 "$(field "$there" shim_pid)" ;;
+	destination-qemu) kill -9 "$(field "$there" qemu_pid)" ;;
+	door) kill -9 "$door" ;;
+	tool) kill -9 "$tool" ;;
+	esac
+	wait "$tool" 2>/dev/null
+	status=$?
+	check "$victim killed: the source goes on" alone "$here"
+	[ "$victim" = tool ] || check "$victim killed: it is told" err_has 'runs at the source'
+	kill -9 "$door" 2>/dev/null
+	close_door
+	TMPDIR=$top/$there build/ferry gc >/dev/null
+done
+
+# --- the end --------------------------------------------------------------------------------
+
+move
+check "after all that it moves" status_is 0
+echo "# $(breaks) breaks in the lines of $moves moves"
+[ "$status" -eq 0 ] && here=$there
+on "$here" stop e2emove
+check "stop" status_is 0
+check "nothing is left" wait_for 10 empty "$here"
+finish

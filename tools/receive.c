@@ -1,0 +1,337 @@
+#include "tools/receive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bridge/io/fd.h"
+#include "build/proto/ferry.pb-c.h"
+#include "config/util.h"
+#include "tools/endpoint.h"
+#include "tools/handoff.h"
+#include "tools/launch.h"
+#include "tools/remote.h"
+#include "tools/shim/shim.h"
+#include "tools/tool.h"
+
+#define RELAY_BYTES 65536u
+/* In the folder of the sandbox. */
+#define HANDOFF_SOCKET "h"
+
+/* The move that is under way. */
+struct receive {
+	const char *where;
+	const char *kernel;
+	const char *image;
+	bool once;
+	int listen_fd;
+	int control;
+	int shim;
+	int data;
+	int offer; /* where the shim asks for @data */
+	char name[RUNDIR_NAME_MAX];
+	char token[HANDOFF_TOKEN_MIN + 1];
+	char path[HANDOFF_PATH_MAX + 1];
+};
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number UNUSED)
+{
+	stopped = 1;
+}
+
+/* --- the shim -------------------------------------------------------------------- */
+
+/* In a child of its own, which has none of our connections. */
+static void start_in_child(const struct receive *r, int fd)
+{
+	const struct shim_birth birth = { .name = r->name,
+					  .listen_fd = -1,
+					  .incoming = true };
+	static struct launch l;
+	char name[RUNDIR_NAME_MAX];
+	struct err e = { 0 };
+	int n;
+
+	(void)close(r->listen_fd);
+	(void)close(r->control);
+	launch_init(&l);
+	annotation_map_init(&l.args.annotations);
+	l.args.forwarder = FORWARDERS;
+	l.args.accel = ACCEL_AUTO;
+	l.args.vsock = VHOST_AUTO;
+	l.args.kernel = r->kernel;
+	l.args.image = r->image;
+	n = launch_files(&l, &e);
+	if (n == 0)
+		n = shim_start(&l, &birth, name, &e);
+	(void)fd_write_full(fd, n < 0 ? e.text : "ready",
+			    n < 0 ? strlen(e.text) : strlen("ready"));
+	_exit(n < 0);
+}
+
+static int start_shim(const struct receive *r, struct err *e)
+{
+	char words[ERR_TEXT_MAX];
+	cleanup_fd from = -1;
+	int fd[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return err_sys(e, "pipe");
+	from = fd[0];
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		start_in_child(r, fd[1]);
+	(void)close(fd[1]);
+	if (pid < 0)
+		return err_sys(e, "fork");
+	/* One write; the shim itself has the other end too, so no end comes. */
+	do
+		n = read(from, words, sizeof(words) - 1);
+	while (n < 0 && errno == EINTR);
+	words[n > 0 ? n : 0] = '\0';
+	(void)waitpid(pid, NULL, 0);
+	return strcmp(words, "ready") == 0
+		       ? 0
+		       : err_set(e, EIO, "%s",
+				 *words ? words : "the shim did not start");
+}
+
+static int open_shim(struct receive *r, struct err *e)
+{
+	char dir[RUNDIR_MAX];
+	char path[RUNDIR_MAX + 16];
+	int n = rundir_find(rundir_base(), r->name, dir, e);
+
+	if (n < 0)
+		return n;
+	(void)snprintf(path, sizeof(path), "%s/" SHIM_SOCKET, dir);
+	n = ttrpc_dial(path, &r->shim, e);
+	if (n == 0)
+		n = fd_nonblock(r->shim, false);
+	if (n < 0)
+		return n;
+	(void)snprintf(r->path, sizeof(r->path), "%s/" HANDOFF_SOCKET, dir);
+	n = handoff_token(r->token, e);
+	return n < 0 ? n : endpoint_listen(r->path, &r->offer, e);
+}
+
+/* Nobody calls it any more: it ends, unless the guest is its own by now. */
+static void abandon(const struct receive *r)
+{
+	FerryAbandonRequest q = FERRY_ABANDON_REQUEST__INIT;
+	struct remote remote = { 0 };
+	struct err e;
+
+	if (remote_open(r->name, &remote, &e) == 0)
+		(void)remote_ask(&remote, "Abandon", &q.base, NULL, NULL, NULL,
+				 REMOTE_CALL_MS, &e);
+	remote_close(&remote);
+}
+
+/* --- the connections ------------------------------------------------------------------- */
+
+static void refuse(int fd, const struct err *why)
+{
+	char line[ENDPOINT_LINE_MAX];
+	struct err e;
+
+	(void)snprintf(line, sizeof(line), "error %.400s\n", why->text);
+	(void)endpoint_say(fd, line, &e);
+}
+
+static int begin(struct receive *r, const char *name, struct err *e)
+{
+	char line[ENDPOINT_LINE_MAX];
+	int n = rundir_name_check(name, e);
+
+	if (n < 0)
+		return n;
+	(void)snprintf(r->name, sizeof(r->name), "%s", name);
+	n = start_shim(r, e);
+	if (n < 0)
+		return n;
+	n = open_shim(r, e);
+	(void)snprintf(line, sizeof(line), "ok %s %s\n", r->path, r->token);
+	if (n == 0)
+		n = endpoint_say(r->control, line, e);
+	if (n < 0)
+		abandon(r);
+	return n;
+}
+
+static void on_connection(struct receive *r)
+{
+	cleanup_fd fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	char line[ENDPOINT_LINE_MAX];
+	char kind[16] = "";
+	char word[256] = "";
+	struct err e = { 0 };
+
+	if (fd < 0 || endpoint_hear(fd, line, &e) < 0)
+		return;
+	if (sscanf(line, ENDPOINT_MAGIC " %15s %255s", kind, word) != 2) {
+		(void)err_set(&e, EPROTO, "not the words of a move");
+		refuse(fd, &e);
+	} else if (strcmp(kind, ENDPOINT_DATA) == 0 && r->control >= 0 &&
+		   strcmp(word, r->token) == 0 && r->data < 0) {
+		if (endpoint_say(fd, "ok\n", &e) == 0)
+			r->data = fd_take(&fd);
+	} else if (strcmp(kind, ENDPOINT_CONTROL) == 0 && r->control < 0) {
+		r->control = fd_take(&fd);
+		if (begin(r, word, &e) == 0) {
+			(void)printf("%s is coming\n", r->name);
+			(void)fflush(stdout);
+			return;
+		}
+		refuse(r->control, &e);
+		(void)fprintf(stderr, "ferry: %s\n", e.text);
+		fd_close(&r->control);
+		stopped |= r->once;
+	} else {
+		(void)err_set(&e, EBUSY, "another move is under way");
+		refuse(fd, &e);
+	}
+}
+
+/* Return: false: one of them has hung up */
+static bool relay(int from, int to)
+{
+	static char bytes[RELAY_BYTES];
+	const ssize_t n = recv(from, bytes, sizeof(bytes), 0);
+
+	return n > 0 && fd_write_full(to, bytes, (size_t)n) == 0;
+}
+
+static void hand_on(struct receive *r)
+{
+	cleanup_fd conn = accept4(r->offer, NULL, NULL, SOCK_CLOEXEC);
+	struct err e;
+
+	if (conn < 0 || r->data < 0)
+		return;
+	if (handoff_give(conn, r->token, r->data, &e) < 0)
+		(void)fprintf(stderr, "ferry: %s\n", e.text);
+	fd_close(&r->data); /* it is the shim's */
+}
+
+static void end_move(struct receive *r)
+{
+	fd_close(&r->control);
+	fd_close(&r->shim);
+	fd_close(&r->data);
+	fd_close(&r->offer);
+	(void)unlink(r->path);
+	abandon(r);
+	(void)printf("%s: the source has hung up\n", r->name);
+	(void)fflush(stdout);
+}
+
+static int serve(struct receive *r, struct err *e)
+{
+	while (!stopped) {
+		struct pollfd p[] = {
+			{ .fd = r->listen_fd, .events = POLLIN },
+			{ .fd = r->control, .events = POLLIN },
+			{ .fd = r->shim, .events = POLLIN },
+			{ .fd = r->offer, .events = POLLIN },
+		};
+		bool lost = false;
+
+		if (poll(p, ARRAY_LEN(p), -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_sys(e, "poll");
+		}
+		if (p[3].revents)
+			hand_on(r);
+		if (p[2].revents)
+			lost |= !relay(r->shim, r->control);
+		if (p[1].revents && !lost)
+			lost |= !relay(r->control, r->shim);
+		if (lost)
+			end_move(r);
+		if (lost && r->once)
+			return 0;
+		if (p[0].revents)
+			on_connection(r);
+	}
+	return 0;
+}
+
+static const char help[] =
+	"usage: ferry migrate receive --listen ENDPOINT [--once] "
+	"[--kernel FILE] [--image FILE]\n"
+	"\n"
+	"Waits for sandboxes that 'ferry migrate --to ENDPOINT' moves here.\n"
+	"\n"
+	"  --listen ENDPOINT   a path with '/', for a unix socket, or "
+	"HOST:PORT\n"
+	"  --once              end after one move\n"
+	"  --kernel FILE       kernel of the machines, by default ferry's\n"
+	"  --image FILE        image of the machines, by default ferry's\n";
+
+int tool_receive(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "listen", required_argument, NULL, 'l' },
+		{ "once", no_argument, NULL, 'o' },
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "image", required_argument, NULL, 'i' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const struct sigaction act = { .sa_handler = on_signal };
+	struct receive r = { .listen_fd = -1,
+			     .control = -1,
+			     .shim = -1,
+			     .data = -1,
+			     .offer = -1 };
+	struct err e;
+	int id;
+
+	while ((id = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		if (id == 'h') {
+			(void)fputs(help, stdout);
+			return TOOL_OK;
+		}
+		if (id == 'l')
+			r.where = optarg;
+		else if (id == 'o')
+			r.once = true;
+		else if (id == 'k')
+			r.kernel = optarg;
+		else if (id == 'i')
+			r.image = optarg;
+		else
+			return tool_usage("migrate receive", "no such option");
+	}
+	if (optind < argc || !r.where)
+		return tool_usage("migrate receive",
+				  r.where ? "too many words"
+					  : "--listen is wanted");
+	(void)sigaction(SIGINT, &act, NULL);
+	(void)sigaction(SIGTERM, &act, NULL);
+	id = endpoint_listen(r.where, &r.listen_fd, &e);
+	if (id == 0)
+		id = serve(&r, &e);
+	if (r.control >= 0)
+		end_move(&r);
+	fd_close(&r.listen_fd);
+	if (id == 0 && strchr(r.where, '/'))
+		(void)unlink(r.where);
+	return id < 0 ? tool_fail(&e) : TOOL_OK;
+}
