@@ -82,6 +82,7 @@ struct vmm_options {
 	uint32_t compress_threads; /* 1..255 */
 	bool trace;
 	bool long_timeouts;
+	bool to_file; /* the transport answers nothing */
 };
 
 /**

@@ -11,6 +11,7 @@
 #include "tools/image.h"
 #include "tools/migrate.h"
 #include "tools/run.h"
+#include "tools/saved_files.h"
 #include "tools/sandboxes.h"
 #include "tools/shim/containerd.h"
 #include "tools/state.h"
@@ -41,6 +42,8 @@ static const struct {
 	{ "stop", tool_stop, "power sandboxes off" },
 	{ "state", tool_state, "show, check and compare saved states" },
 	{ "migrate", tool_migrate, "move a sandbox to another host" },
+	{ "save", tool_save, "save a sandbox to a file" },
+	{ "restore", tool_restore, "let a saved sandbox go on" },
 	{ "gc", tool_gc, "remove what dead sandboxes left" },
 	{ "version", tool_version, "print the version" },
 };

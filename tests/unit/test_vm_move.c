@@ -171,6 +171,33 @@ static void arm(struct fixture *f, enum vm_move_side side,
 	assert_int_equal(f->result, 0);
 }
 
+/* Nobody answers on a transport that leads to a file. */
+static void a_file_has_no_return_path(void **state)
+{
+	static const char *const path[] = {
+		"{\"capability\":\"return-path\",\"state\":true}",
+		"{\"capability\":\"return-path\",\"state\":false}",
+	};
+	struct fixture *f = *state;
+
+	for (int file = 0; file < 2; file++) {
+		const struct vmm_options o = { .to_file = file != 0 };
+		struct err e;
+
+		f->result = NOT_YET;
+		assert_int_equal(
+			vm_move_arm(f->m, VM_MOVE_SOURCE, &o, on_done, f, &e),
+			0);
+		expect(f, "\"query-migrate\"");
+		answer(f, "{}");
+		expect(f, path[file]);
+		answer(f, "{}");
+		expect(f, "{\"max-bandwidth\":107374182400");
+		answer(f, "{}");
+		assert_int_equal(f->result, 0);
+	}
+}
+
 static void transfer(struct fixture *f, const char *command)
 {
 	struct err e;
@@ -347,6 +374,7 @@ int main(void)
 		MOVE_TEST(a_source_goes_through_all_phases),
 		MOVE_TEST(a_blocked_machine_is_not_armed),
 		MOVE_TEST(options_become_parameters),
+		MOVE_TEST(a_file_has_no_return_path),
 		MOVE_TEST(a_failure_has_the_words_of_qemu),
 		MOVE_TEST(a_cancel_waits_for_the_real_end),
 		MOVE_TEST(a_cancel_that_comes_too_late_finds_it_complete),

@@ -163,7 +163,7 @@ static void on_capable(void *ctx, int result,
 
 static void capabilities(const struct vm_move *m, struct text *t)
 {
-	static const char *const always[] = { "events", "return-path",
+	static const char *const always[] = { "events",
 					      "pause-before-switchover",
 					      "late-block-activate" };
 
@@ -171,6 +171,8 @@ static void capabilities(const struct vm_move *m, struct text *t)
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
 		text_addf(t, "{\"capability\":\"%s\",\"state\":true},",
 			  always[i]);
+	text_addf(t, "{\"capability\":\"return-path\",\"state\":%s},",
+		  m->o.to_file ? "false" : "true");
 	text_addf(t, "{\"capability\":\"auto-converge\",\"state\":%s},",
 		  m->o.skip_throttling ? "false" : "true");
 	text_addf(t, "{\"capability\":\"compress\",\"state\":%s}]}",

@@ -69,6 +69,7 @@ int migrate_options(const MigrationOptions *from, struct vmm_options *ret,
 				    "throttle_worker_count: not in 1 to 255");
 	}
 	o.trace = from->perf_tracing_enabled;
+	o.to_file = from->ferry_to_file;
 	o.cancel_over_limit = from->cancel_over_blackout_limit;
 	o.long_timeouts = from->prepare_memory_transfer_mode;
 	if (r == 0)

@@ -1,0 +1,97 @@
+#!/bin/bash
+# tests/e2e/save.sh - a sandbox with a container that counts is saved to files
+# and goes on from them
+# shellcheck source=tests/e2e/lib/e2e.bash
+. "$(dirname "$0")/lib/e2e.bash"
+need qemu-system-x86_64 mkfs.erofs busybox
+
+shims() { pgrep -f "^build/ferry (run --detach --name e2esave|restore .*$WORK)" || true; }
+cleanup_shims() {
+	local pid
+	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done
+	cleanup
+}
+trap cleanup_shims EXIT
+
+do_ferry() {
+	timeout --kill-after=10 "$LIMIT_S" build/ferry "$@" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null
+	status=$?
+}
+task() { # WORDS...: of taskdrive
+	timeout 60 build/tests/taskdrive "$TMPDIR"/ferry-*/shim-e2esave/s "$@" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null
+	status=$?
+}
+count_is() { # the container's own word of how far it is
+	do_ferry exec e2esave/c /bin/sh -c 'cat /tmp/n'
+	cat "$WORK/out"
+}
+counts() {
+	local before
+	before=$(count_is)
+	[ -n "$before" ] && wait_for 10 eval "[ \"\$(count_is)\" -gt $before ]"
+}
+gone() { ! build/ferry list | grep -q e2esave; }
+
+root=$WORK/c/rootfs
+mkdir -p "$root"/{bin,proc,dev,tmp,sys,etc}
+cp "$(command -v busybox)" "$root/bin/busybox"
+for applet in sh sleep cat mv; do ln -s busybox "$root/bin/$applet"; done
+cat >"$WORK/c/config.json" <<-'END'
+	{"ociVersion": "1.0.2", "root": {"path": "rootfs"},
+	 "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/",
+	  "args": ["/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/tmp/m; mv /tmp/m /tmp/n; sleep 0.1; done"],
+	  "env": ["PATH=/bin"]},
+	 "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+	 "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]}}
+END
+
+do_ferry run --vsock "${FERRY_E2E_VSOCK:-auto}" --detach --name e2esave \
+	--memory 512 --annotation "$MIGRATABLE"
+check "a sandbox" status_is 0
+task create c "$WORK/c" '' '' ''
+check "a container that counts" status_is 0
+check "it counts" counts
+head -c 32 /dev/urandom >"$WORK/key"
+
+# --- saved ------------------------------------------------------------------
+
+do_ferry save --key-file "$WORK/key" e2esave "$WORK/no/where"
+check "a folder that is not there is told" status_is 1
+check "and the container counts on" counts
+before=$(count_is)
+do_ferry save --key-file "$WORK/key" e2esave "$WORK/file"
+check "saved" status_is 0
+check "the sandbox has ended" wait_for 20 gone
+check "no QEMU is left" wait_for 20 eval '[ -z "$(qemus)" ]'
+do_ferry state check --key-file "$WORK/key" "$WORK/file"
+check "its state is one that could be imported" status_is 0
+do_ferry state show --json --key-file "$WORK/key" "$WORK/file"
+check "and names its disks by the saved files" out_has "$WORK/file.disk-"
+
+# --- refused ----------------------------------------------------------------
+
+do_ferry restore "$WORK/file"
+check "without the key it is refused" err_has 'sealed with a key'
+cp "$WORK/file.memory" "$WORK/memory"
+printf '\001' | dd of="$WORK/file.memory" bs=1 seek=100000 conv=notrunc 2>/dev/null
+do_ferry restore --key-file "$WORK/key" "$WORK/file"
+check "damaged memory is refused" err_has 'file.memory is damaged'
+mv "$WORK/memory" "$WORK/file.memory"
+check "and no sandbox was begun" gone
+
+# --- restored ---------------------------------------------------------------
+
+do_ferry restore --key-file "$WORK/key" "$WORK/file"
+check "restored" status_is 0
+after=$(count_is)
+echo "# it had counted to $before, and is at $after"
+check "the count went on where it was" test "${after:-0}" -ge "$before"
+check "the container counts" counts
+check "the files are gone" eval '[ -z "$(ls "$WORK"/file*)" ]'
+do_ferry exec e2esave/c /bin/sh -c 'exit 9'
+check "new processes run" status_is 9
+do_ferry stop --force e2esave
+check "and it ends as others do" status_is 0
+finish
