@@ -139,10 +139,14 @@ int ops_move_start(void *ctx, uint32_t number, struct op *op, struct err *e)
 int ops_move_init(void *ctx, const struct vmm_options *options, struct op *op,
 		  struct err *e)
 {
-	struct vm_move *m = machine(ctx, e);
+	struct ops *o = ctx;
+	struct vm_move *m = machine(o, e);
 
-	return m ? vm_move_arm(m, VM_MOVE_SOURCE, options, on_op, op, e)
-		 : -e->code;
+	if (!m)
+		return -e->code;
+	o->move.destination = false; /* it may have been one before */
+	o->move.transferred = false;
+	return vm_move_arm(m, VM_MOVE_SOURCE, options, on_op, op, e);
 }
 
 int ops_move_compat(void *ctx, const void **ret, size_t *ret_len, struct op *op,

@@ -136,7 +136,8 @@ static void on_sandbox_ended(void *ctx, const struct err *why)
 		log_err("the sandbox has ended: %s", why->text);
 		verdict(s, why);
 	} else {
-		log_info("the sandbox has ended");
+		log_info("the sandbox has ended%s%s", why ? ": " : "",
+			 why ? why->text : "");
 		(void)err_set(&s->why, ECANCELED, "stopped");
 		verdict(s, &s->why);
 	}
