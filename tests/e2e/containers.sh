@@ -3,10 +3,11 @@
 #
 # build/tests/hostdrive keeps QEMU, build/tests/containerdrive is the host that
 # asks for containers. containers.sh PODS PROCESSES raises the counts.
+# The vsock backend has 2048 connections, and each process takes three.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64
-pods=${1:-$(count 10 200)} processes=${2:-$(count 50 1000)}
+pods=${1:-$(count 10 200)} processes=${2:-$(count 50 600)}
 base=$WORK/v
 
 line=$(build/ferry cmdline build --annotation "$MIGRATABLE" --processors 2) ||
