@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/guest/agent.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/notice.h"
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
@@ -152,6 +153,12 @@ void container_free(struct container *c)
 	list_remove(&c->node);
 	list_remove(&c->bucket);
 	all->n--;
+	if (!all->closing) {
+		slot_drop(&c->agent->slots, &c->slot);
+		if (!c->init)
+			pid1_withdraw(&c->agent->pid1, c->facts.number,
+				      CONTROL_ROLE_ALL);
+	}
 	c->advancing = true; /* nothing begins any more */
 	while (!list_empty(&c->ops))
 		op_fail(LIST_ITEM(c->ops.next, struct op, node),
@@ -179,6 +186,8 @@ void containers_done(struct containers *all)
 {
 	struct list *node;
 
+	all->closing = true;
+	all->agent->processes.on_kept = NULL;
 	while ((node = list_pop(&all->all)) != NULL) {
 		struct container *c = LIST_ITEM(node, struct container, node);
 
@@ -211,6 +220,7 @@ void container_named(struct container *c, bool waited)
 		c->facts.told_epoch = c->agent->epoch;
 	else if (waited)
 		notice_again(c);
+	keep_container(c);
 }
 
 /* --- operations ------------------------------------------------------------ */

@@ -91,6 +91,8 @@ enum container_exit {
  * @oom_told:	of those, what a host was told of
  * @init_pid:	0: none yet
  * @port:	the host's ports of the init process, 0: stream not requested
+ * @number:	of the deposits of its init process, 0: none
+ * @starting:	its init process is being let go, or was
  */
 struct container_facts {
 	uint64_t serial;
@@ -113,6 +115,8 @@ struct container_facts {
 	uint64_t oom_told;
 	uint32_t init_pid;
 	uint32_t port[MSG_STDIO];
+	uint64_t number;
+	bool starting;
 };
 
 struct agent;
@@ -147,6 +151,7 @@ struct op {
  * @init:	NULL until it was created
  * @ends:	the init process's, between create and start
  * @on_over:	called once when it is TERMINATED
+ * @slot:	its record, see bridge/guest/keep.h
  * @kept_wait:	a request of it is kept, see struct answer_to @keep
  */
 struct container {
@@ -164,6 +169,7 @@ struct container {
 	struct oom_watch *oom;
 	loop_timer_fn *on_over;
 	void *over_ctx;
+	uint32_t slot;
 	bool kept_wait;
 	bool advancing;
 };
@@ -173,6 +179,7 @@ struct containers {
 	struct list all;
 	size_t n;
 	uint64_t serial; /* the last one given */
+	bool closing;	 /* the agent ends: no container does */
 	struct list bucket[CONTAINER_BUCKETS];
 };
 
@@ -232,6 +239,23 @@ void container_process_reaped(struct process *p);
 
 /** container_process_over() - waiters of it were answered */
 void container_process_over(struct process *p);
+
+/* --- taken over from an earlier agent --------------------------------------- */
+
+/** container_abandon() - an agent died in its create: undo it (create.c) */
+void container_abandon(struct container *c);
+
+/** container_watch_oom() - tell of kills for want of memory (create.c) */
+void container_watch_oom(struct container *c);
+
+/** container_start_again() - its init process was being let go (start.c) */
+void container_start_again(struct container *c);
+
+/**
+ * container_streams() - those of its init process outlive the host, and its log
+ * gets what goes out (start.c)
+ */
+void container_streams(struct container *c);
 
 /* --- operations ------------------------------------------------------------ */
 

@@ -22,7 +22,9 @@
 #include "bridge/guest/container.h"
 #include "bridge/guest/guestpath.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/movable.h"
+#include "bridge/guest/notice.h"
 #include "bridge/guest/notice.h"
 #include "bridge/guest/oci.h"
 #include "bridge/guest/reply.h"
@@ -212,21 +214,28 @@ static void on_oom(void *ctx, uint64_t kills)
 	notice_oom(c);
 }
 
+void container_watch_oom(struct container *c)
+{
+	struct err e = { 0 };
+
+	/* Without it kills are counted, and not told at once. */
+	if (oom_watch(&c->agent->cgroups, c->facts.oci.cgroup, 0, on_oom, c,
+		      &c->oom, &e) < 0)
+		log_warn("container=%s: %s", c->facts.id, e.text);
+}
+
 static void create_done(struct create *x)
 {
 	struct container *c = x->container;
 	const struct msg_create_result result = {
 		.base = { .activity_id = c->facts.activity },
 	};
-	struct err e = { 0 };
 
 	c->facts.state = CONTAINER_CREATED;
+	keep_container(c);
 	log_info("container=%s is created pid=%u", c->facts.id,
 		 c->facts.init_pid);
-	/* Without it kills are counted, and not told at once. */
-	if (oom_watch(&x->agent->cgroups, c->facts.oci.cgroup, 0, on_oom, c,
-		      &c->oom, &e) < 0)
-		log_warn("container=%s: %s", c->facts.id, e.text);
+	container_watch_oom(c);
 	if (x->request)
 		(void)reply_with(x->agent, &x->request->to,
 				 &msg_create_result_schema, &result);
@@ -279,6 +288,7 @@ static void on_settled(void *ctx, struct process *p)
 	list_push(&c->processes, &p->sibling);
 	c->init = p;
 	c->facts.init_pid = (uint32_t)p->pid;
+	keep_container(c);
 	step_network(x);
 }
 
@@ -302,8 +312,10 @@ static void on_made(void *ctx, struct runtime_result *r)
 		create_fail(x, HR_FAIL, &e);
 		return;
 	}
+	if (c->facts.oci.terminal)
+		c->facts.number = ends_deposit(&c->ends, &x->agent->pid1);
 	if (orphans_adopt(&x->agent->orphans, r->ticket, r->pid, c, true,
-			  on_settled, x, &e) < 0)
+			  c->facts.number, on_settled, x, &e) < 0)
 		create_fail(x, HR_FAIL, &e);
 }
 
@@ -325,6 +337,8 @@ static void step_runtime(struct create *x)
 		r = ends_pipes(&c->ends, all_three, &e);
 	for (int i = 0; i < MSG_STDIO; i++)
 		q.stdio[i] = c->ends.child[i];
+	c->facts.number = ends_deposit(&c->ends, &x->agent->pid1);
+	keep_container(c);
 	if (r == 0)
 		r = runtime_start(&x->agent->runtime, &q, on_made, x, &e);
 	if (r < 0)
@@ -380,6 +394,7 @@ static void step_disk(struct create *x)
 	struct err e = { 0 };
 
 	x->did |= DID_DISK;
+	keep_container(x->container);
 	if (disk_job(x, oci_prepare, OCI_PREPARE_MS, on_disk_made, &e) < 0)
 		create_fail(x, HR_FAIL, &e);
 }
@@ -469,6 +484,38 @@ static uint32_t plan(struct create *x, const struct msg_container_config *m,
 		.hash_envelope = x->agent->policy.hash_envelope,
 	};
 	return code;
+}
+
+/* --- taken over from an earlier agent --------------------------------------- */
+
+void container_abandon(struct container *c)
+{
+	struct create *x = calloc(1, sizeof(*x));
+	const struct container_facts *f = &c->facts;
+
+	if (!x) {
+		log_err("container=%s stays half made: no memory", f->id);
+		return;
+	}
+	c->facts.state = CONTAINER_CREATING;
+	x->agent = c->agent;
+	x->container = c;
+	x->did = DID_DISK | DID_RUNTIME;
+	if (f->oci.pod_cgroup[0] != '\0')
+		x->did |= DID_CGROUP;
+	text_heap(&x->resolv, RESOLV_MAX);
+	arena_init(&x->arena, AGENT_MESSAGE_MAX);
+	x->work = (struct oci_work){
+		.root = c->agent->root,
+		.id = f->id,
+		.bundle = f->bundle,
+		.facts = &f->oci,
+		.sandbox_root = f->sandbox_root,
+		.host_network = f->host_network,
+	};
+	x->code = HR_FAIL;
+	(void)err_set(&x->err, ESTALE, "the agent was restarted");
+	undo(x);
 }
 
 /* --- the request ----------------------------------------------------------- */

@@ -16,6 +16,7 @@
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/layers.h"
 #include "bridge/guest/notice.h"
 #include "bridge/guest/oci.h"
@@ -284,6 +285,7 @@ static void delete_begin(struct op *op)
 		return;
 	}
 	c->facts.deleting = true;
+	keep_container(c);
 	if (c->facts.state == CONTAINER_TERMINATED)
 		unmount(d);
 	else

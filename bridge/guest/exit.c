@@ -4,6 +4,7 @@
 
 #include "bridge/guest/agent.h"
 #include "bridge/guest/container.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/notice.h"
 #include "bridge/guest/runtime.h"
 #include "bridge/hresult.h"
@@ -15,6 +16,7 @@ void container_signalled(struct container *c, int number)
 		c->facts.exit = CONTAINER_GRACEFUL;
 	else if (number == SIGKILL)
 		c->facts.exit = CONTAINER_FORCED;
+	keep_container(c);
 }
 
 /* --- what its init process left running ------------------------------------ */
@@ -90,6 +92,7 @@ void container_process_over(struct process *p)
 	log_info("container=%s has ended exit_code=%u", c->facts.id,
 		 p->exit_code);
 	notice_send(c);
+	keep_container(c);
 	c->on_over = NULL;
 	if (fn)
 		fn(c->over_ctx);

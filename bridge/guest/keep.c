@@ -1,10 +1,15 @@
 #include "bridge/guest/keep.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/pack.h"
 #include "bridge/io/log.h"
+
+/* Booleans of a container. */
+#define KEEP_FLAGS 13
 
 static void put(struct agent *a, uint32_t *slot, enum slot_kind kind,
 		const struct pack *p)
@@ -115,4 +120,137 @@ void keep_process(void *agent, struct process *p, bool forgotten)
 	else
 		keep_process_put(a, &p->slot, &k);
 	withdraw(a, p, forgotten);
+}
+
+/* --- containers --------------------------------------------------------------- */
+
+/* All texts of the facts, in the order of the body; some may be NULL. */
+#define CONTAINER_TEXTS 11
+
+static void texts_of(struct container_facts *f,
+		     const char **ret[CONTAINER_TEXTS])
+{
+	const char **const all[CONTAINER_TEXTS] = {
+		&f->bundle,	    &f->scratch,	  &f->sandbox_root,
+		&f->oci.sandbox_id, &f->oci.sandbox_root, &f->oci.rootfs,
+		&f->oci.cgroup,	    &f->oci.pod_cgroup,	  &f->oci.namespace,
+		&f->oci.tee_log,    &f->oci.rlimits,
+	};
+
+	memcpy(ret, all, sizeof(all));
+}
+
+static void flags_of(struct container_facts *f, bool *ret[KEEP_FLAGS])
+{
+	bool *const all[KEEP_FLAGS] = {
+		&f->host_network,     &f->has_user,
+		&f->deleting,	      &f->told,
+		&f->starting,	      &f->oci.virtual_pod,
+		&f->oci.terminal,     &f->oci.owns_pid_namespace,
+		&f->oci.host_network, &f->oci.skip_networking,
+		&f->oci.privileged,   &f->oci.vsock,
+		&f->oci.by_name,
+	};
+
+	memcpy(ret, all, sizeof(all));
+}
+
+static void pack_container(struct pack *p, struct container *c)
+{
+	struct container_facts *f = &c->facts;
+	const char **text[CONTAINER_TEXTS];
+	bool *flag[KEEP_FLAGS];
+
+	texts_of(f, text);
+	flags_of(f, flag);
+	pack_text(p, f->id);
+	pack_put(p, f->serial, 8);
+	pack_put(p, f->number, 8);
+	pack_put(p, f->state, 1);
+	pack_put(p, f->exit, 1);
+	pack_put(p, f->oci.kind, 1);
+	pack_text(p, f->activity);
+	pack_put(p, f->uid, 4);
+	pack_put(p, f->gid, 4);
+	pack_put(p, f->told_epoch, 4);
+	pack_put(p, c->named_on, 4);
+	pack_put(p, f->init_pid, 4);
+	for (int i = 0; i < MSG_STDIO; i++)
+		pack_put(p, f->port[i], 4);
+	for (unsigned int i = 0; i < KEEP_FLAGS; i++)
+		pack_put(p, *flag[i], 1);
+	for (unsigned int i = 0; i < CONTAINER_TEXTS; i++)
+		pack_text(p, *text[i]);
+}
+
+void keep_container(struct container *c)
+{
+	const size_t size = SLOT_BODY_MAX;
+	uint8_t *body;
+	struct pack p;
+
+	if (!c->agent->slots.head)
+		return;
+	body = malloc(size);
+	p = pack_write(body, body ? size : 0);
+	pack_container(&p, c);
+	put(c->agent, &c->slot, SLOT_CONTAINER, &p);
+	free(body);
+}
+
+static void unpack_container(struct pack *p, struct container *c)
+{
+	struct container_facts *f = &c->facts;
+	const char **text[CONTAINER_TEXTS];
+	bool *flag[KEEP_FLAGS];
+
+	texts_of(f, text);
+	flags_of(f, flag);
+	f->serial = unpack(p, 8);
+	f->number = unpack(p, 8);
+	f->state = (enum container_state)unpack(p, 1);
+	f->exit = (enum container_exit)unpack(p, 1);
+	f->oci.kind = (enum oci_kind)unpack(p, 1);
+	unpack_name(p, f->activity, sizeof(f->activity));
+	f->uid = unpack_u32(p);
+	f->gid = unpack_u32(p);
+	f->told_epoch = unpack_u32(p);
+	c->named_on = unpack_u32(p);
+	f->init_pid = unpack_u32(p);
+	for (int i = 0; i < MSG_STDIO; i++)
+		f->port[i] = unpack_u32(p);
+	for (unsigned int i = 0; i < KEEP_FLAGS; i++)
+		*flag[i] = unpack_bool(p);
+	for (unsigned int i = 0; i < CONTAINER_TEXTS; i++) {
+		const char *t = unpack_text(p);
+
+		*text[i] = container_string(c, t ? t : "");
+		if (!*text[i])
+			p->bad = true;
+	}
+	if (f->state >= CONTAINER_STATES || f->exit > CONTAINER_FORCED ||
+	    f->oci.kind > OCI_WORKLOAD)
+		p->bad = true;
+}
+
+struct container *keep_container_read(struct agent *a,
+				      const struct slot_view *v)
+{
+	struct pack p = pack_read(v->body, v->len);
+	const char *id = unpack_text(&p);
+	const uint64_t serial = a->containers.serial;
+	struct container *c =
+		!p.bad && id ? container_new(&a->containers, id) : NULL;
+
+	if (!c)
+		return NULL;
+	unpack_container(&p, c);
+	a->containers.serial =
+		c->facts.serial > serial ? c->facts.serial : serial;
+	if (!p.bad) {
+		c->slot = v->handle;
+		return c;
+	}
+	container_free(c);
+	return NULL;
 }

@@ -69,4 +69,17 @@ void keep_process_put(struct agent *a, uint32_t *slot,
 void keep_process(void *agent, struct process *p, bool forgotten);
 bool keep_process_read(const struct slot_view *v, struct keep_process *ret);
 
+/* --- containers --------------------------------------------------------------- */
+
+/** keep_container() - as it is now */
+void keep_container(struct container *c);
+
+/**
+ * keep_container_read() - a container as it was kept
+ *
+ * Return: it is in the table, without processes; NULL: no container, no memory
+ */
+struct container *keep_container_read(struct agent *a,
+				      const struct slot_view *v);
+
 #endif

@@ -133,8 +133,8 @@ static void settle_own_child(struct orphans *o, struct process *p)
 }
 
 int orphans_adopt(struct orphans *o, uint64_t ticket, pid_t pid,
-		  struct container *c, bool init, process_settled_fn *fn,
-		  void *ctx, struct err *e)
+		  struct container *c, bool init, uint64_t number,
+		  process_settled_fn *fn, void *ctx, struct err *e)
 {
 	struct process *p = NULL;
 	const int r = process_adopt_orphan(o->processes, pid, c, init, ticket,
@@ -144,6 +144,8 @@ int orphans_adopt(struct orphans *o, uint64_t ticket, pid_t pid,
 		orphans_close(o, ticket);
 		return r;
 	}
+	p->number = number;
+	process_keep(p);
 	if (ticket != 0 && o->pid1->fd >= 0)
 		pid1_register(o->pid1, ticket, pid);
 	else

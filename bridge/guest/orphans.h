@@ -61,14 +61,15 @@ void orphans_close(struct orphans *o, uint64_t ticket);
 /**
  * orphans_adopt() - it has left process @pid behind; ends the ticket, whatever
  * it returns
+ * @number:	of what was deposited for it, 0: nothing
  * @fn:		called once it is known who the process is, perhaps before this
  *		returns; a process that has ended is told as one that then ends
  *
  * Return: 0 or -ENOMEM
  */
 int orphans_adopt(struct orphans *o, uint64_t ticket, pid_t pid,
-		  struct container *c, bool init, process_settled_fn *fn,
-		  void *ctx, struct err *e);
+		  struct container *c, bool init, uint64_t number,
+		  process_settled_fn *fn, void *ctx, struct err *e);
 
 /** orphans_reaped() - without PID 1: an unknown child was reaped */
 void orphans_reaped(struct orphans *o, pid_t pid, int status);

@@ -133,6 +133,11 @@ static void kept(struct process *p, bool forgotten)
 		p->owner->on_kept(p->owner->ctx, p, forgotten);
 }
 
+void process_keep(struct process *p)
+{
+	kept(p, false);
+}
+
 void process_forget(struct process *p)
 {
 	kept(p, true);

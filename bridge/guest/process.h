@@ -244,6 +244,9 @@ bool process_room(const struct processes *all);
  */
 void process_check(struct process *p);
 
+/** process_keep() - what a later agent has to know of it has changed */
+void process_keep(struct process *p);
+
 /** process_told() - its exit code was told on connection @conn */
 void process_told(struct process *p, uint32_t conn);
 

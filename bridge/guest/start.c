@@ -18,6 +18,7 @@
 #include "bridge/guest/dial.h"
 #include "bridge/guest/ends.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/oci.h"
 #include "bridge/guest/reply.h"
 #include "bridge/guest/runtime.h"
@@ -94,14 +95,62 @@ static void on_init_started(void *ctx, struct runtime_result *r)
 	/* It may have ended by now, and been told. */
 	if (c->facts.state == CONTAINER_CREATED)
 		c->facts.state = CONTAINER_RUNNING;
+	keep_container(c);
 	answer_pid(op, c->init);
 	op_end(op);
 }
 
-/* The host's ports may be dialled again, and the output goes to a log too. */
-static void outlive_the_host(struct op *op)
+/* --- the init process of an earlier agent's container ----------------------- */
+
+static void release_again(struct op *op)
 {
+	free(op);
+}
+
+/* A runtime that refuses has let it go before, or knows it no more: then its
+ * end is told. */
+static void on_started_again(void *ctx, struct runtime_result *r)
+{
+	struct op *op = ctx;
 	struct container *c = op->container;
+
+	if (r->code != HR_OK)
+		log_info("container=%s was started by an earlier agent: %s",
+			 c->facts.id, r->err.text);
+	if (c->facts.state == CONTAINER_CREATED)
+		c->facts.state = CONTAINER_RUNNING;
+	keep_container(c);
+	op_end(op);
+}
+
+static void begin_again(struct op *op)
+{
+	const struct runtime_call q = {
+		.verb = RUNTIME_RUN,
+		.id = op->container->facts.id,
+	};
+	struct err e = { 0 };
+
+	if (runtime_call(&op->agent->runtime, &q, on_started_again, op, &e) ==
+	    0)
+		return;
+	log_warn("container=%s: %s", op->container->facts.id, e.text);
+	op_end(op);
+}
+
+void container_start_again(struct container *c)
+{
+	struct op *op = op_new(sizeof(*op), c, begin_again, release_again);
+
+	if (op)
+		op_queue_own(op);
+	else
+		log_warn("container=%s: no memory to start it", c->facts.id);
+}
+
+/* The host's ports may be dialled again, and the output goes to a log too. */
+void container_streams(struct container *c)
+{
 	const struct container_facts *f = &c->facts;
 	struct err e = { 0 };
 
@@ -115,7 +164,7 @@ static void outlive_the_host(struct op *op)
 			stream_redial(s, f->port[i]);
 		if (s->kind != STREAM_OUT || f->oci.tee_log[0] == '\0')
 			continue;
-		fd = oci_tee_open(op->agent->root, f->sandbox_root,
+		fd = oci_tee_open(c->agent->root, f->sandbox_root,
 				  f->oci.tee_log, &e);
 		if (fd >= 0)
 			stream_tee(s, fd);
@@ -162,10 +211,12 @@ static void begin_init(struct op *op)
 		return;
 	}
 	memcpy(c->facts.port, s->dial.port, sizeof(c->facts.port));
+	c->facts.starting = true;
+	keep_container(c);
 	r = ends_connect(&c->ends, &a->streams, c->init, s->dial.sock,
 			 carried_ports(s), &e);
 	if (r == 0) {
-		outlive_the_host(op);
+		container_streams(c);
 		r = runtime_call(&a->runtime, &q, on_init_started, op, &e);
 	}
 	if (r < 0) {
@@ -211,7 +262,8 @@ static void on_exec_started(void *ctx, struct runtime_result *r)
 		(void)ends_master(&s->ends, wanted, fd_take(&r->master),
 				  &r->err);
 	if (orphans_adopt(&op->agent->orphans, r->ticket, r->pid, op->container,
-			  false, on_settled, op, &r->err) < 0)
+			  false, ends_deposit(&s->ends, &op->agent->pid1),
+			  on_settled, op, &r->err) < 0)
 		op_fail(op, HR_FAIL, &r->err);
 }
 

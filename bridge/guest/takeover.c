@@ -9,6 +9,7 @@
 #include "bridge/guest/ends.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/left.h"
+#include "bridge/guest/notice.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 
@@ -127,11 +128,16 @@ static bool restore_process(struct agent *a, struct left *left,
 		c->init = p;
 	ends_init(&d);
 	take_ends(left, &k, &d);
-	if (k.state != PROCESS_OVER &&
-	    ends_restore(&d, &a->streams, p, c && k.init ? c->facts.port : none,
-			 &e) < 0)
+	if (c && k.init && !c->facts.starting) {
+		c->ends = d; /* it was not started yet */
+		ends_init(&d);
+	} else if (k.state != PROCESS_OVER &&
+		   ends_restore(&d, &a->streams, p,
+				c && k.init ? c->facts.port : none, &e) < 0)
 		log_warn("streams of pid=%u: %s", k.pid, e.text);
 	ends_close(&d);
+	if (c && k.init && c->facts.starting)
+		container_streams(c);
 	process_restored(p, k.state);
 	settle_process(a, left, p);
 	keep_process(a, p, false);
@@ -151,12 +157,62 @@ static void restore_processes(struct agent *a, struct left *left)
 	}
 }
 
+/* --- containers --------------------------------------------------------------- */
+
+static void restore_containers(struct agent *a)
+{
+	struct slot_view v = { 0 };
+
+	while (slot_next(&a->slots, SLOT_CONTAINER, v.handle, &v)) {
+		uint32_t handle = v.handle;
+
+		if (!keep_container_read(a, &v))
+			slot_drop(&a->slots, &handle);
+		slot_survived(&a->slots);
+	}
+}
+
+/* What was in progress goes on, or is undone. */
+static void settle_container(struct container *c)
+{
+	if (c->facts.state == CONTAINER_CREATING || !c->init) {
+		container_abandon(c);
+		return;
+	}
+	if (c->facts.state == CONTAINER_TERMINATED) {
+		if (!c->facts.told)
+			notice_send(c);
+		keep_container(c);
+		return;
+	}
+	container_watch_oom(c);
+	if (c->init->state != PROCESS_LIVE)
+		container_process_reaped(c->init);
+	if (c->init->state == PROCESS_OVER)
+		container_process_over(c->init);
+	else if (c->facts.state == CONTAINER_CREATED && c->facts.starting)
+		container_start_again(c);
+}
+
+static void settle_containers(struct agent *a)
+{
+	struct list *next;
+
+	for (struct list *l = a->containers.all.next; l != &a->containers.all;
+	     l = next) {
+		next = l->next;
+		settle_container(LIST_ITEM(l, struct container, node));
+	}
+}
+
 /* --- all of it ---------------------------------------------------------------- */
 
 static void restore(struct agent *a, struct left *left)
 {
 	restore_agent(a);
+	restore_containers(a);
 	restore_processes(a, left);
+	settle_containers(a);
 	log_info("taken over from an earlier agent: incarnation=%llu "
 		 "containers=%zu processes=%zu set_aside=%u",
 		 (unsigned long long)a->pid1.incarnation, a->containers.n,

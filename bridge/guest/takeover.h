@@ -10,6 +10,8 @@
  *			pidfd from PID 1, one that was started and not registered
  *			is registered now; its pipes and terminals come from PID 1,
  *			its streams are as after a lost host
+ *	containers	as they were; one that was being made is undone, one that
+ *			was being started is started
  *	the rest	of what lies with PID 1 is given back
  *
  * A record that agents die of is set aside (bridge/guest/slot.h). When PID 1

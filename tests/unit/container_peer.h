@@ -59,6 +59,9 @@ UNUSED static const char *container_steered(const struct peer *p,
 /* For what a test has to do in the agent before it runs; NULL: nothing. */
 static void (*container_tune)(struct agent *a);
 
+/* What starts the agent; a test may want it under a PID 1. */
+static void (*container_begin)(struct peer *p) = peer_start_agent;
+
 /* An agent that finds the runtime, and a connection. */
 UNUSED static void container_agent(struct peer *p)
 {
@@ -80,7 +83,7 @@ UNUSED static void container_agent(struct peer *p)
 	(void)snprintf(at, sizeof(at), "%s/bin:%s", p->dir,
 		       path ? path : "/usr/bin:/bin");
 	assert_int_equal(setenv("PATH", at, 1), 0);
-	peer_start_agent(p);
+	container_begin(p);
 	assert_int_equal(setenv("PATH", path ? path : "/usr/bin:/bin", 1), 0);
 }
 

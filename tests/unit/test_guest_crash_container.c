@@ -1,0 +1,161 @@
+/*
+ * tests/unit/test_guest_crash_container.c - the agent is killed, and its
+ * containers are there for the next one
+ */
+#include "tests/unit/container_peer.h"
+#include "tests/unit/crash_fixture.h"
+
+static struct peer peer;
+
+static int set_up(void **state UNUSED)
+{
+	container_begin = crash_begin;
+	container_start_agent(&peer);
+	return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+	crash_done(&peer);
+	return 0;
+}
+
+static void kill_agent(void)
+{
+	crash_again(&peer);
+}
+
+static void test_a_container_that_runs_goes_on(void **state UNUSED)
+{
+	const struct wish w = { .id = "one", .line = "sleep 0.5; exit 7" };
+	struct run r = { .container = "one" };
+
+	container_create(&peer, &w);
+	container_run(&peer, &r);
+	kill_agent();
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 7);
+	assert_string_equal(peer_notice(&peer, "one"), "UnexpectedExit");
+	kill_agent();
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 7);
+	container_delete(&peer, "one");
+	assert_int_equal(peer_noticed("one"), 1);
+}
+
+static void test_one_that_was_created_is_started_by_another(void **state UNUSED)
+{
+	const struct wish w = { .id = "two", .line = "echo out; exit 6" };
+	struct run r = { .container = "two", .x.want = { false, true, false } };
+
+	container_create(&peer, &w);
+	kill_agent();
+	container_run(&peer, &r);
+	assert_string_equal(peer_output(r.x.fd[1]), "out\n");
+	assert_int_equal(container_wait(&peer, "two", r.x.pid), 6);
+	peer_exec_done(&r.x);
+	(void)peer_notice(&peer, "two");
+	container_delete(&peer, "two");
+}
+
+static void test_an_exec_goes_on(void **state UNUSED)
+{
+	const struct wish w = { .id = "three", .line = "sleep 100" };
+	struct run init = { .container = "three" };
+	struct run r = { .container = "three", .line = "sleep 0.5; exit 9" };
+
+	container_create(&peer, &w);
+	container_run(&peer, &init);
+	container_run(&peer, &r);
+	kill_agent();
+	assert_int_equal(container_wait(&peer, "three", r.x.pid), 9);
+	assert_int_equal(container_signal(&peer, "three", init.x.pid, SIGKILL),
+			 HR_OK);
+	assert_string_equal(peer_notice(&peer, "three"), "ForcedExit");
+}
+
+/* The output of an init process waits in its pipe, and is dialled again. */
+static void test_the_output_of_init_goes_on(void **state UNUSED)
+{
+	const struct wish w = { .id = "four",
+				.line = "echo one; sleep 1; echo two" };
+	struct run r = { .container = "four",
+			 .x.want = { false, true, false } };
+	struct err e = { 0 };
+	char line[8] = { 0 };
+
+	container_create(&peer, &w);
+	container_run(&peer, &r);
+	assert_int_equal(peer_read(r.x.fd[1], line, 4), 4);
+	assert_string_equal(line, "one\n");
+	assert_int_equal(transport_listen(&peer.transport, r.x.port[1], 1,
+					  &r.x.listener[1], &e),
+			 0);
+	kill_agent();
+	fd_close(&r.x.fd[1]);
+	r.x.fd[1] = peer_take(&peer, r.x.listener[1]);
+	assert_string_equal(peer_output(r.x.fd[1]), "two\n");
+	peer_exec_done(&r.x);
+	fd_close(&r.x.listener[1]);
+	assert_int_equal(container_wait(&peer, "four", r.x.pid), 0);
+}
+
+/* A create that an agent died in is undone: the id is free. */
+static void test_a_create_is_killed_at_every_system_call(void **state UNUSED)
+{
+	const unsigned int step = getenv("FERRY_SOAK") ? 1 : 23;
+	const struct wish w = { .id = "five", .line = "sleep 100" };
+	unsigned int kills = 0;
+	bool more = true;
+
+	for (unsigned int n = 1; more; n += step, kills++) {
+		struct peer_frame f;
+		uint32_t code;
+
+		container_make_root("five");
+		crash_trace();
+		peer_waiting[peer_send(&peer, WIRE_CREATE,
+				       container_create_body(&w))] = false;
+		more = crash_after(n);
+		crash_until(crash_is_started, &(unsigned int){ kills + 2 });
+		fd_close(&peer.fd);
+		peer_accept(&peer);
+		peer_negotiate(&peer);
+		/* It is there, or it can be made again; not at once, perhaps. */
+		for (int i = 0; i < 500; i++) {
+			container_make_root("five");
+			code = peer_call(&peer, WIRE_CREATE,
+					 container_create_body(&w), &f);
+			if (code == HR_OK ||
+			    (i > 300 && code == HR_SYSTEM_ALREADY_EXISTS))
+				break;
+			if (code == HR_SYSTEM_ALREADY_EXISTS &&
+			    peer_call(&peer, WIRE_DELETE_CONTAINER_STATE,
+				      peer_base("five"), &f) == HR_OK)
+				continue;
+			(void)usleep(10000);
+		}
+		if (code != HR_OK)
+			fail_msg("after %u calls: %s", n, f.body);
+		container_delete(&peer, "five");
+	}
+	print_message("# %u kills\n", kills);
+}
+
+int main(int argc, char **argv)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_container_that_runs_goes_on),
+		TEST(test_one_that_was_created_is_started_by_another),
+		TEST(test_an_exec_goes_on),
+		TEST(test_the_output_of_init_goes_on),
+		TEST(test_a_create_is_killed_at_every_system_call),
+	};
+
+	if (container_is_runtime(argv[0]))
+		return fake_runtime_main(argc, argv);
+	if (!container_private_run()) {
+		print_message("skipped: no mount namespace to be had\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
