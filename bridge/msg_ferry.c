@@ -26,6 +26,7 @@ static const struct schema_member hello_members[] = {
 	SCHEMA_U64(T, received, "Received", OPT),
 	SCHEMA_U64(T, sent, "Sent", OPT),
 	SCHEMA_U32(T, heartbeat_ms, "HeartbeatMs", OPT),
+	SCHEMA_BOOL(T, plain, "Plain", OPT),
 	SCHEMA_POINTER(struct msg_ferry_fixup, T, fixup, "Fixup", OPT,
 		       fixup_schema),
 #undef T
@@ -129,6 +130,7 @@ static const struct {
 	{ WIRE_FERRY_RECEIVED, &msg_ferry_received_schema, NULL },
 	{ WIRE_FERRY_STREAM_END, &msg_ferry_stream_end_schema, NULL },
 	{ WIRE_FERRY_OUT_OF_MEMORY, &msg_ferry_out_of_memory_schema, NULL },
+	{ WIRE_FERRY_STREAM_MARK, &msg_ferry_stream_end_schema, NULL },
 	{ WIRE_FERRY_UNWANTED, &msg_ferry_unwanted_schema, NULL },
 	{ WIRE_FERRY_READ_LOG, &msg_ferry_read_log_schema,
 	  &msg_ferry_read_log_result_schema },

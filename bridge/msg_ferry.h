@@ -21,6 +21,7 @@ enum wire_ferry_type {
 	WIRE_FERRY_STREAM_END = 0x3fe00201,    /* from who sends the stream */
 	WIRE_FERRY_OUT_OF_MEMORY = 0x3fe00301, /* guest to host */
 	WIRE_FERRY_UNWANTED = 0x3fe00401,      /* from who receives it */
+	WIRE_FERRY_STREAM_MARK = 0x3fe00501,   /* guest to host */
 	WIRE_FERRY_READ_LOG = 0x1fe00601,
 	WIRE_FERRY_UPGRADE = 0x1fe00701,
 };
@@ -40,6 +41,7 @@ struct msg_ferry_hello {
 	uint64_t received;
 	uint64_t sent;
 	uint32_t heartbeat_ms;	       /* 0: the default */
+	bool plain;		       /* no session, the barrier alone */
 	struct msg_ferry_fixup *fixup; /* NULL: nothing has changed */
 };
 

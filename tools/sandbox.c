@@ -346,6 +346,8 @@ static int listen_all(struct sandbox *s, struct err *e)
 		.transport = s->transport,
 		.connect_timeout_ms = connect_ms(s->c),
 		.reconnect_timeout_ms = SANDBOX_RECONNECT_MS,
+		.session = s->c->session,
+		.moved = s->c->incoming,
 	};
 	int r = host_entropy_new(s->c->loop, &s->transport, on_seeded, s,
 				 &s->entropy, e);

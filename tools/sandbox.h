@@ -53,6 +53,8 @@ enum sandbox_phase {
  * @nics:	ports for network cards to be plugged, at most QEMU_NICS_MAX
  * @incoming:	a destination: QEMU waits for a guest that moves here, and
  *		nobody waits for its bridge
+ * @session:	ask the agent for a session: calls and streams outlive connections,
+ *		but not the death of the agent
  * @waiting:	with @incoming: QEMU can be spoken to; may be NULL
  * @moved:	what QEMU says of a migration; may be NULL
  * @boot_timeout_ms: 0: SANDBOX_BOOT_MS
@@ -80,6 +82,7 @@ struct sandbox_config {
 	uint32_t scsi;
 	uint32_t nics;
 	bool incoming;
+	bool session;
 	void (*waiting)(void *ctx);
 	vm_move_note_fn *moved;
 	int boot_timeout_ms;

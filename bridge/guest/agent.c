@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bridge/guest/dispatch.h"
+#include "bridge/guest/fixup.h"
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/notice.h"
@@ -200,6 +201,7 @@ static void on_link_up(void *ctx, int fd)
 	struct agent *a = ctx;
 	struct err e = { 0 };
 
+	a->resume.linked_ns = fixup_now_ns();
 	/* What fails here is found lost at the end of the turn. */
 	(void)conn_open(&a->conn, fd, fd, &e);
 }

@@ -31,7 +31,8 @@ void carry_tell(const struct stream *s, uint32_t type)
 {
 	const struct streams *all = s->owner;
 
-	all->tell(all->tell_ctx, type, s->carry->port, s->carry->length);
+	all->tell(all->tell_ctx, type, s->carry->port,
+		  type == WIRE_FERRY_STREAM_MARK ? s->mark : s->carry->length);
 }
 
 void carry_timer(struct stream *s, struct loop_id *id, int ms,
@@ -234,6 +235,9 @@ static void on_quiet(void *ctx)
 	struct stream *s = ctx;
 
 	s->quiet = true;
+	s->mark = s->offset;
+	if (s->carry)
+		carry_tell(s, WIRE_FERRY_STREAM_MARK);
 	if (s->on_change)
 		s->on_change(s->ctx);
 }
@@ -249,6 +253,7 @@ void carry_exited(struct stream *s)
 	if (ioctl(s->end, FIONREAD, &waiting) < 0)
 		waiting = 0;
 	s->mark = s->offset + (uint64_t)waiting;
+	carry_tell(s, WIRE_FERRY_STREAM_MARK);
 }
 
 bool carry_drained(const struct stream *s)

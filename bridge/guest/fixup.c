@@ -67,9 +67,20 @@ static void step_clock(uint64_t host_ns, struct msg_ferry_fixed *done)
 	log_info("the clock was set, by %" PRId64 " ms", step / NS_PER_MS);
 }
 
-int fixup_apply(const struct msg_ferry_fixup *m, struct msg_ferry_fixed *done,
-		struct err *e)
+int64_t fixup_now_ns(void)
 {
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int fixup_apply(const struct msg_ferry_fixup *m, int64_t since_ns,
+		struct msg_ferry_fixed *done, struct err *e)
+{
+	const int64_t came_ns = fixup_now_ns();
+	const int64_t age_ns = came_ns - since_ns;
+	uint64_t host_ns = m->time_ns;
 	int r;
 
 	*done = (struct msg_ferry_fixed){ 0 };
@@ -80,6 +91,9 @@ int fixup_apply(const struct msg_ferry_fixup *m, struct msg_ferry_fixed *done,
 	if (r < 0)
 		return r;
 	done->credited = true;
-	step_clock(m->time_ns, done);
+	if (age_ns > 0 && age_ns <= FIXUP_OLD_NS)
+		host_ns += (uint64_t)age_ns / 2;
+	/* To reseed takes its time too. */
+	step_clock(host_ns + (uint64_t)(fixup_now_ns() - came_ns), done);
 	return 0;
 }

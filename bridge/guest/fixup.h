@@ -18,6 +18,8 @@
 #define FIXUP_ENTROPY_MAX 512u
 /* A clock that is off by more is set, not slewed. */
 #define FIXUP_STEP_NS ((int64_t)100000000)
+/* A time that may be older than this is taken as it is. */
+#define FIXUP_OLD_NS ((int64_t)1000000000)
 
 /**
  * fixup_clock_step() - by how much to set the clock; pure
@@ -30,13 +32,18 @@ int64_t fixup_clock_step(uint64_t host_ns, uint64_t guest_ns);
 /**
  * fixup_apply() - reseed the random generator, then set the clock
  * @m:		what the host has for us
+ * @since_ns:	CLOCK_MONOTONIC, before the host can have said so. Its time is
+ *		then at most that old, and taken to be half as old
  * @done:	receives what was done; addresses are announced by the caller
  *
  * Return: 0; -EINVAL: a member makes no sense; or why the generator was not
  *         reseeded: nobody is to be served then. A clock that cannot be set is
  *         logged and tolerated.
  */
-int fixup_apply(const struct msg_ferry_fixup *m, struct msg_ferry_fixed *done,
-		struct err *e);
+int fixup_apply(const struct msg_ferry_fixup *m, int64_t since_ns,
+		struct msg_ferry_fixed *done, struct err *e);
+
+/** fixup_now_ns() - CLOCK_MONOTONIC */
+int64_t fixup_now_ns(void);
 
 #endif

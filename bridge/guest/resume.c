@@ -143,18 +143,26 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 	uint32_t beat;
 	int code;
 
-	if (!m || m->version < SESSION_VERSION ||
+	*w = (struct resume_welcome){ 0 };
+	if (m && m->version >= SESSION_VERSION && m->fixup) {
+		code = fixup_apply(m->fixup, r->linked_ns, &w->fixed, e);
+		if (code < 0)
+			return code;
+		w->msg = (struct msg_ferry_welcome){
+			.version = SESSION_VERSION,
+			.session = "",
+			.key = "",
+			.proof = "",
+			.fixed = &w->fixed,
+		};
+	}
+	if (!m || m->version < SESSION_VERSION || m->plain ||
 	    !session_unhex(m->nonce, r->nonce, sizeof(r->nonce))) {
 		if (r->exists)
 			log_info("a plain host: the session is over");
 		forget(r);
 		session_over(a);
 		return RESUME_PLAIN;
-	}
-	if (m->fixup) {
-		code = fixup_apply(m->fixup, &w->fixed, e);
-		if (code < 0)
-			return code;
 	}
 	code = is_ours(r, m) ? go_on(r, m, e) : new_session(r, e);
 	if (code != RESUME_GOES_ON)
@@ -309,7 +317,7 @@ void resume_tell(void *agent, uint32_t type, uint32_t port, uint64_t length)
 	if (!a->resume.exists)
 		return;
 	n = snprintf(body, sizeof(body), "{\"Port\":%" PRIu32, port);
-	if (type == WIRE_FERRY_STREAM_END)
+	if (type != WIRE_FERRY_UNWANTED)
 		n += snprintf(body + n, sizeof(body) - (size_t)n,
 			      ",\"Length\":%" PRIu64, length);
 	body[n++] = '}';

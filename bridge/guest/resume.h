@@ -41,6 +41,15 @@ struct agent;
 /* Answers that found no room in it. */
 #define RESUME_WAITING_MAX ((size_t)12 << 20)
 
+/* The member Ferry of an answer, with what its strings are in. */
+struct resume_welcome {
+	struct msg_ferry_welcome msg;
+	struct msg_ferry_fixed fixed;
+	char session[2 * SESSION_ID_BYTES + 1];
+	char key[2 * SESSION_KEY_BYTES + 1];
+	char proof[2 * DIGEST_BYTES + 1];
+};
+
 /**
  * struct resume - the session of the agent
  * @exists:	there is one
@@ -51,6 +60,9 @@ struct agent;
  * @waiting:	answers behind those in @out
  * @heard_ms:	when the last frame came
  * @trimmed:	bytes of the box when its pages were given back
+ * @linked_ns:	when the connection was made, CLOCK_MONOTONIC
+ * @negotiating: the answer to a negotiation waits for the barrier
+ * @to, @events, @how, @welcome: that answer, and what the host asked for
  */
 struct resume {
 	bool exists;
@@ -67,15 +79,12 @@ struct resume {
 	int64_t heard_ms;
 	struct loop_id timer;
 	uint64_t trimmed;
-};
-
-/* The member Ferry of an answer, with what its strings are in. */
-struct resume_welcome {
-	struct msg_ferry_welcome msg;
-	struct msg_ferry_fixed fixed;
-	char session[2 * SESSION_ID_BYTES + 1];
-	char key[2 * SESSION_KEY_BYTES + 1];
-	char proof[2 * DIGEST_BYTES + 1];
+	int64_t linked_ns;
+	bool negotiating;
+	struct answer_to to;
+	bool events;
+	int how;
+	struct resume_welcome welcome;
 };
 
 enum resume_hello {
@@ -93,7 +102,8 @@ void resume_done(struct resume *r, struct loop *l);
 /**
  * resume_hello() - a host negotiates
  * @m:		its member Ferry, NULL: a plain host
- * @w:		receives the answer, unless RESUME_PLAIN
+ * @w:		receives the answer; when RESUME_PLAIN, only what the barrier did,
+ *		if @fixed is set
  *
  * The session is not on before resume_begin().
  * What the host has for a VM in a new place is applied here, before anything
@@ -122,7 +132,7 @@ void resume_put(struct agent *a, struct answer *answer);
 
 /**
  * resume_tell() - a frame about a stream of the session
- * @type:	WIRE_FERRY_STREAM_END, or _UNWANTED, which has no @length
+ * @type:	WIRE_FERRY_STREAM_END, _MARK, or _UNWANTED, which has no @length
  */
 void resume_tell(void *agent, uint32_t type, uint32_t port, uint64_t length);
 

@@ -10,14 +10,13 @@
 #include "bridge/msg_settings.h"
 #include "bridge/wire.h"
 
-void handle_negotiate(struct call *c, const void *msg)
+/* The version is agreed on; requests are served from here on. */
+static void answer_negotiation(struct agent *a)
 {
 	static struct msg_schema_version schema = { .major = 2, .minor = 1 };
-	const struct msg_negotiate *m = msg;
-	struct resume_welcome welcome = { 0 };
-	struct err e = { 0 };
+	struct resume *r = &a->resume;
 	struct msg_negotiate_result result = {
-		.base = { .activity_id = c->to.activity },
+		.base = { .activity_id = r->to.activity },
 		.version = WIRE_PROTOCOL_VERSION,
 		.capabilities = {
 			.schema_version = &schema,
@@ -29,26 +28,63 @@ void handle_negotiate(struct call *c, const void *msg)
 			.delete_container_state_supported = true,
 		},
 	};
-	int how;
+
+	if (r->how != RESUME_PLAIN || r->welcome.msg.fixed) {
+		result.capabilities.ferry_resume = true;
+		result.ferry = &r->welcome.msg;
+	}
+	(void)reply_with(a, &r->to, &msg_negotiate_result_schema, &result);
+	a->conn.events = r->events || r->how != RESUME_PLAIN;
+	agent_negotiated(a, r->how);
+}
+
+/* What cannot be announced the neighbours will ask for. */
+static void on_announced(void *ctx, int sent, const struct err *why)
+{
+	struct agent *a = ctx;
+	struct resume *r = &a->resume;
+
+	if (!r->negotiating)
+		return;
+	r->negotiating = false;
+	if (why)
+		log_warn("addresses were not announced: %s", why->text);
+	else
+		r->welcome.fixed.announced = (uint32_t)sent;
+	if (r->to.conn == a->conn.number && a->conn.up && !a->conn.lost)
+		answer_negotiation(a);
+}
+
+void handle_negotiate(struct call *c, const void *msg)
+{
+	const struct msg_negotiate *m = msg;
+	struct agent *a = c->agent;
+	struct resume *r = &a->resume;
+	struct err e = { 0 };
 
 	if (m->maximum_version < WIRE_PROTOCOL_VERSION ||
 	    m->minimum_version > WIRE_PROTOCOL_VERSION) {
-		(void)reply_code(c->agent, &c->to, HR_UNSUPPORTED_VERSION);
+		(void)reply_code(a, &c->to, HR_UNSUPPORTED_VERSION);
 		return;
 	}
-	how = resume_hello(c->agent, m->ferry, &welcome, &e);
-	if (how < 0) {
-		(void)reply_error(c->agent, &c->to, HR_FAIL, "%s", e.text);
+	if (r->negotiating && r->to.conn == c->to.conn) {
+		(void)reply_error(a, &c->to, HR_FAIL,
+				  "a negotiation is under way");
 		return;
 	}
-	if (how != RESUME_PLAIN) {
-		result.capabilities.ferry_resume = true;
-		result.ferry = &welcome.msg;
+	r->negotiating = false;
+	r->to = c->to;
+	r->events = m->ferry_events;
+	r->how = resume_hello(a, m->ferry, &r->welcome, &e);
+	if (r->how < 0) {
+		(void)reply_error(a, &c->to, HR_FAIL, "%s", e.text);
+		return;
 	}
-	(void)reply_with(c->agent, &c->to, &msg_negotiate_result_schema,
-			 &result);
-	c->agent->conn.events = m->ferry_events || how != RESUME_PLAIN;
-	agent_negotiated(c->agent, how);
+	if (r->welcome.msg.fixed && m->ferry->fixup->announce &&
+	    network_announce(&a->networks, on_announced, a, &e) == 0)
+		r->negotiating = true;
+	else
+		answer_negotiation(a);
 }
 
 /* As the reference: success for any id, nothing is started. */

@@ -119,6 +119,8 @@ int carry_restore(struct host_stream *s, const struct host_stream_state *state,
 	c = s->carry;
 	c->ended = state->ended;
 	c->length = state->length;
+	c->marked = state->marked;
+	c->mark = state->mark;
 	c->acked = c->at = c->taken = state->offset;
 	if (!is_input(s) || state->len == 0)
 		return 0;
@@ -138,6 +140,8 @@ int carry_state(const struct host_stream *s, struct host_stream_state *ret,
 	ret->carried = true;
 	ret->ended = c->ended;
 	ret->length = c->length;
+	ret->marked = c->marked;
+	ret->mark = c->mark;
 	ret->offset = is_input(s) ? c->acked : c->at;
 	if (!is_input(s) || !c->window)
 		return 0;
@@ -509,6 +513,16 @@ void carry_end(struct host_client *client, uint32_t port, uint64_t length)
 	s->carry->ended = true;
 	s->carry->length = length;
 	carry_run(s);
+}
+
+void carry_mark(struct host_client *client, uint32_t port, uint64_t mark)
+{
+	struct host_stream *s = by_port(client, port);
+
+	if (!s || is_input(s))
+		return;
+	s->carry->marked = true;
+	s->carry->mark = mark;
 }
 
 void carry_unwanted(struct host_client *client, uint32_t port)

@@ -35,6 +35,7 @@
  * @proven:	the connection is the agent's
  * @greeted:	the receiver has said what it has
  * @ended:	@length is known
+ * @marked:	@mark is known: what the process itself wrote, before it ended
  * @guest_done:	the guest wants no more of it
  * @acked:	output: the guest was told; input: the guest has
  * @at:		output: was written here; input: goes out next
@@ -49,9 +50,11 @@ struct host_carry {
 	bool proven;
 	bool greeted;
 	bool ended;
+	bool marked;
 	bool guest_done;
 	bool ack_due;
 	uint64_t length;
+	uint64_t mark;
 	uint64_t acked;
 	uint64_t at;
 	uint64_t taken;
@@ -100,8 +103,9 @@ void carry_close_input(struct host_stream *s);
 /** carry_frozen() - the session was frozen, or goes on */
 void carry_frozen(struct host_client *c);
 
-/** carry_end(), carry_unwanted() - frames of the guest about a port */
+/** carry_end(), carry_mark(), carry_unwanted() - frames of the guest about a port */
 void carry_end(struct host_client *c, uint32_t port, uint64_t length);
+void carry_mark(struct host_client *c, uint32_t port, uint64_t mark);
 void carry_unwanted(struct host_client *c, uint32_t port);
 
 #endif

@@ -75,6 +75,7 @@ static bool on_stream_frame(struct host_client *c, const struct frame *f)
 	struct err e = { 0 };
 
 	if (f->header.type != WIRE_FERRY_STREAM_END &&
+	    f->header.type != WIRE_FERRY_STREAM_MARK &&
 	    f->header.type != WIRE_FERRY_UNWANTED)
 		return false;
 	if (msg_decode(msg_ferry_schema(f->header.type), f->body, f->len,
@@ -82,6 +83,8 @@ static bool on_stream_frame(struct host_client *c, const struct frame *f)
 		log_warn("a frame about a stream: %s, ignored", e.text);
 	else if (f->header.type == WIRE_FERRY_STREAM_END)
 		carry_end(c, m.end.port, m.end.length);
+	else if (f->header.type == WIRE_FERRY_STREAM_MARK)
+		carry_mark(c, m.end.port, m.end.length);
 	else
 		carry_unwanted(c, m.unwanted.port);
 	return true;
@@ -256,7 +259,8 @@ static void on_negotiated(void *ctx, const void *result,
 		(void)err_set(&e, EPROTO, "the guest chose version %u, not %u",
 			      r->version, WIRE_PROTOCOL_VERSION);
 	else
-		(void)host_session_welcome(&c->session, r->ferry, &e);
+		(void)host_session_welcome(&c->session, r->ferry,
+					   r->capabilities.ferry_resume, &e);
 	if (e.code == 0) {
 		enter_ready(c, r);
 		return;
@@ -291,7 +295,7 @@ static int negotiate(struct host_client *c, struct err *e)
 	};
 	int r = 0;
 
-	if (c->session.wanted) {
+	if (c->session.wanted || c->session.moved) {
 		r = host_session_hello(&c->session, &hello, e);
 		n.ferry = &hello.msg;
 	}
@@ -432,6 +436,7 @@ int host_client_new(const struct host_client_config *config,
 	host_listener_init(&c->listener, config->loop, &config->transport,
 			   on_dialled, c);
 
+	c->session.moved = config->moved;
 	r = config->saved ? host_session_restore(&c->session, config->saved,
 						 config->saved_len, e)
 			  : 0;
@@ -471,6 +476,11 @@ void host_client_free(struct host_client *c)
 	host_pending_done(&c->calls);
 	arena_done(&c->arena);
 	free(c);
+}
+
+void host_client_moved(struct host_client *c, bool moved)
+{
+	c->session.moved = moved;
 }
 
 void host_client_freeze(struct host_client *c, bool frozen)

@@ -150,6 +150,7 @@ struct host_observer {
  * @negotiate_timeout_ms: for one connection; 0: HOST_NEGOTIATE_TIMEOUT_MS
  * @session:	ask for a session (bridge/host/session.h): with an agent that has
  *		it, calls and streams outlive connections
+ * @moved:	the guest comes from another place, see host_client_moved()
  * @saved:	of another host's client, by host_client_save(): go on with its
  *		session; borrowed for the call of host_client_new(). NULL: none
  */
@@ -160,6 +161,7 @@ struct host_client_config {
 	int reconnect_timeout_ms;
 	int negotiate_timeout_ms;
 	bool session;
+	bool moved;
 	const uint8_t *saved;
 	size_t saved_len;
 };
@@ -180,6 +182,16 @@ int host_client_new(const struct host_client_config *config,
  * HOST_FAIL_CANCELLED. Not from within a callback of the client.
  */
 void host_client_free(struct host_client *c);
+
+/**
+ * host_client_moved() - the VM runs in another place, or was loaded from a state
+ *
+ * With the next negotiation the guest is asked to reseed its random generator,
+ * set its clock and announce its addresses (docs/resume.md 4). Until it has done
+ * the first nothing is asked of it. A guest of another kind only gets a line in
+ * the log.
+ */
+void host_client_moved(struct host_client *c, bool moved);
 
 /**
  * host_client_freeze() - before another host goes on with the session

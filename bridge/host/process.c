@@ -96,22 +96,26 @@ static bool output_open(const struct host_process *p)
 static bool may_go_on(struct host_process *p)
 {
 	const bool in_time = loop_now_ms(p->loop) < p->drain_limit_ms;
+	const enum host_state state = host_client_state(p->client);
+	const bool gone = state != HOST_READY && state != HOST_FAILED;
 	bool yes = false;
 
 	for (int i = MSG_STDOUT; i < MSG_STDIO; i++) {
 		const struct host_stream *s = &p->stream[i];
 		const uint64_t bytes = host_stream_bytes(s);
+		const bool moves = bytes != p->bytes_seen[i];
 
 		if (host_stream_away(s))
-			yes |= in_time ||
-			       (host_client_state(p->client) != HOST_READY &&
-				host_client_state(p->client) != HOST_FAILED);
+			yes |= gone || in_time || moves ||
+			       host_stream_blocked(s);
 		else if (host_stream_parked(s))
 			yes |= in_time;
-		else if (bytes - p->bytes_at_exit[i] < HOST_DRAIN_BYTES_MAX &&
-			 (host_stream_blocked(s) ||
-			  (in_time && bytes != p->bytes_seen[i])))
+		else if (s->carry && gone)
 			yes = true;
+		else
+			yes |= bytes - p->bytes_at_exit[i] <
+				       HOST_DRAIN_BYTES_MAX &&
+			       (host_stream_blocked(s) || (in_time && moves));
 		p->bytes_seen[i] = bytes;
 	}
 	return yes;
@@ -208,8 +212,11 @@ static void on_bridge_ready(void *ctx, const struct host_guest *guest)
 	(void)guest;
 	for (int i = 0; i < MSG_STDIO; i++)
 		host_stream_bridge_ready(&p->stream[i]);
-	if (p->stage == STAGE_DRAINING)
-		p->drain_limit_ms = loop_now_ms(p->loop) + HOST_DRAIN_LIMIT_MS;
+	if (p->stage != STAGE_DRAINING)
+		return;
+	/* What was lost on the way comes again. */
+	p->drain_limit_ms = loop_now_ms(p->loop) + HOST_DRAIN_LIMIT_MS;
+	set_timer(p, loop_now_ms(p->loop) + HOST_DRAIN_MS);
 }
 
 /* --- starting ------------------------------------------------------------- */

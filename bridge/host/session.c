@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
@@ -56,6 +57,26 @@ void host_session_done(struct host_session *s)
 
 /* --- negotiation ---------------------------------------------------------- */
 
+static int fill_fixup(struct host_session_hello *h, struct err *e)
+{
+	uint8_t entropy[HOST_FIXUP_ENTROPY_BYTES];
+	struct timespec now;
+
+	if (getrandom(entropy, sizeof(entropy), 0) != (ssize_t)sizeof(entropy))
+		return err_sys(e, "random bytes for the guest");
+	session_hex(entropy, sizeof(entropy), h->entropy);
+	explicit_bzero(entropy, sizeof(entropy));
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	h->fixup = (struct msg_ferry_fixup){
+		.entropy = h->entropy,
+		.time_ns = (uint64_t)now.tv_sec * 1000000000u +
+			   (uint64_t)now.tv_nsec,
+		.announce = true,
+	};
+	h->msg.fixup = &h->fixup;
+	return 0;
+}
+
 int host_session_hello(struct host_session *s, struct host_session_hello *h,
 		       struct err *e)
 {
@@ -63,8 +84,11 @@ int host_session_hello(struct host_session *s, struct host_session_hello *h,
 		.msg = { .version = SESSION_VERSION,
 			 .nonce = h->nonce,
 			 .session = "",
-			 .heartbeat_ms = s->heartbeat_ms },
+			 .heartbeat_ms = s->heartbeat_ms,
+			 .plain = !s->wanted },
 	};
+	if (s->moved && fill_fixup(h, e) < 0)
+		return err_code(e);
 	if (getrandom(s->nonce, sizeof(s->nonce), 0) !=
 	    (ssize_t)sizeof(s->nonce))
 		return err_sys(e, "random bytes for a nonce");
@@ -139,11 +163,37 @@ static void set_timer(struct host_session *s)
 		      on_heartbeat, s, &s->timer, NULL);
 }
 
-int host_session_welcome(struct host_session *s,
-			 const struct msg_ferry_welcome *w, struct err *e)
+/* Was the barrier passed? A guest that knows nothing of it does what it can. */
+static int check_fixed(struct host_session *s,
+		       const struct msg_ferry_welcome *w, bool capable,
+		       struct err *e)
 {
-	int r;
+	if (!s->moved)
+		return 0;
+	if (capable && (!w || !w->fixed || !w->fixed->credited))
+		return err_set(e, EPROTO,
+			       "the guest did not reseed its random generator");
+	if (capable)
+		log_info("the guest was put right: clock %+d ms, %u addresses "
+			 "announced",
+			 w->fixed->clock_step_ms, w->fixed->announced);
+	else
+		log_warn("the guest moved and cannot be asked to put itself "
+			 "right");
+	s->moved = false;
+	return 0;
+}
 
+int host_session_welcome(struct host_session *s,
+			 const struct msg_ferry_welcome *w, bool capable,
+			 struct err *e)
+{
+	int r = check_fixed(s, w, capable, e);
+
+	if (r < 0)
+		return r;
+	if (!s->wanted)
+		return HOST_SESSION_PLAIN;
 	if (!w && s->exists)
 		return err_set(e, EACCES,
 			       "who dialled knows nothing of the session");

@@ -31,12 +31,16 @@
 #define HOST_SESSION_BOX_BYTES (OUTBOX_HEAD_BYTES + ((size_t)32 << 20))
 #define HOST_SESSION_TRIM_BYTES ((uint64_t)1 << 20)
 #define HOST_SESSION_PAGE_BYTES ((size_t)4096)
+/* What the random generator of a guest that moved gets. */
+#define HOST_FIXUP_ENTROPY_BYTES 64u
 
 /**
  * struct host_session - one; embedded
  * @wanted:	ask for it
  * @exists:	there is one: calls survive
  * @on:		the connection that is up is one of it
+ * @moved:	the VM is in a new place: ask the agent to put right what that
+ *		breaks, before it serves anything
  * @frozen:	nothing is acknowledged: what comes will be another host's
  * @incarnation: of the agent
  * @nonce:	of this connection
@@ -48,6 +52,7 @@ struct host_session {
 	bool wanted;
 	bool exists;
 	bool on;
+	bool moved;
 	bool frozen;
 	uint64_t incarnation;
 	uint32_t heartbeat_ms;
@@ -66,6 +71,8 @@ struct host_session {
 /* The member Ferry of NegotiateProtocol, with what its strings are in. */
 struct host_session_hello {
 	struct msg_ferry_hello msg;
+	struct msg_ferry_fixup fixup;
+	char entropy[2 * HOST_FIXUP_ENTROPY_BYTES + 1];
 	char nonce[2 * SESSION_NONCE_BYTES + 1];
 	char session[2 * SESSION_ID_BYTES + 1];
 };
@@ -99,12 +106,15 @@ int host_session_hello(struct host_session *s, struct host_session_hello *h,
 /**
  * host_session_welcome() - what the guest said; from here on frames are numbered
  * @w:		its member Ferry, NULL: none
+ * @capable:	it has the capability
  *
  * Return: enum host_session_state, -EACCES: it is not the agent of this session,
- *         -EPROTO: what it says cannot be true, -ENOMEM
+ *         -EPROTO: what it says cannot be true, or it did not put right what
+ *         a move breaks; -ENOMEM
  */
 int host_session_welcome(struct host_session *s,
-			 const struct msg_ferry_welcome *w, struct err *e);
+			 const struct msg_ferry_welcome *w, bool capable,
+			 struct err *e);
 
 /** host_session_lost() - the connection is gone; fine when it was a plain one */
 void host_session_lost(struct host_session *s);

@@ -422,5 +422,5 @@ bool host_stream_blocked(const struct host_stream *s)
 
 bool host_stream_away(const struct host_stream *s)
 {
-	return s->carry && !s->carry->greeted;
+	return s->carry && (!s->carry->marked || s->carry->at < s->carry->mark);
 }

@@ -55,6 +55,7 @@ struct host_stream;
  * struct host_stream_state - what another host needs to go on with a stream
  * @carried:	it is of the session; else nothing else is looked at
  * @ended:	@length is known
+ * @marked:	@mark is known, see bridge/host/carry.h
  * @offset:	bytes that the receiver has
  * @bytes:	of an input, behind @offset; on the heap
  * @len:	their number
@@ -62,7 +63,9 @@ struct host_stream;
 struct host_stream_state {
 	bool carried;
 	bool ended;
+	bool marked;
 	uint64_t length;
+	uint64_t mark;
 	uint64_t offset;
 	uint8_t *bytes;
 	size_t len;
@@ -173,7 +176,8 @@ bool host_stream_parked(const struct host_stream *s);
 /** host_stream_bytes() - bytes read from its source */
 uint64_t host_stream_bytes(const struct host_stream *s);
 
-/** host_stream_away() - of the session, and the guest is not connected? */
+/** host_stream_away() - of the session, and not all that the process itself
+ * wrote is known to be here? */
 bool host_stream_away(const struct host_stream *s);
 
 /** host_stream_blocked() - does it wait for the local reader? */

@@ -571,7 +571,7 @@ static void test_heartbeat_and_silence(void **state UNUSED)
 
 /* --- the barrier --- */
 
-static bool hello_with_fixup(const char *entropy, uint64_t time_ns,
+static bool hello_with_fixup(const char *entropy, uint64_t time_ns, bool plain,
 			     struct msg_negotiate_result *m)
 {
 	char more[2048];
@@ -580,8 +580,9 @@ static bool hello_with_fixup(const char *entropy, uint64_t time_ns,
 			       .more = more };
 
 	(void)snprintf(more, sizeof(more),
-		       ",\"Fixup\":{\"Entropy\":\"%s\",\"TimeNs\":%" PRIu64 "}",
-		       entropy, time_ns);
+		       ",\"Fixup\":{\"Entropy\":\"%s\",\"TimeNs\":%" PRIu64
+		       ",\"Announce\":true}%s",
+		       entropy, time_ns, plain ? ",\"Plain\":true" : "");
 	send_hello(host.peer->next_id++, &claim);
 	return take_welcome(m);
 }
@@ -602,18 +603,18 @@ static void test_the_barrier_refuses_what_makes_no_sense(void **state UNUSED)
 	memset(entropy, 'a', sizeof(entropy) - 1);
 	entropy[sizeof(entropy) - 1] = '\0';
 	accept_bridge();
-	assert_false(hello_with_fixup("", now_ns(), &m));
+	assert_false(hello_with_fixup("", now_ns(), false, &m));
 	assert_non_null(strstr(host.error, "Ferry.Fixup.Entropy"));
-	assert_false(hello_with_fixup(entropy, now_ns(), &m));
+	assert_false(hello_with_fixup(entropy, now_ns(), false, &m));
 	assert_non_null(strstr(host.error, "Ferry.Fixup.Entropy"));
 	entropy[(size_t)2 * FIXUP_ENTROPY_MIN] = '\0';
 	entropy[3] = 'g';
-	assert_false(hello_with_fixup(entropy, now_ns(), &m));
+	assert_false(hello_with_fixup(entropy, now_ns(), false, &m));
 	assert_non_null(strstr(host.error, "Ferry.Fixup.Entropy"));
 	entropy[3] = 'a';
-	assert_false(hello_with_fixup(entropy, 0, &m));
+	assert_false(hello_with_fixup(entropy, 0, false, &m));
 	assert_non_null(strstr(host.error, "Ferry.Fixup.TimeNs"));
-	assert_false(hello_with_fixup(entropy, UINT64_MAX, &m));
+	assert_false(hello_with_fixup(entropy, UINT64_MAX, false, &m));
 	assert_non_null(strstr(host.error, "Ferry.Fixup.TimeNs"));
 }
 
@@ -627,10 +628,19 @@ static void test_the_barrier_is_closed_or_passed(void **state UNUSED)
 	memset(entropy, '5', sizeof(entropy) - 1);
 	entropy[sizeof(entropy) - 1] = '\0';
 	accept_bridge();
-	if (hello_with_fixup(entropy, now_ns(), &m)) {
+	if (hello_with_fixup(entropy, now_ns(), false, &m)) {
 		assert_non_null(m.ferry->fixed);
 		assert_true(m.ferry->fixed->credited);
 		assert_int_equal(m.ferry->fixed->clock_step_ms, 0);
+		assert_int_equal(m.ferry->fixed->announced, 0);
+		/* The barrier alone: of a session not a word. */
+		cut();
+		accept_bridge();
+		assert_true(hello_with_fixup(entropy, now_ns(), true, &m));
+		assert_true(m.ferry->fixed->credited);
+		assert_string_equal(m.ferry->session, "");
+		assert_string_equal(m.ferry->key, "");
+		assert_false(peer_ready(host.peer->fd, POLLIN, 1500));
 		return;
 	}
 	assert_non_null(strstr(host.error, "RND"));

@@ -353,6 +353,86 @@ static void test_a_plain_guest_is_served_plainly(void **state)
 	assert_int_equal(t->lost, 1);
 }
 
+/* --- the barrier --- */
+
+/* A client of a VM that was moved, and what it says first. */
+static struct fake_request moved(struct both *t, bool session)
+{
+	struct fake *f = &t->x->fake;
+
+	host_client_free(mem_take(&t->x->client));
+	make_client(t->x, (struct host_client_config){ .session = session,
+						       .moved = true });
+	f->fd = fake_dial(f, WIRE_PORT_BRIDGE);
+	return fake_expect(f, WIRE_NEGOTIATE_PROTOCOL);
+}
+
+static void answer_negotiation(struct fake *f, const struct fake_request *r,
+			       const char *capable, const char *fixup)
+{
+	char body[512];
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"Result\":0,\"Version\":4,\"Capabilities\":{"
+		       "\"GuestDefinedCapabilities\":{%s}},"
+		       "\"Ferry\":{\"Version\":1%s}}",
+		       capable, fixup);
+	fake_answer(f, r, body);
+}
+
+static void test_the_barrier_is_asked_for_once(void **state)
+{
+	struct both *t = *state;
+	struct fake *f = &t->x->fake;
+	struct fake_request r = moved(t, false);
+
+	assert_non_null(strstr(r.body, "\"Entropy\":\""));
+	assert_non_null(strstr(r.body, "\"TimeNs\":"));
+	assert_non_null(strstr(r.body, "\"Announce\":true"));
+	assert_non_null(strstr(r.body, "\"Plain\":true"));
+	answer_negotiation(f, &r, "\"FerryResume\":true",
+			   ",\"Fixup\":{\"Credited\":true}");
+	FAKE_UNTIL(f, t->x->ready == 1);
+	fake_hang_up(f);
+	FAKE_UNTIL(f, t->x->lost == 1);
+	f->fd = fake_dial(f, WIRE_PORT_BRIDGE);
+	r = fake_expect(f, WIRE_NEGOTIATE_PROTOCOL);
+	assert_null(strstr(r.body, "Fixup"));
+}
+
+/* Not reseeded: nothing is asked of it. */
+static void test_the_barrier_is_closed(void **state)
+{
+	static const char *const lies[] = {
+		"",
+		",\"Fixup\":{\"Credited\":false}",
+	};
+	struct both *t = *state;
+	struct fake *f = &t->x->fake;
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		const struct fake_request r = moved(t, true);
+
+		answer_negotiation(f, &r, "\"FerryResume\":true", lies[i]);
+		FAKE_UNTIL(f, fake_closed(f));
+		fake_hang_up(f);
+		assert_int_equal(t->x->ready, 0);
+		assert_int_equal(t->x->failed, i + 1);
+		assert_non_null(strstr(t->x->why.text, "reseed"));
+	}
+}
+
+/* A guest of another kind does what it can by itself. */
+static void test_the_barrier_of_a_plain_guest(void **state)
+{
+	struct both *t = *state;
+	struct fake *f = &t->x->fake;
+	struct fake_request r = moved(t, false);
+
+	fake_answer(f, &r, FAKE_NEGOTIATED);
+	FAKE_UNTIL(f, t->x->ready == 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +440,9 @@ int main(void)
 		R(test_calls_survive_cuts),
 		R(test_p1_who_is_not_the_agent_is_hung_up_on),
 		R(test_a_plain_guest_is_served_plainly),
+		R(test_the_barrier_is_asked_for_once),
+		R(test_the_barrier_is_closed),
+		R(test_the_barrier_of_a_plain_guest),
 #undef R
 	};
 

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "bridge/host/process.h"
+#include "bridge/session.h"
 #include "bridge/io/spawn.h"
 
 #define AGENT "build/guest/bin/gcs"
@@ -79,7 +80,7 @@ static uint32_t pick(uint32_t below)
 	return proxy_pick(below);
 }
 
-static void start_agent(struct all *t)
+static void start_agent(struct all *t, const char *dir)
 {
 	char transport[80];
 	char name[] = AGENT, v4[] = "-v4", flag[] = "-transport";
@@ -90,7 +91,7 @@ static void start_agent(struct all *t)
 			   .die_with_parent = true };
 	struct err e = { 0 };
 
-	(void)snprintf(transport, sizeof(transport), "unix:%s/v", t->dir);
+	(void)snprintf(transport, sizeof(transport), "unix:%s/v", dir);
 	if (spawn_start(&s, &t->agent, NULL, &e) < 0)
 		fail_msg("%s", e.text);
 }
@@ -428,7 +429,7 @@ static void run(struct all *t, uint32_t cuts, bool replace)
 {
 	uint32_t turns = 0;
 
-	start_agent(t);
+	start_agent(t, t->dir);
 	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
 	for (;;) {
 		const bool more = proxy_cuts(&t->proxy) < cuts ||
@@ -488,6 +489,34 @@ static void test_streams_survive_their_host(void **state)
 }
 
 /*
+ * Somebody in the guest dials the port of a stream, with what he can know; the
+ * stream is not his, and goes on with the agent.
+ */
+static void test_p1_a_stream_of_somebody_else(void **state)
+{
+	struct all *t = *state;
+	struct fake *f = &t->x->fake;
+	struct job *j = &t->job[0];
+	uint8_t lie[STREAM_HELLO_BYTES] = "FERRYST1";
+	int fd;
+
+	make_client(t->x, (struct host_client_config){ .session = true });
+	/* The agent dials the host itself, the liar too. */
+	start_agent(t, f->dir);
+	FAKE_UNTIL(f, t->x->ready > 0);
+	/* Not before the liar. */
+	assert_int_equal(kill(t->agent, SIGSTOP), 0);
+	start(j);
+	fd = fake_dial(f, WIRE_PORT_STDIO_FIRST);
+	assert_int_equal(write(fd, lie, sizeof(lie)), sizeof(lie));
+	FAKE_UNTIL(f, recv(fd, lie, sizeof(lie), MSG_DONTWAIT) == 0);
+	(void)close(fd);
+	assert_int_equal(kill(t->agent, SIGCONT), 0);
+	FAKE_UNTIL(f, j->ended > 0);
+	assert_true(j->good);
+}
+
+/*
  * What the plain protocol makes of the same: a figure for docs/resume.md, not
  * a promise. Fewer cuts, for each of them may cost seconds.
  */
@@ -509,6 +538,7 @@ int main(void)
 #define R(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 		R(test_streams_survive_cuts),
 		R(test_streams_survive_their_host),
+		R(test_p1_a_stream_of_somebody_else),
 		R(test_the_plain_protocol_loses),
 #undef R
 	};

@@ -66,6 +66,7 @@ static void test_every_frame(void **state UNUSED)
 		     "{\"Port\":1073741825,\"Length\":9007199254740993}");
 	expect_round(WIRE_FERRY_OUT_OF_MEMORY,
 		     "{\"ContainerId\":\"c\",\"Count\":1}");
+	expect_round(WIRE_FERRY_STREAM_MARK, "{\"Port\":1,\"Length\":2}");
 	expect_round(WIRE_FERRY_UNWANTED, "{\"Port\":4294967295}");
 	expect_round(WIRE_FERRY_READ_LOG,
 		     "{\"ContainerId\":\"\",\"From\":5,\"Max\":100}");
