@@ -49,6 +49,15 @@ static void put_file(const char *dir)
 	assert_true(fd >= 0);
 }
 
+static void put_bundle(const char *dir)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/b-web", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	put_file(path);
+}
+
 static void rundir_is_private_and_goes_with_its_content(void **state UNUSED)
 {
 	struct rundir d = RUNDIR_NONE;
@@ -60,6 +69,7 @@ static void rundir_is_private_and_goes_with_its_content(void **state UNUSED)
 	assert_int_equal(stat(d.path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
 	put_file(d.path);
+	put_bundle(d.path);
 	(void)snprintf(path, sizeof(path), "%s", d.path);
 	rundir_done(&d);
 	assert_false(exists(path));

@@ -62,10 +62,26 @@ static void remove_file(void *ctx, const char *name)
 	(void)unlinkat(*(const int *)ctx, name, 0); /* best effort */
 }
 
-/* Removes what is in a folder, one level deep: nothing there is a folder. */
+/* A folder in it is the bundle of a container that came with its VM. */
+static void remove_any(void *ctx, const char *name)
+{
+	const int dir = *(const int *)ctx;
+	cleanup_fd inner = -1;
+
+	if (unlinkat(dir, name, 0) == 0 || errno != EISDIR ||
+	    strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return;
+	inner = open_folder(dir, name);
+	if (inner < 0)
+		return;
+	each_name(inner, remove_file, &inner);
+	(void)unlinkat(dir, name, AT_REMOVEDIR); /* best effort */
+}
+
+/* Removes what is in a folder, two levels deep: there is no more. */
 static void empty(int dir)
 {
-	each_name(dir, remove_file, &dir);
+	each_name(dir, remove_any, &dir);
 }
 
 /* Return: is it gone? Not while its owner lives. */
