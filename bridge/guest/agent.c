@@ -344,6 +344,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	link_init(&a->link, a->loop, &a->flags.transport, WIRE_PORT_BRIDGE,
 		  on_link_up, a);
 	requests_init(&a->requests, a->loop);
+	a->requests.slots = &a->slots;
 	processes_init(&a->processes, a->loop, process_answer_waiters,
 		       on_reaped, a);
 	a->processes.on_kept = keep_process;

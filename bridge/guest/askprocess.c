@@ -5,6 +5,7 @@
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/process.h"
 #include "bridge/guest/pty.h"
 #include "bridge/guest/reply.h"
@@ -142,9 +143,33 @@ static void wait_for(struct call *c, struct process *p, uint32_t timeout_ms)
 		(void)reply_error(a, &c->to, HR_FAIL, "%s", e.text);
 		return;
 	}
-	if (timeout_ms == MSG_WAIT_FOREVER)
+	if (timeout_ms == MSG_WAIT_FOREVER) {
 		keep_first(r, p);
+		keep_wait(a, r, p);
+	}
 	list_push(&p->waiters, &r->waiting);
+}
+
+void process_wait_again(struct agent *a, struct process *p,
+			const struct answer_to *to, uint32_t slot)
+{
+	struct request *r = request_new(&a->requests, to);
+
+	if (!r) {
+		slot_drop(&a->slots, &slot);
+		return;
+	}
+	r->ctx = a;
+	r->slot = slot;
+	if (to->keep != 0 && p->container) {
+		p->container->kept_wait = true;
+		r->on_drop = on_kept_dropped;
+	}
+	list_push(&p->waiters, &r->waiting);
+	if (p->state == PROCESS_OVER) {
+		(void)tell_exit(a, to, p);
+		request_free(&a->requests, r);
+	}
 }
 
 void handle_wait_for_process(struct call *c, const void *msg)

@@ -41,6 +41,13 @@ handler_fn handle_wait_for_process;
 handler_fn handle_signal_process;
 handler_fn handle_resize_console;
 
+/**
+ * process_wait_again() - a wait that an earlier agent was asked for
+ * @slot:	its record; the request's now
+ */
+void process_wait_again(struct agent *a, struct process *p,
+			const struct answer_to *to, uint32_t slot);
+
 /** process_answer_waiters() - a process is over: answer who waits for it */
 void process_answer_waiters(void *ctx, struct process *p);
 

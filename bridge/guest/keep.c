@@ -122,6 +122,37 @@ void keep_process(void *agent, struct process *p, bool forgotten)
 	withdraw(a, p, forgotten);
 }
 
+/* --- waits -------------------------------------------------------------------- */
+
+void keep_wait(struct agent *a, struct request *r, const struct process *p)
+{
+	uint8_t body[KEEP_BODY_MAX];
+	struct pack w = pack_write(body, sizeof(body));
+
+	pack_put(&w, r->to.id, 8);
+	pack_put(&w, r->to.type, 4);
+	pack_put(&w, r->to.conn, 4);
+	pack_put(&w, r->to.keep, 8);
+	pack_text(&w, r->to.activity);
+	pack_put(&w, p->container ? p->container->facts.serial : 0, 8);
+	pack_put(&w, (uint32_t)p->pid, 4);
+	put(a, &r->slot, SLOT_REQUEST, &w);
+}
+
+bool keep_wait_read(const struct slot_view *v, struct keep_wait *ret)
+{
+	struct pack p = pack_read(v->body, v->len);
+
+	ret->to.id = unpack(&p, 8);
+	ret->to.type = unpack_u32(&p);
+	ret->to.conn = unpack_u32(&p);
+	ret->to.keep = unpack(&p, 8);
+	unpack_name(&p, ret->to.activity, sizeof(ret->to.activity));
+	ret->serial = unpack(&p, 8);
+	ret->pid = unpack_u32(&p);
+	return !p.bad;
+}
+
 /* --- containers --------------------------------------------------------------- */
 
 /* All texts of the facts, in the order of the body; some may be NULL. */

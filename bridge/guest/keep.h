@@ -69,6 +69,23 @@ void keep_process_put(struct agent *a, uint32_t *slot,
 void keep_process(void *agent, struct process *p, bool forgotten);
 bool keep_process_read(const struct slot_view *v, struct keep_process *ret);
 
+/* --- waits -------------------------------------------------------------------- */
+
+/**
+ * struct keep_wait - a request without a limit that waits for an exit
+ * @to:		whom to answer
+ * @serial:	of the container, 0: of the UVM
+ */
+struct keep_wait {
+	struct answer_to to;
+	uint64_t serial;
+	uint32_t pid;
+};
+
+/** keep_wait() - @r waits for @p */
+void keep_wait(struct agent *a, struct request *r, const struct process *p);
+bool keep_wait_read(const struct slot_view *v, struct keep_wait *ret);
+
 /* --- containers --------------------------------------------------------------- */
 
 /** keep_container() - as it is now */

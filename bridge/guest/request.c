@@ -6,6 +6,7 @@ void requests_init(struct requests *all, struct loop *l)
 {
 	all->loop = l;
 	all->n = 0;
+	all->slots = NULL;
 	all->max = REQUESTS_MAX;
 	list_init(&all->all);
 	for (size_t i = 0; i < REQUEST_BUCKETS; i++)
@@ -40,6 +41,8 @@ void request_free(struct requests *all, struct request *r)
 	list_remove(&r->node);
 	list_remove(&r->bucket);
 	list_remove(&r->waiting);
+	if (all->slots)
+		slot_drop(all->slots, &r->slot);
 	loop_cancel(r->loop, &r->timer);
 	all->n--;
 	free(r);
@@ -56,6 +59,7 @@ void requests_done(struct requests *all)
 {
 	struct list *node;
 
+	all->slots = NULL; /* they are not over */
 	while ((node = list_pop(&all->all)) != NULL)
 		request_drop(all, LIST_ITEM(node, struct request, node));
 }

@@ -14,6 +14,7 @@
 
 #include "bridge/guest/answer.h"
 #include "bridge/guest/list.h"
+#include "bridge/guest/slot.h"
 #include "bridge/io/loop.h"
 
 /* Most requests in progress; one more is refused with an error. */
@@ -35,6 +36,7 @@ typedef void request_drop_fn(struct request *r);
  * @loop:	of @timer
  * @ctx:	its owner's
  * @on_drop:	called before it is dropped
+ * @slot:	its record, 0: none; see bridge/guest/keep.h
  */
 struct request {
 	struct list node;
@@ -45,12 +47,14 @@ struct request {
 	struct loop *loop;
 	void *ctx;
 	request_drop_fn *on_drop;
+	uint32_t slot;
 };
 
 /**
  * struct requests - all of them
  * @all:	oldest first
  * @max:	REQUESTS_MAX; a test may want less
+ * @slots:	where records are dropped, NULL: there are none
  */
 struct requests {
 	struct loop *loop;
@@ -58,6 +62,7 @@ struct requests {
 	struct list bucket[REQUEST_BUCKETS];
 	size_t n;
 	size_t max;
+	struct slots *slots;
 };
 
 /** requests_init() - none */

@@ -7,6 +7,7 @@
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/ends.h"
+#include "bridge/guest/handlers.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/left.h"
 #include "bridge/guest/notice.h"
@@ -205,6 +206,36 @@ static void settle_containers(struct agent *a)
 	}
 }
 
+/* --- requests ----------------------------------------------------------------- */
+
+static void restore_wait(struct agent *a, const struct slot_view *v)
+{
+	struct keep_wait k;
+	struct container *c = NULL;
+	struct process *p = NULL;
+	uint32_t handle = v->handle;
+
+	if (keep_wait_read(v, &k)) {
+		c = container_by_serial(&a->containers, k.serial);
+		if (k.serial == 0 || c)
+			p = process_find(&a->processes, c, k.pid);
+	}
+	if (p)
+		process_wait_again(a, p, &k.to, handle);
+	else
+		slot_drop(&a->slots, &handle);
+}
+
+static void restore_waits(struct agent *a)
+{
+	struct slot_view v = { 0 };
+
+	while (slot_next(&a->slots, SLOT_REQUEST, v.handle, &v)) {
+		restore_wait(a, &v);
+		slot_survived(&a->slots);
+	}
+}
+
 /* --- all of it ---------------------------------------------------------------- */
 
 static void restore(struct agent *a, struct left *left)
@@ -212,6 +243,7 @@ static void restore(struct agent *a, struct left *left)
 	restore_agent(a);
 	restore_containers(a);
 	restore_processes(a, left);
+	restore_waits(a);
 	settle_containers(a);
 	log_info("taken over from an earlier agent: incarnation=%llu "
 		 "containers=%zu processes=%zu set_aside=%u",

@@ -52,6 +52,23 @@ static void test_an_exit_that_nobody_asked_for_outlives_many(void **state)
 	assert_int_equal(crash->stable, 6);
 }
 
+/* The host goes on waiting by its old id: it is answered once. */
+static void test_a_wait_outlives_the_agent(void **state)
+{
+	struct peer *p = *state;
+	struct peer_frame f;
+	const uint32_t pid = peer_run(p, "sleep 0.6; exit 4");
+	const uint64_t id = peer_send(p, WIRE_WAIT_FOR_PROCESS,
+				      peer_wait_body(pid, UINT32_MAX));
+
+	/* Behind this the wait was read. */
+	assert_int_equal(peer_call(p, WIRE_DUMP_STACKS, "{}", &f), HR_OK);
+	crash_again(p);
+	crash_again(p);
+	peer_answer(p, id, &f);
+	assert_int_equal(peer_number(&f, "ExitCode"), 4);
+}
+
 static void test_a_signal_reaches_a_process_of_an_earlier_agent(void **state)
 {
 	struct peer *p = *state;
@@ -217,6 +234,7 @@ int main(void)
 		TEST(test_an_exit_code_outlives_the_agent),
 		TEST(test_an_exit_while_there_is_no_agent_is_told),
 		TEST(test_an_exit_that_nobody_asked_for_outlives_many),
+		TEST(test_a_wait_outlives_the_agent),
 		TEST(test_a_signal_reaches_a_process_of_an_earlier_agent),
 		TEST(test_a_producer_lives_on),
 		TEST(test_input_ends_with_the_agent),
