@@ -173,6 +173,7 @@ void agent_negotiated(struct agent *a, int how)
 		how == RESUME_NEW || (how == RESUME_PLAIN && c->saw_id_zero);
 
 	c->negotiated = true;
+	a->ferry_host = c->events;
 	if (fresh) {
 		/* A new host object: it waits for nothing that an earlier one
 		 * asked for, and would close on an id that it does not know;
@@ -203,7 +204,9 @@ static void on_link_up(void *ctx, int fd)
 
 	a->resume.linked_ns = fixup_now_ns();
 	/* What fails here is found lost at the end of the turn. */
-	(void)conn_open(&a->conn, fd, fd, &e);
+	if (conn_open(&a->conn, fd, fd, &e) == 0)
+		conn_expect(&a->conn, a->ferry_host ? AGENT_SILENCE_FERRY_MS
+						    : AGENT_SILENCE_MS);
 }
 
 /* What was not sent is kept for the next connection; an answer about the

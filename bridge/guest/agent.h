@@ -46,6 +46,10 @@
 #define AGENT_HELD_MAX ((size_t)17 << 20)
 /* Descriptors: 8,192 processes with pipes, sockets and a pidfd each. */
 #define AGENT_FILES_MAX 131072u
+/* How long a host may take for its first word, and one of ferry's, which waits
+ * for us: a connection with no other end is not noticed by anything else. */
+#define AGENT_SILENCE_MS 10000
+#define AGENT_SILENCE_FERRY_MS 2000
 /* Time for the last answer to leave before the UVM ends. */
 #define AGENT_LAST_ANSWER_MS 1000
 #define AGENT_LAST_GRACE_MS 100
@@ -66,6 +70,7 @@ enum agent_end {
  * @held:	answers and notices that found no negotiated connection, or no
  *		host that knows their container, oldest first
  * @held_max:	AGENT_HELD_MAX; a test may want less
+ * @ferry_host:	the last host that was negotiated with was one of ferry's
  * @body:	the answer being encoded
  * @arena:	the message being handled
  * @nofile:	descriptor limit that the processes get
@@ -97,6 +102,7 @@ struct agent {
 	bool unkept;
 
 	uint32_t epoch;
+	bool ferry_host;
 	struct list held;
 	size_t held_bytes;
 	size_t held_max;

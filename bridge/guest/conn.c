@@ -75,6 +75,7 @@ static void conn_read(struct conn *c)
 	}
 	n = read(c->rfd, place, room);
 	if (n > 0) {
+		loop_cancel(c->loop, &c->silence);
 		frame_commit(&c->reader, (size_t)n);
 		conn_frames(c);
 	} else if (n == 0) {
@@ -143,10 +144,23 @@ int conn_open(struct conn *c, int rfd, int wfd, struct err *e)
 	return r;
 }
 
+static void on_silence(void *ctx)
+{
+	conn_lose(ctx, ETIMEDOUT, "not a word from the host");
+}
+
+void conn_expect(struct conn *c, int64_t ms)
+{
+	/* Without memory for a timer there is no limit. */
+	(void)loop_at(c->loop, loop_now_ms(c->loop) + ms, on_silence, c,
+		      &c->silence, NULL);
+}
+
 void conn_close(struct conn *c, struct list *unsent)
 {
 	if (!c->up)
 		return;
+	loop_cancel(c->loop, &c->silence);
 	loop_unwatch(c->loop, &c->rwatch);
 	loop_unwatch(c->loop, &c->wwatch);
 	/* Wakes whoever is blocked on the stream, which close() does not. */

@@ -64,6 +64,7 @@ struct conn {
 	int wfd;
 	struct loop_id rwatch;
 	struct loop_id wwatch;
+	struct loop_id silence;
 	conn_frame_fn *on_frame;
 	void *ctx;
 	struct frame_reader reader;
@@ -86,6 +87,14 @@ void conn_init(struct conn *c, struct loop *l, conn_frame_fn *fn, void *ctx);
  * Return: 0 or -errno
  */
 int conn_open(struct conn *c, int rfd, int wfd, struct err *e);
+
+/**
+ * conn_expect() - the connection is lost if nothing at all comes within @ms
+ *
+ * A connection that was answered just before the UVM moved has no other end,
+ * and nothing would ever tell.
+ */
+void conn_expect(struct conn *c, int64_t ms);
 
 /**
  * conn_close() - shut down, close, forget; fine when it is not open

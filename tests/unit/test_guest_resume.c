@@ -107,6 +107,29 @@ static void test_w_g3_an_answer_without_a_host_is_kept(void **state)
 	assert_int_equal(peer_number(&f, "ExitCode"), 7);
 }
 
+/* A dial that was answered just before the UVM moved has no other end. One that
+ * speaks, however slowly, has. */
+static void test_hazard_10_a_connection_without_a_host_is_given_up(void **state)
+{
+	struct peer *p = *state;
+	struct peer_frame f;
+	int mute;
+
+	p->events = true;
+	peer_drop(p, true);
+	peer_accept(p);
+	negotiate_as(p, 1);
+	peer_drop(p, false);
+	peer_accept(p);
+	mute = p->fd;
+	peer_accept(p); /* the agent dials by itself */
+	negotiate_as(p, 2);
+	assert_false(peer_ready(p->fd, POLLIN, 2 * AGENT_SILENCE_FERRY_MS));
+	assert_int_equal(peer_call(p, WIRE_START, peer_base(WIRE_NULL_ID), &f),
+			 HR_OK);
+	fd_close(&mute);
+}
+
 /* A host that begins at id 0 is a new one: it would close its bridge on an
  * answer that it did not ask for. It asks again. */
 static void test_a_new_host_gets_no_old_answer(void **state)
@@ -510,6 +533,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_delays_of_redialling),
 		TEST(test_w_g3_an_answer_without_a_host_is_kept),
+		TEST(test_hazard_10_a_connection_without_a_host_is_given_up),
 		TEST(test_a_new_host_gets_no_old_answer),
 		TEST(test_an_old_wait_is_not_answered_to_a_new_host),
 		TEST(test_a_new_host_is_known_by_its_first_frame),
