@@ -23,7 +23,7 @@
 #define MIGRATE_SILENCE_MS 10000
 
 /* A destination that nobody calls, and that was not let go on, ends. */
-#define MIGRATE_UNWANTED_MS 60000
+#define MIGRATE_UNWANTED_MS 20000
 
 /**
  * struct shim_migration - the session of a sandbox, and its timers
@@ -34,11 +34,13 @@
  * @silence:	who asked how far it is asks no more
  * @back:	of a source that goes on by itself
  * @unwanted:	of a destination: nobody calls it any more
+ * @seen:	the orchestrator knows how it ended and asks no more
  */
 struct shim_migration {
 	struct loop *loop;
 	struct session_ctl session;
 	bool there;
+	bool seen;
 	struct loop_id idle_timer;
 	struct loop_id socket_timer;
 	int64_t completed_ms;

@@ -233,5 +233,6 @@ void move_on_abandon(void *ctx, struct ttrpc_call *call,
 		return;
 	}
 	ttrpc_reply(call, NULL);
+	s->migration.seen = true;
 	shim_stop(s, true);
 }

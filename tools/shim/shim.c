@@ -96,7 +96,7 @@ static void on_farewell(void *ctx)
 	struct shim *s = ctx;
 	const int64_t now = loop_now_ms(s->loop);
 
-	const bool moves = s->migration.there &&
+	const bool moves = s->migration.there && !s->migration.seen &&
 			   s->migration.session.state != SESSION_IDLE;
 
 	if ((moves || !ttrpc_server_idle(s->server) ||
@@ -356,6 +356,7 @@ static void on_unwanted(void *ctx)
 	if (move_is_ours(s))
 		return;
 	log_warn("nobody moves a sandbox here any more");
+	s->migration.seen = true; /* as far as anybody will */
 	shim_stop(s, true);
 }
 
