@@ -76,13 +76,13 @@ wait "$boot"
 
 # --- an agent that dies ----------------------------------------------------------
 
-# PID 1 starts it again, and it finds the host as before. What the command
-# becomes is not looked at here: the agent knows nothing of it.
+# PID 1 starts it again, it finds the host as before and takes the command over.
 for mode in migratable classic relay; do
 	words=(--forwarder "$mode")
 	[ "$mode" = classic ] || words+=(--annotation "$MIGRATABLE")
 	ferry "${RUN[@]}" --verbose "${words[@]}" \
-		-- /bin/sh -c 'sleep 1; kill -9 $(pidof gcs); sleep 100' </dev/null
+		-- /bin/sh -c 'sleep 1; kill -9 $(pidof gcs); sleep 2; exit 9' </dev/null
+	check "$mode: the agent is killed: its command goes on" status_is 9
 	check "$mode: the agent is killed: the bridge comes back" \
 		err_has 'connection=2'
 	check "$mode: and the UVM lives until it is asked to power off" \
