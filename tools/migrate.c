@@ -149,6 +149,7 @@ int migrate_look(struct migrate *m, struct migrate_side *side, bool force,
 	FerryMoveRequest q = FERRY_MOVE_REQUEST__INIT;
 
 	q.force = force;
+	q.session = m->session;
 	return migrate_ask(m, side, "Ferry", "Move", &q.base,
 			   &ferry_move_response__descriptor, on_look, side,
 			   CALL_MS, e);

@@ -203,7 +203,10 @@ void move_on_ask(void *ctx, struct ttrpc_call *call, const ProtobufCMessage *m)
 		return;
 	}
 	*q = (struct question){ .shim = s, .call = call };
-	shim_migration_asked(&s->migration);
+	/* Another orchestrator does not keep alive what one left. */
+	if (*words->session != '\0' && s->migration.there &&
+	    strcmp(words->session, text(s->migration.session.id)) == 0)
+		shim_migration_asked(&s->migration);
 	if (words->force && s->sandbox && !s->ended)
 		vm_move_force(sandbox_move(s->sandbox));
 	if (s->ended || !s->sandbox ||
