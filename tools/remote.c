@@ -7,6 +7,7 @@
 
 #include "bridge/io/fd.h"
 #include "config/util.h"
+#include "tools/qemu/remains.h"
 #include "tools/shim/shim.h"
 
 /* One call whose end is waited for. */
@@ -40,6 +41,7 @@ static int split(const char *target, struct remote *r, struct err *e)
 int remote_open(const char *target, struct remote *r, struct err *e)
 {
 	char path[RUNDIR_MAX + 16];
+	char left[REMAINS_PATH_MAX];
 	cleanup_fd fd = -1;
 	int n;
 
@@ -47,6 +49,11 @@ int remote_open(const char *target, struct remote *r, struct err *e)
 	n = split(target, r, e);
 	if (n == 0)
 		n = rundir_find(rundir_base(), r->name, r->dir, e);
+	if (n == -ENOENT &&
+	    remains_find(rundir_base(), r->name, left, NULL) == 0)
+		return err_set(e, ENOENT,
+			       "no sandbox %s; what it left is in %s", r->name,
+			       left);
 	if (n < 0)
 		return n;
 	(void)snprintf(path, sizeof(path), "%s/" SHIM_SOCKET, r->dir);

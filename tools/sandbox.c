@@ -24,6 +24,7 @@
 #include "bridge/io/fd.h"
 #include "config/util.h"
 #include "tools/qemu/listener.h"
+#include "tools/qemu/remains.h"
 #include "tools/qemu/rundir.h"
 
 #define QEMU_PROGRAM "qemu-system-x86_64"
@@ -80,7 +81,8 @@ struct sandbox {
 	struct loop_id retry;
 	bool seen[SANDBOX_PHASES];
 	bool was_ready;
-	bool asked; /* sandbox_shutdown() */
+	bool asked;    /* sandbox_shutdown() */
+	bool deserted; /* by the agent, for good */
 	bool ending;
 	bool failed;
 	struct err why;
@@ -125,6 +127,7 @@ static void on_bridge_failed(void *ctx, const struct err *why)
 
 	if (s->ending)
 		return;
+	s->deserted = true;
 	(void)err_wrap(&e, "%s",
 		       s->was_ready ? "the UVM's agent does not come back"
 				    : "the UVM's agent did not call");
@@ -535,6 +538,37 @@ struct plug *sandbox_plug(const struct sandbox *s)
 const char *sandbox_dir(const struct sandbox *s)
 {
 	return s->dir.path;
+}
+
+void sandbox_describe(const struct sandbox *s, struct text *out)
+{
+	const struct host_guest *g =
+		s->client ? host_client_guest(s->client) : NULL;
+
+	text_addf(out, "uvm accel=%s vsock=%s asked_to_end=%d ending=%d phases",
+		  accel_name(s->accel),
+		  s->vsock == VHOST_USER ? "user" : "kernel", s->asked,
+		  s->ending);
+	for (int i = 0; i < SANDBOX_PHASES; i++)
+		if (s->seen[i])
+			text_addf(out, " %s",
+				  sandbox_phase_name((enum sandbox_phase)i));
+	text_addc(out, '\n');
+	if (s->client)
+		text_addf(out, "bridge state=%s connections=%u\n",
+			  host_state_name(host_client_state(s->client)),
+			  g ? g->connection : 0);
+	if (s->words[0])
+		text_addf(out, "agent's last error: %s\n", s->words);
+}
+
+const char *sandbox_end_word(const struct sandbox *s)
+{
+	const enum vm_end end = s->vm ? vm_end(s->vm) : VM_END_NONE;
+
+	if (end == VM_END_PANIC || end == VM_END_FAILED)
+		return REMAINS_PANIC;
+	return s->deserted ? REMAINS_AGENT : REMAINS_ENDED;
 }
 
 enum accel sandbox_accel(const struct sandbox *s)

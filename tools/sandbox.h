@@ -17,6 +17,7 @@
 #include "bridge/io/loop.h"
 #include "config/err.h"
 #include "config/options.h"
+#include "config/text.h"
 #include "tools/qemu/accel.h"
 #include "tools/qemu/vm_move.h"
 #include "tools/qemu/plug.h"
@@ -134,6 +135,13 @@ struct vm_move *sandbox_move(const struct sandbox *s);
 
 /** sandbox_dir() - its folder, for files that go when it does */
 const char *sandbox_dir(const struct sandbox *s);
+
+/** sandbox_describe() - lines about it for people: phases, bridge, last error of
+ * the agent */
+void sandbox_describe(const struct sandbox *s, struct text *out);
+
+/** sandbox_end_word() - the kind of an end that nobody asked for, REMAINS_* */
+const char *sandbox_end_word(const struct sandbox *s);
 
 /** sandbox_accel(), sandbox_vsock() - what was settled on */
 enum accel sandbox_accel(const struct sandbox *s);

@@ -11,6 +11,7 @@
 #include "bridge/msg_ferry.h"
 #include "bridge/wire.h"
 #include "config/text.h"
+#include "config/util.h"
 
 /* What one decoded notice may take; its members are a few short strings. */
 #define NOTICE_MAX ((size_t)1024 * 1024)
@@ -493,6 +494,20 @@ int host_client_save(const struct host_client *c, uint8_t **ret, size_t *len,
 		     struct err *e)
 {
 	return host_session_save(&c->session, ret, len, e);
+}
+
+const char *host_state_name(enum host_state state)
+{
+	static const char *const names[] = {
+		[HOST_LISTENING] = "listening",
+		[HOST_NEGOTIATING] = "negotiating",
+		[HOST_READY] = "ready",
+		[HOST_FAILED] = "failed",
+		[HOST_PARKED] = "parked",
+	};
+
+	static_assert(ARRAY_LEN(names) == HOST_STATES, "a state has no name");
+	return names[state];
 }
 
 enum host_state host_client_state(const struct host_client *c)

@@ -220,6 +220,9 @@ void host_client_unobserve(struct host_observer *o);
 
 enum host_state host_client_state(const struct host_client *c);
 
+/** host_state_name() - "listening", "negotiating", "ready", ... */
+const char *host_state_name(enum host_state state);
+
 /** host_client_guest() - the last negotiation, NULL before the first */
 const struct host_guest *host_client_guest(const struct host_client *c);
 

@@ -19,6 +19,8 @@ field() { # NAME FIELD
 		grep -oE "\"$2\":\"?[^,\"}]*" | sed -E 's/.*:"?//'
 }
 
+left() { echo "$TMPDIR"/ferry-*/debug/*-"$1-$2"; } # NAME WHY
+
 # --- start, list ---------------------------------------------------------------
 
 ferry "${run[@]}" --name e2e1 </dev/null
@@ -169,6 +171,9 @@ ferry gc
 check "gc: what it removes" out_has e2e2
 ferry list
 check "gc: it is gone" out_lacks e2e2
+ferry ps e2e2
+check "what a dead shim left is told to who asks" err_has '-e2e2-shim'
+check "and is its log" grep -q 'the sandbox is ready' "$(left e2e2 shim)/log"
 ferry exec e2e1 /bin/echo alive </dev/null
 check "gc: the other one is not" out_is alive
 wait "$follower"
@@ -189,6 +194,25 @@ echo -n "$orphan $start" >"$dead/process"
 ferry gc
 check "gc: the orphan has ended" gone "$orphan"
 wait "$orphan" 2>/dev/null
+
+# --- ends that nobody asked for ---------------------------------------------------------------------
+
+ferry "${run[@]}" --name e2e6 --annotation com.example.token=hunter2 \
+	-- /bin/sh -c 'sleep 1; kill -STOP $(pidof gcs)' </dev/null
+check "a sandbox whose agent hangs leaves a bundle" wait_for 60 eval 'test -d "$(left e2e6 agent)"'
+ferry list
+check "and lives on" out_has 'e2e6                     ready'
+kill -9 "$(field e2e6 qemu_pid)"
+check "a QEMU that is killed leaves one" wait_for 20 eval 'test -d "$(left e2e6 ended)"'
+check "the bundle says why" grep -q 'QEMU was ended by signal 9' "$(left e2e6 ended)/why"
+check "and what was so then" grep -q 'phases qemu-started init negotiated' "$(left e2e6 ended)/states"
+check "a bundle has no values of annotations" eval '! grep -rq hunter2 "$TMPDIR"/ferry-*/debug'
+ferry ps e2e6
+check "who asks is told where it is" err_has "what it left is in $(left e2e6 ended)"
+
+ferry "${run[@]}" --name e2e7 </dev/null
+ferry exec -d e2e7 -- /bin/sh -c 'echo c >/proc/sysrq-trigger' </dev/null
+check "a panic leaves a bundle" wait_for 60 eval 'test -d "$(left e2e7 panic)"'
 
 # --- the end ----------------------------------------------------------------------------------------
 

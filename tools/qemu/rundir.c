@@ -13,6 +13,7 @@
 
 #include "bridge/io/fd.h"
 #include "tools/qemu/orphan.h"
+#include "tools/qemu/remains.h"
 
 /* Folders are made and judged under a lock on the folder above them, so that
  * a new one is never seen unlocked by a process that cleans up. */
@@ -84,6 +85,11 @@ static void empty(int dir)
 	each_name(dir, remove_any, &dir);
 }
 
+static bool has_prefix(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
 /* Return: is it gone? Not while its owner lives. */
 static bool remove_dead(int parent, const char *name)
 {
@@ -92,13 +98,11 @@ static bool remove_dead(int parent, const char *name)
 	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
 		return false;
 	orphan_end(dir);
+	if (has_prefix(name, SHIM_PREFIX))
+		remains_of_dead(parent, dir, name + strlen(SHIM_PREFIX),
+				RUNDIR_LOG);
 	empty(dir);
 	return unlinkat(parent, name, AT_REMOVEDIR) == 0; /* next time, then */
-}
-
-static bool has_prefix(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 /* What a walk over the folders is about. */
@@ -150,7 +154,7 @@ static int parent_open(const char *path, int *ret, struct err *e)
 /* The folder above all, locked, and its path in @path (PARENT_MAX). */
 #define PARENT_MAX (RUNDIR_MAX - sizeof("/" NAME_PREFIX "XXXXXX"))
 
-static int enter(const char *base, char *path, int *ret, struct err *e)
+int rundir_enter(const char *base, char *path, int *ret, struct err *e)
 {
 	const int n = snprintf(path, PARENT_MAX, "%s/ferry-%u", base,
 			       (unsigned int)geteuid());
@@ -185,7 +189,7 @@ int rundir_new(const char *base, struct rundir *ret, struct err *e)
 	struct walk w = { .path = path };
 	struct rundir d = RUNDIR_NONE;
 	cleanup_fd parent = -1;
-	int r = enter(base, path, &parent, e);
+	int r = rundir_enter(base, path, &parent, e);
 
 	if (r < 0)
 		return r;
@@ -239,7 +243,7 @@ int rundir_named(const char *base, const char *name, struct rundir *ret,
 	int r = rundir_name_check(name, e);
 
 	if (r == 0)
-		r = enter(base, path, &parent, e);
+		r = rundir_enter(base, path, &parent, e);
 	if (r == 0)
 		r = path_of(path, name, d.path, e);
 	if (r < 0)
@@ -265,7 +269,7 @@ int rundir_find(const char *base, const char *name, char *ret, struct err *e)
 	int r = rundir_name_check(name, e);
 
 	if (r == 0)
-		r = enter(base, path, &parent, e);
+		r = rundir_enter(base, path, &parent, e);
 	if (r == 0)
 		r = path_of(path, name, found, e);
 	if (r < 0)
@@ -294,7 +298,7 @@ int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e)
 	char path[PARENT_MAX];
 	struct walk w = { .path = path, .fn = fn, .ctx = ctx };
 	cleanup_fd parent = -1;
-	const int r = enter(base, path, &parent, e);
+	const int r = rundir_enter(base, path, &parent, e);
 
 	if (r < 0)
 		return r;
@@ -308,7 +312,7 @@ int rundir_clean(const char *base, rundir_fn *fn, void *ctx, struct err *e)
 	char path[PARENT_MAX];
 	struct walk w = { .path = path, .fn = fn, .ctx = ctx };
 	cleanup_fd parent = -1;
-	const int r = enter(base, path, &parent, e);
+	const int r = rundir_enter(base, path, &parent, e);
 
 	if (r < 0)
 		return r;

@@ -101,6 +101,19 @@ int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e);
  */
 int rundir_clean(const char *base, rundir_fn *fn, void *ctx, struct err *e);
 
+/* The log of its owner, in the folder of a sandbox that runs by itself: that of
+ * one that died is kept, see remains.h. */
+#define RUNDIR_LOG "log"
+
+/**
+ * rundir_enter() - the folder above all
+ * @path:	RUNDIR_MAX bytes, receives its path
+ * @ret:	receives it, locked until it is closed
+ *
+ * Return: as rundir_new()
+ */
+int rundir_enter(const char *base, char *path, int *ret, struct err *e);
+
 /**
  * rundir_keep_pid() - name the process that ends when the owner has died
  * @pid:	its number, while it is a child of the caller

@@ -65,6 +65,7 @@ struct vm {
 	bool signalled;
 	char words[STDERR_KEEP + 1];
 	size_t n_words;
+	struct history history;
 };
 
 static void keep_words(struct vm *vm, const char *buf, size_t n)
@@ -123,6 +124,7 @@ static void on_qmp_event(void *ctx, const char *name,
 	struct vm *vm = ctx;
 	const char *reason = qmp_data_text(data, "reason");
 
+	history_add(&vm->history, name, data, loop_now_ms(vm->loop));
 	if (strcmp(name, "GUEST_PANICKED") == 0)
 		vm->panicked = true;
 	if (strcmp(name, "SHUTDOWN") == 0 && reason) {
@@ -447,6 +449,11 @@ int vm_end_err(const struct vm *vm, struct err *e)
 		       vm->signalled ? "was ended by signal"
 				     : "ended with status",
 		       vm->status, last_words(vm, words, sizeof(words)));
+}
+
+const struct history *vm_history(const struct vm *vm)
+{
+	return &vm->history;
 }
 
 const char *vm_stderr(const struct vm *vm)

@@ -16,6 +16,7 @@
 #include "bridge/io/loop.h"
 #include "config/err.h"
 #include "tools/qemu/argv.h"
+#include "tools/qemu/history.h"
 #include "tools/qemu/qmp.h"
 
 /* How a UVM ended. */
@@ -114,6 +115,9 @@ int vm_end_err(const struct vm *vm, struct err *e);
 
 /** vm_stderr() - the last lines that QEMU printed, "" when none */
 const char *vm_stderr(const struct vm *vm);
+
+/** vm_history() - its last QMP events */
+const struct history *vm_history(const struct vm *vm);
 
 /** vm_pid() - process id of QEMU, for messages and tests */
 int vm_pid(const struct vm *vm);

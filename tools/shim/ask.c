@@ -1,8 +1,12 @@
 #include "tools/shim/ask.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "bridge/io/log.h"
 #include "migration/status.h"
+#include "tools/shim/debug.h"
 #include "tools/ttrpc/codec.h"
 
 enum ttrpc_code ask_code(int error)
@@ -20,14 +24,29 @@ static void ask_free(struct ask *a)
 	free(a);
 }
 
+/* A refusal is no failure: nothing has happened. */
+static bool is_failure(int result)
+{
+	return result < 0 && result != -EINVAL && result != -EPRECONDITION &&
+	       result != -ECANCELED;
+}
+
 static void on_end(struct op *op, int result, const struct err *e)
 {
 	struct ask *a = op->ctx;
+	char words[ERR_TEXT_MAX];
 
+	if (result < 0)
+		(void)snprintf(words, sizeof(words), "%s", e->text);
+	if (a->step && is_failure(result)) {
+		log_err("%s: %s", a->step, e->text);
+		shim_debug_leave(a->shim, REMAINS_MOVE, e->text);
+		shim_debug_refer(a->shim, e->text, words, sizeof(words));
+	}
 	if (!a->call)
 		; /* its client has gone */
 	else if (result < 0)
-		ttrpc_fail(a->call, ask_code(result), "%s", e->text);
+		ttrpc_fail(a->call, ask_code(result), "%s", words);
 	else if (a->reply)
 		a->reply(a);
 	else

@@ -26,6 +26,7 @@
  * @call:	NULL: nobody waits for the answer any more
  * @data:	for @reply
  * @own:	@data was given by ask_data()
+ * @step:	of a move: when it fails diagnostics are left; NULL: none
  */
 struct ask {
 	struct op op;
@@ -34,6 +35,7 @@ struct ask {
 	void (*reply)(struct ask *a);
 	void *data;
 	void *own;
+	const char *step;
 };
 
 /** ask_new() - NULL: no memory, and @call is refused */

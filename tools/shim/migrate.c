@@ -7,6 +7,7 @@
 #include "config/util.h"
 #include "migration/status.h"
 #include "tools/shim/ask.h"
+#include "tools/shim/debug.h"
 #include "tools/shim/shim.h"
 #include "tools/ttrpc/codec.h"
 
@@ -149,6 +150,48 @@ static void refuse(struct ttrpc_call *call, const struct err *e)
 	ttrpc_fail(call, ask_code(e->code), "%s", e->text);
 }
 
+static struct ask *ask_step(struct shim *s, struct ttrpc_call *call,
+			    void (*reply)(struct ask *a), const char *step)
+{
+	struct ask *a = ask_new(s, call, reply);
+
+	if (a)
+		a->step = step;
+	return a;
+}
+
+/* --- failures -------------------------------------------------------------------------- */
+
+static void on_phase(void *ctx, const struct session_message *m)
+{
+	struct shim *s = ctx;
+	const struct session_ctl *c = &s->migration.session;
+
+	if (m->phase != SESSION_PHASE_FAILED ||
+	    m->result == SESSION_RESULT_CANCELLED)
+		return;
+	log_err("the move failed: %s", c->transfer_err.text);
+	shim_debug_leave(s, REMAINS_MOVE, c->transfer_err.text);
+}
+
+static void on_watch_over(void *ctx UNUSED)
+{
+}
+
+/* The session has an id now, and until its cleanup. */
+static void watch_failures(struct shim *s)
+{
+	struct shim_migration *m = &s->migration;
+
+	m->watch = (struct session_listener){
+		.message = on_phase,
+		.ended = on_watch_over,
+		.ctx = s,
+	};
+	/* With too many who listen somebody else will tell. */
+	(void)session_ctl_listen(&m->session, m->session.id, &m->watch, NULL);
+}
+
 /* The state is a packed Any as it stands. */
 static void reply_exported(struct ask *a)
 {
@@ -156,6 +199,7 @@ static void reply_exported(struct ask *a)
 	MigrationExportResponse m = MIGRATION_EXPORT_RESPONSE__INIT;
 	struct arena arena;
 
+	watch_failures(a->shim);
 	arena_init(&arena, TTRPC_DECODE_MAX);
 	m.config = (PbAny *)(void *)ttrpc_unpack(
 		&pb_any__descriptor, state->buf, state->len, &arena);
@@ -200,7 +244,7 @@ static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 		refuse(call, &e);
 		return;
 	}
-	a = ask_new(ctx, call, reply_exported);
+	a = ask_step(ctx, call, reply_exported, "export");
 	if (a &&
 	    session_ctl_export(session, text(q->session_id),
 			       q->init_options ? &o : NULL, &a->op, &e) < 0)
@@ -234,10 +278,12 @@ static void on_import(void *ctx, struct ttrpc_call *call,
 
 	if (!session)
 		return;
-	if (import(session, (const void *)m, &e) < 0)
+	if (import(session, (const void *)m, &e) < 0) {
 		refuse(call, &e);
-	else
-		ttrpc_reply(call, NULL);
+		return;
+	}
+	watch_failures(ctx);
+	ttrpc_reply(call, NULL);
 }
 
 static void on_prepare(void *ctx, struct ttrpc_call *call,
@@ -255,7 +301,7 @@ static void on_prepare(void *ctx, struct ttrpc_call *call,
 		refuse(call, &e);
 		return;
 	}
-	a = ask_new(ctx, call, NULL);
+	a = ask_step(ctx, call, NULL, "prepare");
 	if (a &&
 	    session_ctl_prepare(session, text(q->session_id),
 				q->init_options ? &o : NULL, &a->op, &e) < 0)
@@ -296,7 +342,7 @@ static void on_finalize(void *ctx, struct ttrpc_call *call,
 			   "action: STOP or RESUME is wanted");
 		return;
 	}
-	a = ask_new(ctx, call, NULL);
+	a = ask_step(ctx, call, NULL, "finalize");
 	if (a && session_ctl_finalize(
 			 session, text(q->session_id),
 			 q->action == MIGRATION_ACTION__MIGRATION_ACTION_STOP

@@ -35,6 +35,8 @@
  * @back:	of a source that goes on by itself
  * @unwanted:	of a destination: nobody calls it any more
  * @seen:	the orchestrator knows how it ended and asks no more
+ * @watch:	listens for the failure of a transfer; in the session while it has
+ *		an id
  */
 struct shim_migration {
 	struct loop *loop;
@@ -52,6 +54,7 @@ struct shim_migration {
 	struct op back;
 	void (*unwanted)(void *owner);
 	void *owner;
+	struct session_listener watch;
 };
 
 /* Its context is the struct shim. */

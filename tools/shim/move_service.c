@@ -16,6 +16,7 @@
 #include "tools/image_file.h"
 #include "tools/qemu/vm_progress.h"
 #include "tools/shim/ask.h"
+#include "tools/shim/debug.h"
 #include "tools/shim/shim.h"
 
 /* All documents of a sandbox in one answer. */
@@ -165,6 +166,7 @@ static void answer(void *ctx, const struct vm_progress *p)
 	struct question *q = ctx;
 	const struct shim_migration *m = &q->shim->migration;
 	FerryMoveResponse a = FERRY_MOVE_RESPONSE__INIT;
+	char reason[ERR_TEXT_MAX];
 
 	if (m->there) {
 		const struct session_ctl *c = &m->session;
@@ -174,8 +176,10 @@ static void answer(void *ctx, const struct vm_progress *p)
 			machine_state_name(&session_source_machine, c->state));
 		a.vm = text(machine_state_name(&vm_machine,
 					       q->shim->tasks.ctl.vm.state));
+		shim_debug_refer(q->shim, c->transfer_err.text, reason,
+				 sizeof(reason));
 		if (c->transfer_result < 0)
-			a.reason = text(c->transfer_err.text);
+			a.reason = reason;
 		a.reconnect_ms = m->reconnect_ms;
 		a.stopped_ns = m->stopped_ns;
 		a.running_ns = m->running_ns;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bridge/host/calls.h"
+#include "bridge/io/log.h"
 #include "build/proto/ferry.pb-c.h"
 #include "build/proto/task.pb-c.h"
 #include "config/arena.h"
@@ -470,6 +471,8 @@ static void on_stop(void *ctx, struct ttrpc_call *call,
 	}
 	s->stops = more;
 	s->stops[s->n_stops++] = call;
+	log_info("the sandbox is stopped on demand%s",
+		 q->force ? ", by force" : "");
 	shim_stop(s, q->force);
 }
 

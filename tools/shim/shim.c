@@ -17,6 +17,7 @@
 #include "config/annotation_lock.h"
 #include "config/util.h"
 #include "tools/qemu/listener.h"
+#include "tools/shim/debug.h"
 #include "tools/shim/machine.h"
 #include "tools/shim/move_service.h"
 #include "tools/shim/spec.h"
@@ -122,19 +123,38 @@ static void farewell(void *ctx)
 	on_farewell(s);
 }
 
+/* The reason, and where more about it is to be found. */
+static void end_unasked(struct shim *s, const struct err *why)
+{
+	log_err("the sandbox has ended: %s", why->text);
+	s->failed = true;
+	s->why = *why;
+	shim_debug_leave(s, sandbox_end_word(s->sandbox), why->text);
+	shim_debug_refer(s, why->text, s->why.text, sizeof(s->why.text));
+}
+
+/* It was moved away, or never came; a QEMU that went by itself is noted. */
+static void note_move_away(struct shim *s, const struct err *why)
+{
+	if (why && why->code != ECANCELED && !s->forced && !s->left[0])
+		shim_debug_leave(s, REMAINS_MOVE, why->text);
+	s->forced = true;
+}
+
 static void on_sandbox_ended(void *ctx, const struct err *why)
 {
 	struct shim *s = ctx;
 
+	const bool ours = move_is_ours(s);
+
 	s->state = SHIM_ENDING;
 	s->ended = true;
-	if (s->migration.there && s->migration.session.state != SESSION_IDLE)
-		s->forced = true; /* it was moved away, or never came */
+	if (s->migration.there && s->migration.session.state != SESSION_IDLE &&
+	    !(ours && s->migration.session.origin == SESSION_DESTINATION))
+		note_move_away(s, why);
 	if (why && !s->forced) {
-		s->failed = true;
-		s->why = *why;
-		log_err("the sandbox has ended: %s", why->text);
-		verdict(s, why);
+		end_unasked(s, why);
+		verdict(s, &s->why);
 	} else {
 		log_info("the sandbox has ended%s%s", why ? ": " : "",
 			 why ? why->text : "");
@@ -178,6 +198,7 @@ static void on_ready(void *ctx)
 
 	s->state = SHIM_READY;
 	log_info("the sandbox is ready");
+	watch_begin(&s->watch, s);
 	if (s->birth->incoming) {
 		shim_migration_arrived(&s->migration);
 		shim_tasks_arrived(&s->tasks);
@@ -231,8 +252,12 @@ static void on_signal(void *ctx, uint32_t events UNUSED)
 	struct shim *s = ctx;
 	struct signalfd_siginfo info;
 
-	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+	while (read(s->signal_fd, &info, sizeof(info)) ==
+	       (ssize_t)sizeof(info)) {
+		log_info("signal %u of process %u: the sandbox is stopped",
+			 info.ssi_signo, info.ssi_pid);
 		shim_stop(s, s->state == SHIM_ENDING);
+	}
 }
 
 static int watch_signals(struct shim *s, struct err *e)
@@ -303,6 +328,7 @@ static int open_log(struct shim *s, struct err *e)
 		return err_sys(e, "log of the sandbox");
 	log_setup(s->log_fd, LOG_FORM_JSON,
 		  s->launch->args.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	shim_debug_crash(s->log_fd);
 	return 0;
 }
 
@@ -408,6 +434,7 @@ static void finish(struct shim *s)
 	shim_tasks_done(&s->tasks);
 	events_free(s->events);
 	ttrpc_server_free(s->server);
+	watch_end(&s->watch);
 	if (s->loop) {
 		loop_unwatch(s->loop, &s->signal_watch);
 		loop_unwatch(s->loop, &s->ready_watch);

@@ -22,17 +22,19 @@
 #include "bridge/io/loop.h"
 #include "config/annotation_map.h"
 #include "tools/launch.h"
+#include "tools/qemu/remains.h"
 #include "tools/qemu/rundir.h"
 #include "tools/sandbox.h"
 #include "tools/shim/events.h"
 #include "tools/shim/migrate.h"
 #include "tools/shim/tasks.h"
 #include "tools/shim/uvm.h"
+#include "tools/shim/watch.h"
 #include "tools/ttrpc/server.h"
 
 /* In the folder of a sandbox. */
 #define SHIM_SOCKET "s"
-#define SHIM_LOG "log"
+#define SHIM_LOG RUNDIR_LOG
 /* The process that ferry run --detach -- COMMAND starts. */
 #define SHIM_MAIN "main"
 
@@ -53,6 +55,7 @@ enum shim_state {
  * @events:	NULL: nobody wants to hear
  * @stops:	calls of Stop, answered at the end
  * @ready_fd:	where the starter waits for a verdict, -1: told
+ * @left:	its last diagnostics bundle, "": none
  */
 struct shim {
 	struct launch *launch;
@@ -83,6 +86,8 @@ struct shim {
 	bool forced;
 	bool failed;
 	struct err why;
+	char left[REMAINS_PATH_MAX];
+	struct watch watch;
 };
 
 /**

@@ -95,12 +95,13 @@ ferry() {
 	return 0
 }
 
-# No process and no folder of a sandbox is left.
+# No process and no folder of a sandbox is left; diagnostics are meant to stay.
 nothing_left() {
 	local left
 	left=$(qemus)
 	[ -z "$left" ] || { echo "QEMU is left: $left"; return 1; }
-	left=$(find "$TMPDIR" -mindepth 2)
+	left=$(find "$TMPDIR" -mindepth 2 -path '*/ferry-*/debug*' -prune -o \
+		-mindepth 2 -print)
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 }
 
