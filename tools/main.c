@@ -7,6 +7,7 @@
 #include "config/util.h"
 #include "tools/config.h"
 #include "tools/cmdline.h"
+#include "tools/debug.h"
 #include "tools/exec.h"
 #include "tools/image.h"
 #include "tools/migrate.h"
@@ -44,6 +45,7 @@ static const struct {
 	{ "migrate", tool_migrate, "move a sandbox to another host" },
 	{ "save", tool_save, "save a sandbox to a file" },
 	{ "restore", tool_restore, "let a saved sandbox go on" },
+	{ "debug", tool_debug, "collect what helps to find a fault" },
 	{ "gc", tool_gc, "remove what dead sandboxes left" },
 	{ "version", tool_version, "print the version" },
 };

@@ -157,6 +157,24 @@ check "logs -f: once" test "$(grep -c 'was killed by signal 9' "$WORK/follow")" 
 ferry stats e2e2
 check "stats of a sandbox without containers" test "$(wc -l <"$WORK/out")" -eq 1
 
+# --- diagnostics -----------------------------------------------------------------------------------
+
+ferry exec -d --id named --env API_TOKEN=hunter2 e2e2 -- /bin/sh -c 'sleep 1000; : hunter2' </dev/null
+ferry debug collect -o "$WORK/e2e2.tar" e2e2 </dev/null
+check "debug collect: a tar file" out_is "$WORK/e2e2.tar"
+mkdir -p "$WORK/collected" && tar -xf "$WORK/e2e2.tar" -C "$WORK/collected"
+of() { grep -q -- "$2" "$WORK/collected/e2e2/$1" || { cat "$WORK/collected/e2e2/$1"; false; }; }
+check "with versions, QEMU's too" of qmp '^version qemu.major=[0-9]'
+check "the kernel line" of line ' -- -e 1 /bin/gcs'
+check "states" of states 'process id=named .*state=running'
+check "what QEMU says" of qmp '^machine status=running'
+check "the end of the shim's log" of log 'the sandbox is ready'
+check "and the guest's word" of guest 'log of PID 1'
+check "no environment, no command line" eval '! grep -r hunter2 "$WORK/collected"'
+ferry debug collect -o "$WORK/none.tar" nobody </dev/null
+check "debug collect of nobody is an error" status_is 1
+check "and leaves no file" test ! -e "$WORK/none.tar"
+
 # --- a shim that is killed --------------------------------------------------------------------------
 
 qemu=$(field e2e2 qemu_pid)
@@ -165,6 +183,8 @@ gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 check "QEMU goes with its shim" wait_for 5 gone "$qemu"
 ferry list
 check "list tells that it is dead" out_has 'e2e2                     dead'
+ferry debug collect -o "$WORK/dead.tar" e2e2 </dev/null
+check "debug collect of a dead one has its log" eval 'tar -xOf "$WORK/dead.tar" e2e2/log | grep -q "is ready"'
 ferry exec e2e2 /bin/true </dev/null
 check "exec tells it too" err_has 'ferry gc'
 ferry gc
@@ -207,6 +227,8 @@ check "a QEMU that is killed leaves one" wait_for 20 eval 'test -d "$(left e2e6 
 check "the bundle says why" grep -q 'QEMU was ended by signal 9' "$(left e2e6 ended)/why"
 check "and what was so then" grep -q 'phases qemu-started init negotiated' "$(left e2e6 ended)/states"
 check "a bundle has no values of annotations" eval '! grep -rq hunter2 "$TMPDIR"/ferry-*/debug'
+ferry debug collect -o - e2e6 >"$WORK/out" </dev/null
+check "debug collect has what was left" eval 'tar -tf "$WORK/out" | grep -q e2e6-ended/why'
 ferry ps e2e6
 check "who asks is told where it is" err_has "what it left is in $(left e2e6 ended)"
 

@@ -23,6 +23,7 @@
 
 #include "config/text.h"
 #include "tools/qemu/remains.h"
+#include "tools/ttrpc/server.h"
 
 struct shim;
 
@@ -66,6 +67,14 @@ void debug_mask(struct debug_texts *t);
  * s->left names it then; a failure is logged only.
  */
 void shim_debug_leave(struct shim *s, const char *word, const char *why);
+
+/**
+ * debug_on_collect() - the method Collect of the service Ferry
+ *
+ * QEMU and the guest have DEBUG_ASK_MS each, at the same time.
+ */
+#define DEBUG_ASK_MS 5000
+ttrpc_method_fn debug_on_collect;
 
 /** shim_debug_refer() - @why, and where the last bundle is; of a long sentence the
  * end is cut, not the path */
