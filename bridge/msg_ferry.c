@@ -39,6 +39,7 @@ static const struct schema_member fixed_members[] = {
 	SCHEMA_BOOL(T, credited, "Credited", SCHEMA_ALWAYS),
 	SCHEMA_I32(T, clock_step_ms, "ClockStepMs", SCHEMA_ALWAYS),
 	SCHEMA_U32(T, announced, "Announced", SCHEMA_ALWAYS),
+	SCHEMA_BOOL(T, again, "Again", OPT),
 #undef T
 };
 static const struct schema fixed_schema =

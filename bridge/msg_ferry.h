@@ -49,6 +49,7 @@ struct msg_ferry_fixed {
 	bool credited;
 	int32_t clock_step_ms; /* at most, in either direction */
 	uint32_t announced;    /* addresses */
+	bool again;	       /* the time was old: negotiate once more */
 };
 
 /* The member Ferry of its answer. */

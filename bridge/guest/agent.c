@@ -203,6 +203,7 @@ static void on_link_up(void *ctx, int fd)
 	struct err e = { 0 };
 
 	a->resume.linked_ns = fixup_now_ns();
+	a->resume.agains = 0;
 	/* What fails here is found lost at the end of the turn. */
 	if (conn_open(&a->conn, fd, fd, &e) == 0)
 		conn_expect(&a->conn, a->ferry_host ? AGENT_SILENCE_FERRY_MS

@@ -12,12 +12,9 @@
 #define NS_PER_S ((int64_t)1000000000)
 #define NS_PER_MS ((int64_t)1000000)
 
-int64_t fixup_clock_step(uint64_t host_ns, uint64_t guest_ns)
+bool fixup_is_step(int64_t off_ns)
 {
-	/* Both are below 2^63 until the year 2262. */
-	const int64_t off = (int64_t)(host_ns - guest_ns);
-
-	return off > FIXUP_STEP_NS || off < -FIXUP_STEP_NS ? off : 0;
+	return off_ns > FIXUP_BEHIND_NS || off_ns < -FIXUP_AHEAD_NS;
 }
 
 static int reseed(const char *entropy, struct err *e)
@@ -44,27 +41,30 @@ static int32_t saturated(int64_t ms)
 	return ms < INT32_MIN ? INT32_MIN : (int32_t)ms;
 }
 
-static void step_clock(uint64_t host_ns, struct msg_ferry_fixed *done)
+/* Return: by how much it is behind after that */
+static int64_t step_clock(uint64_t host_ns, struct msg_ferry_fixed *done)
 {
 	struct timespec now;
-	int64_t step;
+	int64_t off;
 
 	if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-		return; /* cannot fail */
-	step = fixup_clock_step(host_ns, (uint64_t)now.tv_sec * NS_PER_S +
-						 (uint64_t)now.tv_nsec);
-	if (step == 0)
-		return;
+		return 0; /* cannot fail */
+	/* Both are below 2^63 until the year 2262. */
+	off = (int64_t)(host_ns - ((uint64_t)now.tv_sec * NS_PER_S +
+				   (uint64_t)now.tv_nsec));
+	if (!fixup_is_step(off))
+		return off;
 	now.tv_sec = (time_t)(host_ns / NS_PER_S);
 	now.tv_nsec = (long)(host_ns % NS_PER_S);
 	if (clock_settime(CLOCK_REALTIME, &now) < 0) {
 		log_warn("the clock is off by %" PRId64
 			 " ms and cannot be set: %s",
-			 step / NS_PER_MS, strerror(errno));
-		return;
+			 off / NS_PER_MS, strerror(errno));
+		return off;
 	}
-	done->clock_step_ms = saturated(step / NS_PER_MS);
-	log_info("the clock was set, by %" PRId64 " ms", step / NS_PER_MS);
+	done->clock_step_ms = saturated(off / NS_PER_MS);
+	log_info("the clock was set, by %" PRId64 " ms", off / NS_PER_MS);
+	return 0;
 }
 
 int64_t fixup_now_ns(void)
@@ -75,8 +75,8 @@ int64_t fixup_now_ns(void)
 	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-int fixup_apply(const struct msg_ferry_fixup *m, int64_t since_ns,
-		struct msg_ferry_fixed *done, struct err *e)
+int fixup_apply(const struct msg_ferry_fixup *m, int64_t since_ns, bool ours,
+		struct msg_ferry_fixed *done, int64_t *left_ns, struct err *e)
 {
 	const int64_t came_ns = fixup_now_ns();
 	const int64_t age_ns = came_ns - since_ns;
@@ -93,7 +93,11 @@ int fixup_apply(const struct msg_ferry_fixup *m, int64_t since_ns,
 	done->credited = true;
 	if (age_ns > 0 && age_ns <= FIXUP_OLD_NS)
 		host_ns += (uint64_t)age_ns / 2;
+	done->again = ours && age_ns > FIXUP_SURE_NS;
+	*left_ns = 0;
 	/* To reseed takes its time too. */
-	step_clock(host_ns + (uint64_t)(fixup_now_ns() - came_ns), done);
+	if (ours)
+		*left_ns = step_clock(
+			host_ns + (uint64_t)(fixup_now_ns() - came_ns), done);
 	return 0;
 }

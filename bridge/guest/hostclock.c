@@ -181,7 +181,23 @@ static void edge_end(struct hostclock *c)
 	(void)c->kernel->edges(c->fd, false);
 }
 
-/* The RTC's second has just begun. */
+/* Our clock shows @lag more than the RTC when its second begins. */
+static void compare(struct hostclock *c, int64_t lag)
+{
+	const bool may_be = lag >= -HOSTCLOCK_STEP_NS &&
+			    lag <= NS_PER_S + HOSTCLOCK_STEP_NS;
+
+	if (!c->lag_known || c->told)
+		c->lag_ns = c->told  ? lag + c->told_ns
+			    : may_be ? lag
+				     : NS_PER_S / 2;
+	c->lag_known = true;
+	c->told = false;
+	correct(c, c->lag_ns - lag, HOSTCLOCK_RTC_NOISE_NS);
+}
+
+/* The RTC's second has just begun, or some time ago on a busy machine: then we
+ * seem to be ahead. The least of a few counts. */
 static void on_edge(void *ctx, uint32_t events)
 {
 	struct hostclock *c = ctx;
@@ -191,22 +207,44 @@ static void on_edge(void *ctx, uint32_t events)
 	(void)events;
 	if (read(c->fd, &data, sizeof(data)) < 0 && errno == EAGAIN)
 		return;
-	if (c->kernel->rtc(c->fd, &s) == 0 && c->kernel->now(&now) == 0)
-		correct(c, s * NS_PER_S - now, HOSTCLOCK_RTC_NOISE_NS);
+	if (c->kernel->rtc(c->fd, &s) < 0 || c->kernel->now(&now) < 0) {
+		edge_end(c);
+		return;
+	}
+	now -= s * NS_PER_S;
+	if (c->edges++ == 0 || now < c->least_ns)
+		c->least_ns = now;
+	if (c->edges < HOSTCLOCK_EDGES &&
+	    (!c->lag_known || c->told ||
+	     c->least_ns > c->lag_ns + HOSTCLOCK_RTC_NOISE_NS))
+		return;
 	edge_end(c);
+	compare(c, c->least_ns);
 }
 
-/* Without interrupts the middle of the RTC's second is the best guess, good
- * enough for a clock that is off by more. */
+/* What our clock can show in the RTC's second @s when it is right. */
+static void bounds(const struct hostclock *c, int64_t s, int64_t *from,
+		   int64_t *to)
+{
+	*from = s * NS_PER_S + (c->lag_known ? c->lag_ns : 0);
+	*to = *from + (c->lag_known ? 1 : 2) * NS_PER_S;
+}
+
+/* Without interrupts the middle is the best guess, good enough for a clock that
+ * is off by more. */
 static void guess(struct hostclock *c)
 {
-	int64_t now, s, off;
+	int64_t now, s, from, to;
 
-	if (c->kernel->rtc(c->fd, &s) < 0 || c->kernel->now(&now) < 0)
+	if (c->told || c->kernel->rtc(c->fd, &s) < 0 ||
+	    c->kernel->now(&now) < 0) {
+		c->told = false;
 		return;
-	off = s * NS_PER_S + NS_PER_S / 2 - now;
-	if (off > NS_PER_S || off < -NS_PER_S)
-		correct(c, off, HOSTCLOCK_RTC_NOISE_NS);
+	}
+	bounds(c, s, &from, &to);
+	if (now < from - NS_PER_S / 2 || now > to + NS_PER_S / 2)
+		correct(c, from + (to - from) / 2 - now,
+			HOSTCLOCK_RTC_NOISE_NS);
 }
 
 static void on_no_edge(void *ctx)
@@ -214,18 +252,21 @@ static void on_no_edge(void *ctx)
 	struct hostclock *c = ctx;
 
 	edge_end(c);
-	guess(c);
+	if (c->edges > 0)
+		compare(c, c->least_ns);
+	else
+		guess(c);
 }
 
 /* Is our clock outside of the RTC's second? */
 static bool rtc_differs(const struct hostclock *c)
 {
-	int64_t now, s, in;
+	int64_t now, s, from, to;
 
 	if (c->kernel->rtc(c->fd, &s) < 0 || c->kernel->now(&now) < 0)
 		return false;
-	in = now - s * NS_PER_S;
-	return in < -HOSTCLOCK_STEP_NS || in > NS_PER_S + HOSTCLOCK_STEP_NS;
+	bounds(c, s, &from, &to);
+	return now < from - HOSTCLOCK_STEP_NS || now > to + HOSTCLOCK_STEP_NS;
 }
 
 static void look_at_rtc(struct hostclock *c, bool measure)
@@ -234,6 +275,7 @@ static void look_at_rtc(struct hostclock *c, bool measure)
 
 	if (c->watch.generation != 0 || (!measure && !rtc_differs(c)))
 		return;
+	c->edges = 0;
 	if (c->kernel->edges(c->fd, true) < 0) {
 		guess(c);
 		return;
@@ -255,6 +297,14 @@ static void look(struct hostclock *c, bool measure)
 
 void hostclock_look(struct hostclock *c)
 {
+	look(c, true);
+}
+
+void hostclock_told(struct hostclock *c, int64_t off_ns)
+{
+	c->told = true;
+	c->told_ns = off_ns;
+	c->edges = 0; /* those so far were of another clock */
 	look(c, true);
 }
 

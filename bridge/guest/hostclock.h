@@ -35,8 +35,9 @@
 #define HOSTCLOCK_RTC_NOISE_NS ((int64_t)10000000)
 /* The RTC is measured exactly every so many periods, right or wrong. */
 #define HOSTCLOCK_RTC_EVERY 6u
-/* Longest wait for the RTC's second to change. */
-#define HOSTCLOCK_EDGE_MS 2500
+/* The RTC's second is seen to begin so often, and longest wait for that. */
+#define HOSTCLOCK_EDGES 3u
+#define HOSTCLOCK_EDGE_MS 4500
 /* From the end of chronyd to its next start. */
 #define HOSTCLOCK_CHRONYD_MS 5000
 
@@ -75,6 +76,11 @@ struct hostclock_kernel {
  * @edge_ms:	HOSTCLOCK_EDGE_MS; for tests
  * @fd:		the device
  * @watch:	RTC: waiting for its second to change
+ * @told, @told_ns: a host said the time since the lag was measured, and by how
+ *		much we were behind
+ * @lag_known, @lag_ns: RTC: what our clock shows when its second begins, beyond
+ *		that second
+ * @edges, @least_ns: of this measurement: how many so far, and the least lag
  * @ticks:	periods so far
  * @steps, @slews: corrections so far
  */
@@ -89,6 +95,12 @@ struct hostclock {
 	struct loop_id timer;
 	struct loop_id watch;
 	struct loop_id edge_timer;
+	bool told;
+	int64_t told_ns;
+	bool lag_known;
+	int64_t lag_ns;
+	uint32_t edges;
+	int64_t least_ns;
 	uint32_t ticks;
 	uint64_t steps;
 	uint64_t slews;
@@ -109,6 +121,9 @@ void hostclock_start(struct hostclock *c);
 
 /** hostclock_look() - a host has connected: look now */
 void hostclock_look(struct hostclock *c);
+
+/** hostclock_told() - by a host's word our clock is behind by @off_ns, or right */
+void hostclock_told(struct hostclock *c, int64_t off_ns);
 
 /** hostclock_source_name() - for people */
 const char *hostclock_source_name(enum hostclock_source source);

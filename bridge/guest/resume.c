@@ -11,6 +11,7 @@
 #include "bridge/guest/agent.h"
 #include "bridge/guest/carry.h"
 #include "bridge/guest/fixup.h"
+#include "bridge/guest/power.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
@@ -145,9 +146,13 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 
 	*w = (struct resume_welcome){ 0 };
 	if (m && m->version >= SESSION_VERSION && m->fixup) {
-		code = fixup_apply(m->fixup, r->linked_ns, &w->fixed, e);
+		code = fixup_apply(m->fixup, r->linked_ns,
+				   power_is_ours(a->conn.rfd), &w->fixed,
+				   &r->left_ns, e);
 		if (code < 0)
 			return code;
+		if (r->agains >= FIXUP_AGAIN_MAX)
+			w->fixed.again = false;
 		w->msg = (struct msg_ferry_welcome){
 			.version = SESSION_VERSION,
 			.session = "",
@@ -155,6 +160,11 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 			.proof = "",
 			.fixed = &w->fixed,
 		};
+		if (w->fixed.again) {
+			r->agains++;
+			r->linked_ns = fixup_now_ns();
+			return RESUME_AGAIN;
+		}
 	}
 	if (!m || m->version < SESSION_VERSION || m->plain ||
 	    !session_unhex(m->nonce, r->nonce, sizeof(r->nonce))) {

@@ -60,7 +60,10 @@ struct resume_welcome {
  * @waiting:	answers behind those in @out
  * @heard_ms:	when the last frame came
  * @trimmed:	bytes of the box when its pages were given back
- * @linked_ns:	when the connection was made, CLOCK_MONOTONIC
+ * @linked_ns:	when the connection was made, or the host was told to negotiate
+ *		again, CLOCK_MONOTONIC
+ * @agains:	how often it was told so on this connection
+ * @left_ns:	by how much the clock is behind after the barrier
  * @negotiating: the answer to a negotiation waits for the barrier
  * @to, @events, @how, @welcome: that answer, and what the host asked for
  */
@@ -80,6 +83,8 @@ struct resume {
 	struct loop_id timer;
 	uint64_t trimmed;
 	int64_t linked_ns;
+	uint32_t agains;
+	int64_t left_ns;
 	bool negotiating;
 	struct answer_to to;
 	bool events;
@@ -91,6 +96,7 @@ enum resume_hello {
 	RESUME_PLAIN, /* no session on this connection */
 	RESUME_NEW,   /* another one, and the old one is over */
 	RESUME_GOES_ON,
+	RESUME_AGAIN, /* nothing is agreed on yet: it is to ask once more */
 };
 
 /** resume_init() - no session; resume_done() is fine */
@@ -107,7 +113,8 @@ void resume_done(struct resume *r, struct loop *l);
  *
  * The session is not on before resume_begin().
  * What the host has for a VM in a new place is applied here, before anything
- * is served: see bridge/guest/fixup.h.
+ * is served: see bridge/guest/fixup.h. If its time came so late that nobody can
+ * say how late, the host is asked for it again, which is quick then.
  * Return: enum resume_hello, -EPROTO: what the host says of the session cannot
  *         be true, which ends the session; -ENOMEM; or why the fix-up failed
  */

@@ -10,7 +10,8 @@
 #include "bridge/msg_settings.h"
 #include "bridge/wire.h"
 
-/* The version is agreed on; requests are served from here on. */
+/* The version is agreed on; requests are served from here on. Or the host is to
+ * ask again. */
 static void answer_negotiation(struct agent *a)
 {
 	static struct msg_schema_version schema = { .major = 2, .minor = 1 };
@@ -34,6 +35,8 @@ static void answer_negotiation(struct agent *a)
 		result.ferry = &r->welcome.msg;
 	}
 	(void)reply_with(a, &r->to, &msg_negotiate_result_schema, &result);
+	if (r->how == RESUME_AGAIN)
+		return;
 	a->conn.events = r->events || r->how != RESUME_PLAIN;
 	agent_negotiated(a, r->how);
 }
@@ -80,7 +83,8 @@ void handle_negotiate(struct call *c, const void *msg)
 		(void)reply_error(a, &c->to, HR_FAIL, "%s", e.text);
 		return;
 	}
-	if (r->welcome.msg.fixed && m->ferry->fixup->announce &&
+	if (r->how != RESUME_AGAIN && r->welcome.msg.fixed &&
+	    m->ferry->fixup->announce &&
 	    network_announce(&a->networks, on_announced, a, &e) == 0)
 		r->negotiating = true;
 	else

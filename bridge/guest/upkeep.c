@@ -33,6 +33,8 @@ void upkeep_host(struct agent *a)
 {
 	struct err e = { 0 };
 
+	if (a->resume.welcome.msg.fixed)
+		hostclock_told(&a->upkeep.clock, a->resume.left_ns);
 	if (a->upkeep.ours) {
 		hostclock_look(&a->upkeep.clock);
 		return;

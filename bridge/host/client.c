@@ -244,12 +244,15 @@ static void enter_ready(struct host_client *c,
 	client_resume_over(c, NULL);
 }
 
+static int negotiate(struct host_client *c, struct err *e);
+
 static void on_negotiated(void *ctx, const void *result,
 			  const struct host_failure *f)
 {
 	struct host_client *c = ctx;
 	const struct msg_negotiate_result *r = result;
 	struct err e = { 0 };
+	int how = 0;
 
 	c->in_negotiation = false;
 	if (c->state != HOST_NEGOTIATING)
@@ -260,8 +263,10 @@ static void on_negotiated(void *ctx, const void *result,
 		(void)err_set(&e, EPROTO, "the guest chose version %u, not %u",
 			      r->version, WIRE_PROTOCOL_VERSION);
 	else
-		(void)host_session_welcome(&c->session, r->ferry,
+		how = host_session_welcome(&c->session, r->ferry,
 					   r->capabilities.ferry_resume, &e);
+	if (how == HOST_SESSION_AGAIN && negotiate(c, &e) == 0)
+		return;
 	if (e.code == 0) {
 		enter_ready(c, r);
 		return;

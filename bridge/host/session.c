@@ -181,6 +181,7 @@ static int check_fixed(struct host_session *s,
 		log_warn("the guest moved and cannot be asked to put itself "
 			 "right");
 	s->moved = false;
+	s->agains = 0;
 	return 0;
 }
 
@@ -188,8 +189,14 @@ int host_session_welcome(struct host_session *s,
 			 const struct msg_ferry_welcome *w, bool capable,
 			 struct err *e)
 {
-	int r = check_fixed(s, w, capable, e);
+	int r;
 
+	if (s->moved && capable && w && w->fixed && w->fixed->again)
+		return s->agains++ < HOST_FIXUP_AGAIN_MAX
+			       ? HOST_SESSION_AGAIN
+			       : err_set(e, EPROTO,
+					 "the guest never has enough of the time");
+	r = check_fixed(s, w, capable, e);
 	if (r < 0)
 		return r;
 	if (!s->wanted)

@@ -33,12 +33,15 @@
 #define HOST_SESSION_PAGE_BYTES ((size_t)4096)
 /* What the random generator of a guest that moved gets. */
 #define HOST_FIXUP_ENTROPY_BYTES 64u
+/* A guest may ask for the time again so often; ferry's does less. */
+#define HOST_FIXUP_AGAIN_MAX 10u
 
 /**
  * struct host_session - one; embedded
  * @wanted:	ask for it
  * @exists:	there is one: calls survive
  * @on:		the connection that is up is one of it
+ * @agains:	how often the guest asked for the time again
  * @moved:	the VM is in a new place: ask the agent to put right what that
  *		breaks, before it serves anything
  * @frozen:	nothing is acknowledged: what comes will be another host's
@@ -53,6 +56,7 @@ struct host_session {
 	bool exists;
 	bool on;
 	bool moved;
+	uint32_t agains;
 	bool frozen;
 	uint64_t incarnation;
 	uint32_t heartbeat_ms;
@@ -81,6 +85,7 @@ enum host_session_state {
 	HOST_SESSION_PLAIN, /* the guest has no such thing */
 	HOST_SESSION_NEW,
 	HOST_SESSION_GOES_ON,
+	HOST_SESSION_AGAIN, /* not yet: negotiate once more */
 };
 
 /**
@@ -108,6 +113,7 @@ int host_session_hello(struct host_session *s, struct host_session_hello *h,
  * @w:		its member Ferry, NULL: none
  * @capable:	it has the capability
  *
+ * HOST_SESSION_AGAIN: the guest wants the time again, by another negotiation.
  * Return: enum host_session_state, -EACCES: it is not the agent of this session,
  *         -EPROTO: what it says cannot be true, or it did not put right what
  *         a move breaks; -ENOMEM

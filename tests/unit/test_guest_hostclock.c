@@ -147,6 +147,13 @@ static void edge(struct fixture *f, int fd)
 	assert_true(edges_on);
 	assert_int_equal(write(fd, &data, sizeof(data)), sizeof(data));
 	assert_true(loop_turn(f->loop, 1000, &e) >= 0);
+}
+
+/* So many that it is measured whatever comes of it. */
+static void edges(struct fixture *f, int fd)
+{
+	for (uint32_t i = 0; i < HOSTCLOCK_EDGES; i++)
+		edge(f, fd);
 	assert_false(edges_on);
 }
 
@@ -220,19 +227,99 @@ static void test_the_rtc_is_measured_at_its_edge(void **state)
 	struct fixture *f = *state;
 	cleanup_fd fd = rtc(f);
 
-	ours = hosts - 4 * S + 300 * MS;
+	ours = hosts + 300 * MS;
 	hostclock_start(&f->c);
 	assert_int_equal(f->c.source, HOSTCLOCK_RTC);
+	edges(f, fd); /* may well be right */
 	assert_int_equal(stepped, 0);
-	edge(f, fd);
-	assert_int_equal(stepped, 4 * S - 300 * MS);
+	ours -= 4 * S;
+	hostclock_look(&f->c);
+	edge(f, fd); /* behind: no doubt about it */
+	assert_false(edges_on);
+	assert_int_equal(stepped, 4 * S);
 	/* In between nothing is measured while the seconds agree. */
 	f->c.ticks = 1;
-	hosts += 500 * MS;
-	ours = hosts - 400 * MS;
+	ours -= 400 * MS;
 	hostclock_look(&f->c);
 	edge(f, fd);
-	assert_int_equal(f->c.steps, 1);
+	assert_int_equal(f->c.steps, 2);
+}
+
+static void
+test_a_clock_outside_of_the_rtcs_second_is_set_to_its_middle(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_fd fd = rtc(f);
+
+	ours = hosts - 4 * S;
+	hostclock_start(&f->c);
+	edges(f, fd);
+	assert_int_equal(stepped, 4 * S + 500 * MS);
+}
+
+/* QEMU was started at 0.637 of a second: its RTC is behind by that. */
+static void
+test_hazard_21_an_rtc_that_lags_does_not_set_the_clock_back(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_fd fd = rtc(f);
+
+	ours = hosts + 100 * MS; /* what the kernel began with */
+	hostclock_start(&f->c);
+	edges(f, fd);
+	ours = hosts + 637 * MS; /* as the host says */
+	hostclock_told(&f->c, 0);
+	edges(f, fd);
+	hostclock_look(&f->c);
+	edge(f, fd);
+	assert_false(edges_on);
+	assert_int_equal(stepped, 0);
+	assert_int_equal(slewed, 0);
+	ours -= 60 * S;
+	hostclock_look(&f->c);
+	edge(f, fd);
+	assert_int_equal(ours, hosts + 637 * MS);
+}
+
+/* What was measured of the clock before says nothing of this one. */
+static void test_a_host_says_the_time_while_the_rtc_is_measured(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_fd fd = rtc(f);
+
+	ours = hosts + 100 * MS;
+	hostclock_start(&f->c);
+	edge(f, fd);
+	ours = hosts + 900 * MS;
+	hostclock_told(&f->c, 0);
+	edges(f, fd);
+	assert_int_equal(f->c.lag_ns, 900 * MS);
+	assert_int_equal(stepped, 0);
+	hostclock_told(&f->c, -50 * MS); /* ahead, and not set for that */
+	edges(f, fd);
+	assert_int_equal(f->c.lag_ns, 850 * MS);
+	assert_int_equal(slewed, -50 * MS);
+}
+
+/* An interrupt that is served late makes our clock look ahead. */
+static void test_a_busy_machine_does_not_set_the_clock_back(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_fd fd = rtc(f);
+
+	hostclock_start(&f->c);
+	edges(f, fd);
+	hostclock_look(&f->c);
+	ours = hosts + 800 * MS;
+	edge(f, fd);
+	ours = hosts;
+	edge(f, fd);
+	assert_false(edges_on);
+	assert_int_equal(stepped, 0);
+	ours = hosts + 800 * MS; /* and now it is */
+	hostclock_look(&f->c);
+	edges(f, fd);
+	assert_int_equal(stepped, -800 * MS);
 }
 
 static void test_an_rtc_without_interrupts(void **state)
@@ -246,7 +333,10 @@ static void test_an_rtc_without_interrupts(void **state)
 	assert_int_equal(stepped, 0); /* may well be right */
 	ours = hosts - 60 * S;
 	hostclock_look(&f->c);
-	assert_int_equal(stepped, 60 * S + 500 * MS);
+	assert_int_equal(stepped, 61 * S);
+	ours = hosts - 60 * S;
+	hostclock_told(&f->c, 0); /* so be it */
+	assert_int_equal(stepped, 61 * S);
 	fd_close(&fd);
 }
 
@@ -263,7 +353,7 @@ static void test_an_edge_that_never_comes(void **state)
 	for (int i = 0; edges_on && i < 100; i++)
 		assert_true(loop_turn(f->loop, 50, &e) >= 0);
 	assert_false(edges_on);
-	assert_int_equal(stepped, 60 * S + 500 * MS);
+	assert_int_equal(stepped, 61 * S);
 	fd_close(&fd);
 }
 
@@ -278,6 +368,10 @@ int main(void)
 		TEST(test_the_clock_of_a_network_card_is_not_the_hosts),
 		TEST(test_hyper_v_without_chronyd),
 		TEST(test_the_rtc_is_measured_at_its_edge),
+		TEST(test_a_clock_outside_of_the_rtcs_second_is_set_to_its_middle),
+		TEST(test_hazard_21_an_rtc_that_lags_does_not_set_the_clock_back),
+		TEST(test_a_host_says_the_time_while_the_rtc_is_measured),
+		TEST(test_a_busy_machine_does_not_set_the_clock_back),
 		TEST(test_an_rtc_without_interrupts),
 		TEST(test_an_edge_that_never_comes),
 	};

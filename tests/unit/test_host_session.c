@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "bridge/host/session.h"
 #include "bridge/io/spawn.h"
 
 #define AGENT "build/guest/bin/gcs"
@@ -400,6 +401,37 @@ static void test_the_barrier_is_asked_for_once(void **state)
 	assert_null(strstr(r.body, "Fixup"));
 }
 
+/* A guest to which the time took long has it again, and not without end. */
+static void test_the_time_is_told_again(void **state)
+{
+	static const char again[] =
+		",\"Fixup\":{\"Credited\":true,\"Again\":true}";
+	struct both *t = *state;
+	struct fake *f = &t->x->fake;
+	struct fake_request r = moved(t, false);
+
+	for (int i = 0; i < 3; i++) {
+		answer_negotiation(f, &r, "\"FerryResume\":true", again);
+		r = fake_expect(f, WIRE_NEGOTIATE_PROTOCOL);
+		assert_non_null(strstr(r.body, "\"TimeNs\":"));
+		assert_int_equal(t->x->ready, 0);
+	}
+	answer_negotiation(f, &r, "\"FerryResume\":true",
+			   ",\"Fixup\":{\"Credited\":true}");
+	FAKE_UNTIL(f, t->x->ready == 1);
+	fake_hang_up(f);
+	FAKE_UNTIL(f, t->x->lost == 1);
+
+	r = moved(t, true);
+	for (uint32_t i = 0; i < HOST_FIXUP_AGAIN_MAX; i++) {
+		answer_negotiation(f, &r, "\"FerryResume\":true", again);
+		r = fake_expect(f, WIRE_NEGOTIATE_PROTOCOL);
+	}
+	answer_negotiation(f, &r, "\"FerryResume\":true", again);
+	FAKE_UNTIL(f, fake_closed(f));
+	assert_int_equal(t->x->ready, 1);
+}
+
 /* Not reseeded: nothing is asked of it. */
 static void test_the_barrier_is_closed(void **state)
 {
@@ -441,6 +473,7 @@ int main(void)
 		R(test_p1_who_is_not_the_agent_is_hung_up_on),
 		R(test_a_plain_guest_is_served_plainly),
 		R(test_the_barrier_is_asked_for_once),
+		R(test_the_time_is_told_again),
 		R(test_the_barrier_is_closed),
 		R(test_the_barrier_of_a_plain_guest),
 #undef R
