@@ -432,11 +432,11 @@ static void check(struct fuzz *f)
 {
 	size_t used = 0;
 
-	for (size_t i = 0; i < f->b->conns.limit; i++) {
-		const struct vconn *c = &f->b->conns.slot[i];
+	const struct vconn *c;
 
+	for (size_t i = 0; (c = vconns_at(&f->b->conns, i)) != NULL; i++) {
 		used += c->state != VCONN_FREE;
-		FUZZ_CHECK(c->fifo.len <= VCONN_BUFFER_BYTES);
+		FUZZ_CHECK(c->fifo.len <= c->room);
 		FUZZ_CHECK(c->state == VCONN_FREE ? c->fd < 0 : true);
 	}
 	FUZZ_CHECK(used == f->b->conns.used && used <= STREAMS_MAX);

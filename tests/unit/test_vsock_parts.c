@@ -284,7 +284,9 @@ static void test_credit_survives_wrap_and_lies(void **state)
 
 static void test_window_is_exact(void **state)
 {
-	struct vconn c = { .got = 5, .gone = 0xfffffff0u };
+	struct vconn c = { .room = VCONN_BUFFER_BYTES,
+			   .got = 5,
+			   .gone = 0xfffffff0u };
 
 	(void)state;
 	assert_true(vconn_fits(&c, VCONN_BUFFER_BYTES - 21));
@@ -294,7 +296,7 @@ static void test_window_is_exact(void **state)
 
 static void test_credit_update_after_a_quarter(void **state)
 {
-	struct vconn c = { 0 };
+	struct vconn c = { .room = VCONN_BUFFER_BYTES };
 	struct packet p;
 
 	(void)state;
@@ -327,8 +329,72 @@ static void test_table_finds_what_is_there(void **state)
 	assert_ptr_equal(TAILQ_NEXT(c[0], ready), c[2]);
 	assert_ptr_equal(vconns_new(&v, VCONN_OPEN), c[1]);
 	assert_int_equal(c[1]->generation, 2);
+	assert_ptr_equal(vconns_at(&v, 2), c[2]);
+	assert_null(vconns_at(&v, 3));
+	vconns_done(&v);
+}
+
+/* Memory comes with the streams; a lookup has few to look at, however many
+ * there are; what each may leave with us is less when there are many. */
+static void test_table_grows_to_its_limit_and_stays_quick(void **state)
+{
+	static struct vconns v;
+	struct vconn *c = NULL;
+	size_t longest = 0;
+
+	(void)state;
 	vconns_init(&v, SIZE_MAX);
 	assert_int_equal(v.limit, VCONNS_MAX);
+	assert_int_equal(v.chunks, 0);
+	for (uint32_t i = 0; i < VCONNS_MAX; i++) {
+		c = vconns_new(&v, VCONN_OPEN);
+		assert_non_null(c);
+		assert_int_equal(c->index, i);
+		assert_int_equal(v.chunks, i / VCONNS_CHUNK + 1);
+		assert_int_equal(c->room, i < VCONNS_ROOMY
+						  ? VCONN_BUFFER_BYTES
+						  : VCONN_BUFFER_LEAST);
+		/* As the agent dials: both numbers go up. */
+		vconns_bind(&v, c, 0x10000 + i, 0x40000000 + i);
+	}
+	assert_null(vconns_new(&v, VCONN_OPEN));
+	for (size_t i = 0; i < VCONNS_BUCKETS; i++) {
+		size_t n = 0;
+
+		LIST_FOREACH(c, &v.bucket[i], link)
+		n++;
+		longest = n > longest ? n : longest;
+	}
+	assert_in_range(longest, 1, 16);
+	assert_ptr_equal(vconns_find(&v, 0x10000 + 9999, 0x40000000 + 9999),
+			 vconns_at(&v, 9999));
+	assert_null(vconns_at(&v, VCONNS_MAX));
+	vconns_done(&v);
+}
+
+static void test_of_those_that_wait_the_first_is_due_first(void **state)
+{
+	static struct vconns v;
+	struct vconn *c[3];
+
+	(void)state;
+	vconns_init(&v, 3);
+	for (size_t i = 0; i < 3; i++)
+		c[i] = vconns_new(&v, VCONN_OPEN);
+	assert_int_equal(vconns_due_ms(&v), 0);
+	vconns_wait(&v, c[0], VCONN_WAIT_CLOSE, 8000);
+	vconns_wait(&v, c[1], VCONN_WAIT_CLOSE, 8001);
+	vconns_wait(&v, c[2], VCONN_WAIT_DIAL, 7);
+	assert_int_equal(vconns_due_ms(&v), 7);
+	assert_null(vconns_due(&v, 6));
+	assert_ptr_equal(vconns_due(&v, 7), c[2]);
+	vconns_wait(&v, c[2], VCONN_WAIT_CLOSE, 9000); /* for another reason */
+	assert_int_equal(vconns_due_ms(&v), 8000);
+	vconns_free(&v, c[0]);
+	assert_ptr_equal(vconns_due(&v, 8001), c[1]);
+	vconns_unwait(&v, c[1]);
+	assert_ptr_equal(vconns_due(&v, 9000), c[2]);
+	vconns_done(&v);
 }
 
 int main(void)
@@ -349,6 +415,9 @@ int main(void)
 		cmocka_unit_test(test_window_is_exact),
 		cmocka_unit_test(test_credit_update_after_a_quarter),
 		cmocka_unit_test(test_table_finds_what_is_there),
+		cmocka_unit_test(test_table_grows_to_its_limit_and_stays_quick),
+		cmocka_unit_test(
+			test_of_those_that_wait_the_first_is_due_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,16 +52,14 @@ static int watch(struct backend *b, int fd, uint32_t events, uint64_t data)
 	return 0;
 }
 
-static uint64_t stream_data(struct backend *b, const struct vconn *c)
+static uint64_t stream_data(const struct vconn *c)
 {
-	return event_data(KIND_STREAM, vconns_index(&b->conns, c),
-			  c->generation);
+	return event_data(KIND_STREAM, c->index, c->generation);
 }
 
 int backend_watch(struct backend *b, struct vconn *c)
 {
-	return watch(b, c->fd, EPOLLIN | EPOLLRDHUP | EPOLLET,
-		     stream_data(b, c));
+	return watch(b, c->fd, EPOLLIN | EPOLLRDHUP | EPOLLET, stream_data(c));
 }
 
 void backend_rewatch(struct backend *b, struct vconn *c, bool want_out)
@@ -69,7 +67,7 @@ void backend_rewatch(struct backend *b, struct vconn *c, bool want_out)
 	struct epoll_event ev = {
 		.events = EPOLLIN | EPOLLRDHUP | EPOLLET |
 			  (want_out ? EPOLLOUT : 0u),
-		.data.u64 = stream_data(b, c),
+		.data.u64 = stream_data(c),
 	};
 
 	if (c->want_out == want_out)
@@ -79,10 +77,19 @@ void backend_rewatch(struct backend *b, struct vconn *c, bool want_out)
 	(void)epoll_ctl(b->epoll, EPOLL_CTL_MOD, c->fd, &ev);
 }
 
-void backend_due(struct backend *b, struct vconn *c, int64_t after_ms)
+void backend_due(struct backend *b, struct vconn *c, enum vconn_wait why)
 {
-	c->due_ms = b->now_ms + after_ms;
-	backend_again(b, after_ms);
+	/* One length for each reason: that keeps the queues in order. */
+	static const int after_ms[VCONN_WAITS] = {
+		[VCONN_WAIT_DIAL] = BACKEND_DIAL_RETRY_MS,
+		[VCONN_WAIT_CLOSE] = BACKEND_CLOSE_LIMIT_MS,
+		[VCONN_WAIT_DRAIN] = BACKEND_DRAIN_LIMIT_MS,
+		[VCONN_WAIT_GREETING] = BACKEND_GREETING_LIMIT_MS,
+		[VCONN_WAIT_ASKING] = BACKEND_ASKING_LIMIT_MS,
+	};
+
+	vconns_wait(&b->conns, c, why, b->now_ms + after_ms[why]);
+	backend_again(b, after_ms[why]);
 }
 
 void backend_again(struct backend *b, int64_t after_ms)
@@ -167,6 +174,7 @@ void backend_free(struct backend *b)
 	if (b == NULL)
 		return;
 	backend_drop_streams(b);
+	vconns_done(&b->conns);
 	for (unsigned int i = 0; i < BACKEND_QUEUES; i++) {
 		fd_close(&b->queue[i].kick);
 		fd_close(&b->queue[i].call);
@@ -237,9 +245,11 @@ void backend_remap(struct backend *b)
 
 void backend_drop_streams(struct backend *b)
 {
-	for (size_t i = 0; i < b->conns.limit; i++)
-		if (b->conns.slot[i].state != VCONN_FREE)
-			hostend_forget(b, &b->conns.slot[i]);
+	struct vconn *c;
+
+	for (size_t i = 0; (c = vconns_at(&b->conns, i)) != NULL; i++)
+		if (c->state != VCONN_FREE)
+			hostend_forget(b, c);
 	b->resets = 0;
 	b->due_ms = 0;
 }
@@ -310,10 +320,10 @@ static void stream_event(struct backend *b, const struct epoll_event *ev)
 {
 	const uint32_t index = (uint32_t)(ev->data.u64 >> 8 & 0xffffff);
 	const uint32_t generation = (uint32_t)(ev->data.u64 >> 32);
-	struct vconn *c = &b->conns.slot[index];
+	struct vconn *c = vconns_at(&b->conns, index);
 
 	/* It may have gone, in this very batch too, and its slot reused. */
-	if (c->generation == generation && c->fd >= 0)
+	if (c != NULL && c->generation == generation && c->fd >= 0)
 		hostend_event(b, c, ev->events);
 }
 
@@ -339,20 +349,14 @@ static void event(struct backend *b, const struct epoll_event *ev)
 
 static void timers(struct backend *b)
 {
-	struct vconns *v = &b->conns;
+	struct vconn *c;
 
 	if (b->due_ms == 0 || b->now_ms < b->due_ms)
 		return;
-	b->due_ms = 0;
-	for (size_t i = 0; i < v->limit; i++)
-		if (v->slot[i].due_ms != 0 && v->slot[i].due_ms <= b->now_ms)
-			hostend_due(b, &v->slot[i]);
-	for (size_t i = 0; i < v->limit; i++) {
-		const int64_t due_ms = v->slot[i].due_ms;
-
-		if (due_ms != 0 && (b->due_ms == 0 || due_ms < b->due_ms))
-			b->due_ms = due_ms;
-	}
+	/* Each is taken from its queue, and comes back later than now. */
+	while ((c = vconns_due(&b->conns, b->now_ms)) != NULL)
+		hostend_due(b, c);
+	b->due_ms = vconns_due_ms(&b->conns);
 }
 
 void backend_serve(struct backend *b, const struct epoll_event *ev, int n,

@@ -198,8 +198,8 @@ int backend_watch(struct backend *b, struct vconn *c);
 /** backend_rewatch() - ask to be told of room in the host socket, or not */
 void backend_rewatch(struct backend *b, struct vconn *c, bool want_out);
 
-/** backend_due() - look at a stream at @after_ms from now */
-void backend_due(struct backend *b, struct vconn *c, int64_t after_ms);
+/** backend_due() - look at a stream when it has waited long enough for @why */
+void backend_due(struct backend *b, struct vconn *c, enum vconn_wait why);
 
 /** backend_again() - take another turn after @after_ms, whatever happens */
 void backend_again(struct backend *b, int64_t after_ms);

@@ -32,7 +32,7 @@ void hostend_reset(struct backend *b, struct vconn *c)
 	}
 	close_socket(c);
 	c->state = VCONN_DYING;
-	c->due_ms = 0;
+	vconns_unwait(&b->conns, c);
 	c->tell = VCONN_TELL_RESET;
 	vconns_queue(&b->conns, c);
 }
@@ -69,7 +69,7 @@ static void settle_open(struct backend *b, struct vconn *c)
 	if (c->shut_told == PACKET_NO_BOTH) {
 		close_socket(c);
 		c->state = VCONN_CLOSING;
-		backend_due(b, c, BACKEND_CLOSE_LIMIT_MS);
+		backend_due(b, c, VCONN_WAIT_CLOSE);
 	}
 }
 
@@ -88,7 +88,7 @@ void hostend_settle(struct backend *b, struct vconn *c)
 static void open_stream(struct backend *b, struct vconn *c, uint32_t tell)
 {
 	c->state = VCONN_OPEN;
-	c->due_ms = 0;
+	vconns_unwait(&b->conns, c);
 	c->tell |= tell;
 	hostend_settle(b, c);
 }
@@ -98,7 +98,7 @@ void hostend_dial(struct backend *b, struct vconn *c)
 	const int ret = b->dial(b->dial_ctx, c->host_port, &c->fd);
 
 	if (ret == -EAGAIN && b->now_ms < c->give_up_ms) {
-		backend_due(b, c, BACKEND_DIAL_RETRY_MS);
+		backend_due(b, c, VCONN_WAIT_DIAL);
 		return;
 	}
 	if (ret < 0 || backend_watch(b, c) < 0)
@@ -122,7 +122,7 @@ static int accept_one(struct backend *b)
 	if (backend_watch(b, c) < 0)
 		hostend_forget(b, c);
 	else
-		backend_due(b, c, BACKEND_GREETING_LIMIT_MS);
+		backend_due(b, c, VCONN_WAIT_GREETING);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static void greet(struct backend *b, struct vconn *c)
 	vconns_bind(&b->conns, c, port, b->next_port);
 	c->state = VCONN_ASKING;
 	c->tell = VCONN_TELL_REQUEST;
-	backend_due(b, c, BACKEND_ASKING_LIMIT_MS);
+	backend_due(b, c, VCONN_WAIT_ASKING);
 	vconns_queue(&b->conns, c);
 }
 
@@ -221,7 +221,7 @@ void hostend_write(struct backend *b, struct vconn *c, struct iovec *iov,
 		done = len;
 	vconn_forwarded(c, (uint32_t)done);
 	i = skip_bytes(iov, n, (size_t)done);
-	if (fifo_put(&c->fifo, iov + i, n - i, VCONN_BUFFER_BYTES) < 0) {
+	if (fifo_put(&c->fifo, iov + i, n - i, c->room) < 0) {
 		hostend_reset(b, c);
 		return;
 	}
@@ -291,7 +291,7 @@ void hostend_event(struct backend *b, struct vconn *c, uint32_t events)
 
 void hostend_due(struct backend *b, struct vconn *c)
 {
-	c->due_ms = 0;
+	vconns_unwait(&b->conns, c);
 	switch (c->state) {
 	case VCONN_DIALING:
 		hostend_dial(b, c);

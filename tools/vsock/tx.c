@@ -44,7 +44,7 @@ static void ended(struct backend *b, struct vconn *c)
 		vconns_unbind(c);
 		c->tell = 0;
 		c->state = VCONN_DRAINING;
-		backend_due(b, c, BACKEND_DRAIN_LIMIT_MS);
+		backend_due(b, c, VCONN_WAIT_DRAIN);
 		return;
 	}
 	hostend_forget(b, c);

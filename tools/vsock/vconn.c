@@ -18,13 +18,13 @@ uint32_t vconn_credit(const struct vconn *c)
 
 bool vconn_fits(const struct vconn *c, uint32_t len)
 {
-	return len <= VCONN_BUFFER_BYTES - (c->got - c->gone);
+	return len <= c->room - (c->got - c->gone);
 }
 
 void vconn_forwarded(struct vconn *c, uint32_t len)
 {
 	c->gone += len;
-	if (c->gone - c->gone_told >= VCONN_BUFFER_BYTES / 4)
+	if (c->gone - c->gone_told >= c->room / 4)
 		c->tell |= VCONN_TELL_CREDIT;
 }
 
@@ -56,7 +56,7 @@ void vconn_fill(struct vconn *c, uint64_t guest_cid, enum packet_op op,
 		.dst_port = c->guest_port,
 		.type = PACKET_TYPE_STREAM,
 		.op = (uint16_t)op,
-		.buf_alloc = VCONN_BUFFER_BYTES,
+		.buf_alloc = c->room,
 		.fwd_cnt = c->gone,
 	};
 	c->gone_told = c->gone;

@@ -24,8 +24,13 @@
 #include "tools/vsock/fifo.h"
 #include "tools/vsock/packet.h"
 
-/* Our receive buffer of a stream, 256 KiB: the default of the kernel too. */
+/*
+ * Our receive buffer of a stream, 256 KiB: the default of the kernel too. And
+ * of one that begins when there are many already, so that what a guest can make
+ * the host keep stays within 1 GiB (vconns.h).
+ */
 #define VCONN_BUFFER_BYTES 0x40000u
+#define VCONN_BUFFER_LEAST 0x8000u
 
 enum vconn_state {
 	VCONN_FREE = 0,
@@ -36,6 +41,16 @@ enum vconn_state {
 	VCONN_DYING,
 	VCONN_GREETING,
 	VCONN_ASKING,
+};
+
+/* What a stream waits for; how long is a matter of this alone (backend.c). */
+enum vconn_wait {
+	VCONN_WAIT_DIAL,     /* the next attempt to connect */
+	VCONN_WAIT_CLOSE,    /* the guest's reset */
+	VCONN_WAIT_DRAIN,    /* a reader on the host */
+	VCONN_WAIT_GREETING, /* CONNECT of a host program */
+	VCONN_WAIT_ASKING,   /* the guest's answer */
+	VCONN_WAITS,
 };
 
 /* What has to be told to the guest, in the order in which it is told. */
@@ -54,6 +69,7 @@ enum vconn_state {
  * @tell:	VCONN_TELL_* bits
  * @fd:		host socket, -1: none
  * @fifo:	bytes of the guest that the host socket did not take yet
+ * @room:	bytes of the guest that are taken before any has left
  * @got:	bytes received from the guest
  * @gone:	bytes of these that left for the host
  * @gone_told:	@gone as the guest knows it
@@ -74,6 +90,8 @@ enum vconn_state {
  * @hashed:	can be found by its ports
  * @queued:	is in the queue of streams that have something for the guest
  * @batch:	buffers to offer to the next read
+ * @index:	number of its slot
+ * @wait:	why it waits for @due_ms
  * @due_ms:	time of the next step of its own, 0: none
  * @give_up_ms:	end of the attempts to connect
  */
@@ -85,6 +103,7 @@ struct vconn {
 	uint32_t tell;
 	int fd;
 	struct fifo fifo;
+	uint32_t room;
 	uint32_t got;
 	uint32_t gone;
 	uint32_t gone_told;
@@ -105,9 +124,12 @@ struct vconn {
 	bool queued;
 	bool hashed;
 	unsigned int batch;
+	uint32_t index;
+	enum vconn_wait wait;
 	int64_t due_ms;
 	int64_t give_up_ms;
 	TAILQ_ENTRY(vconn) ready;
+	TAILQ_ENTRY(vconn) timed;
 	LIST_ENTRY(vconn) link;
 };
 

@@ -1,33 +1,62 @@
 #include "tools/vsock/vconns.h"
 
+#include <stdlib.h>
+
 void vconns_init(struct vconns *v, size_t limit)
 {
 	v->limit = limit < VCONNS_MAX ? limit : VCONNS_MAX;
 	v->used = 0;
+	v->chunks = 0;
 	TAILQ_INIT(&v->ready);
 	LIST_INIT(&v->unused);
 	for (size_t i = 0; i < VCONNS_BUCKETS; i++)
 		LIST_INIT(&v->bucket[i]);
-	for (size_t i = v->limit; i-- > 0;) {
-		v->slot[i] = (struct vconn){ .fd = -1 };
-		LIST_INSERT_HEAD(&v->unused, &v->slot[i], link);
+	for (size_t i = 0; i < VCONN_WAITS; i++)
+		TAILQ_INIT(&v->waiting[i]);
+}
+
+void vconns_done(struct vconns *v)
+{
+	while (v->chunks > 0)
+		free(v->chunk[--v->chunks]);
+}
+
+/* One chunk of slots more, none behind the limit; the lowest is used first. */
+static void grow(struct vconns *v)
+{
+	const size_t first = v->chunks * VCONNS_CHUNK;
+	const size_t left = first < v->limit ? v->limit - first : 0;
+	const size_t n = left < VCONNS_CHUNK ? left : VCONNS_CHUNK;
+	struct vconn *chunk = n > 0 ? calloc(n, sizeof(*chunk)) : NULL;
+
+	if (chunk == NULL)
+		return;
+	for (size_t i = n; i-- > 0;) {
+		chunk[i].fd = -1;
+		chunk[i].index = (uint32_t)(first + i);
+		LIST_INSERT_HEAD(&v->unused, &chunk[i], link);
 	}
+	v->chunk[v->chunks++] = chunk;
 }
 
 struct vconn *vconns_new(struct vconns *v, enum vconn_state state)
 {
-	struct vconn *c = LIST_FIRST(&v->unused);
-	uint32_t generation;
+	struct vconn *c;
 
+	if (LIST_EMPTY(&v->unused))
+		grow(v);
+	c = LIST_FIRST(&v->unused);
 	if (c == NULL)
 		return NULL;
 	LIST_REMOVE(c, link);
-	generation = c->generation + 1;
 	*c = (struct vconn){
 		.state = state,
-		.generation = generation,
+		.index = c->index,
+		.generation = c->generation + 1,
 		.fd = -1,
 		.batch = 1,
+		.room = v->used < VCONNS_ROOMY ? VCONN_BUFFER_BYTES
+					       : VCONN_BUFFER_LEAST,
 	};
 	v->used++;
 	return c;
@@ -87,13 +116,54 @@ void vconns_unqueue(struct vconns *v, struct vconn *c)
 	TAILQ_REMOVE(&v->ready, c, ready);
 }
 
+void vconns_wait(struct vconns *v, struct vconn *c, enum vconn_wait why,
+		 int64_t due_ms)
+{
+	vconns_unwait(v, c);
+	c->wait = why;
+	c->due_ms = due_ms;
+	TAILQ_INSERT_TAIL(&v->waiting[why], c, timed);
+}
+
+void vconns_unwait(struct vconns *v, struct vconn *c)
+{
+	if (c->due_ms == 0)
+		return;
+	c->due_ms = 0;
+	TAILQ_REMOVE(&v->waiting[c->wait], c, timed);
+}
+
+struct vconn *vconns_due(struct vconns *v, int64_t now_ms)
+{
+	for (size_t i = 0; i < VCONN_WAITS; i++) {
+		struct vconn *c = TAILQ_FIRST(&v->waiting[i]);
+
+		if (c != NULL && c->due_ms <= now_ms)
+			return c;
+	}
+	return NULL;
+}
+
+int64_t vconns_due_ms(const struct vconns *v)
+{
+	int64_t due_ms = 0;
+
+	for (size_t i = 0; i < VCONN_WAITS; i++) {
+		const struct vconn *c = TAILQ_FIRST(&v->waiting[i]);
+
+		if (c != NULL && (due_ms == 0 || c->due_ms < due_ms))
+			due_ms = c->due_ms;
+	}
+	return due_ms;
+}
+
 void vconns_free(struct vconns *v, struct vconn *c)
 {
 	vconns_unqueue(v, c);
+	vconns_unwait(v, c);
 	vconns_unbind(c);
 	fifo_done(&c->fifo);
 	c->state = VCONN_FREE;
-	c->due_ms = 0;
 	v->used--;
 	LIST_INSERT_HEAD(&v->unused, c, link);
 }
