@@ -361,7 +361,7 @@ build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(HOST_LIBS)
-build/tests/containerdrive build/tests/containerbench: HOST_LIBS += -lcmocka
+build/tests/containerdrive build/tests/containerbench build/tests/manydrive: HOST_LIBS += -lcmocka
 build/tests/guest/%: build/guest/tests/e2e/guest/%.o build/guest/libferry.a build/guest/libdeps.a
 	$(link_guest)
 

@@ -3,7 +3,6 @@
 #
 # build/tests/hostdrive keeps QEMU, build/tests/containerdrive is the host that
 # asks for containers. containers.sh PODS PROCESSES raises the counts.
-# The vsock backend has 2048 connections, and each process takes three.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64

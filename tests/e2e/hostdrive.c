@@ -1,7 +1,7 @@
 /*
  * tests/e2e/hostdrive.c - a host side that a test can drive, break and kill
  *
- * usage: hostdrive boot BASE KERNEL IMAGE LIBRARY LINE
+ * usage: hostdrive boot BASE KERNEL IMAGE LIBRARY LINE [MIB]
  *		run QEMU and serve entropy, nothing else, until it ends or this
  *		program is killed; the bridge is left to the others
  *	  hostdrive many BASE COUNT
@@ -50,6 +50,8 @@
 #define LIMIT_MS 120000
 #define COUNT_MAX 1000
 #define WRITERS 4
+#define MEMORY_MIB 512
+#define MEMORY_MIB_MAX 65536
 /* Time for the load to get going between two cuts. */
 #define CUT_AFTER_MS 40
 #define LISTEN_BACKLOG 16
@@ -563,7 +565,9 @@ static int drive_boot(struct drive *d)
 		.qemu = {
 			.binary = "qemu-system-x86_64",
 			.accel = ACCEL_TCG,
-			.memory_mib = 512,
+			.memory_mib = d->argv[4] ? number(d->argv[4],
+							  MEMORY_MIB_MAX)
+						 : MEMORY_MIB,
 			.processors = 2,
 			.kernel = d->argv[0],
 			.initrd = d->argv[1],

@@ -3,7 +3,8 @@
 #
 # build/tests/hostdrive is the host side here: `boot` keeps QEMU, the others
 # come, break and go. The counts can be raised: many.sh PROCESSES RECONNECTS.
-# Each process has three streams, and VCONNS_MAX of tools/vsock bounds them all.
+# In a soak build/tests/manydrive has 500 containers and 5,000 processes at once,
+# three streams each: 15,000 of the VCONNS_MAX of tools/vsock.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64
@@ -14,7 +15,7 @@ base=$WORK/v
 line=$(build/ferry cmdline build --annotation "$MIGRATABLE" --processors 2) ||
 	exit 1
 "$drive" boot "$base" "$LIB/vmlinux" "$LIB/initramfs.img" \
-	"$LIB/vhost-vsock.so" "$line" >"$WORK/boot" 2>&1 &
+	"$LIB/vhost-vsock.so" "$line" "$(count 512 6144)" >"$WORK/boot" 2>&1 &
 boot=$!
 
 client() { # ARG...: one host side, with a deadline
@@ -26,6 +27,13 @@ client many "$base" "$processes"
 check "$processes processes at once: output and exit codes" status_is 0
 check "and all of them were checked" out_is \
 	"$processes processes at once, 0 wrong"
+
+containers=$(count 2 500) all=$(count 20 5000)
+timeout --kill-after=5 "$(count 120 6000)" build/tests/manydrive "$base" \
+	"$containers" 1 "$all" >"$WORK/out" 2>"$WORK/err"
+status=$?
+grep '^# ' "$WORK/out"
+check "$containers containers and $all processes at once" status_is 0
 
 client reconnect "$base" "$reconnects"
 check "$reconnects reconnects under load lose nothing" status_is 0

@@ -43,7 +43,7 @@
 #define PEER_BASE "\"ContainerId\":\"%s\",\"ActivityId\":\"" PEER_ACTIVITY "\""
 
 /* Notices that came, by container; static, a test has one host. */
-#define PEER_NOTICES 64u
+#define PEER_NOTICES 1024u
 
 struct peer_notice {
 	char container[128];
