@@ -330,9 +330,12 @@ build/tests/libvsock.a: $(vsock_lib_src:%.c=build/host/%.o)
 	$(Q)$(AR) rcsD $@ $^
 
 # What the agent calls and tests/unit/faults.h lets fail.
-FAULTS = malloc calloc realloc open64 openat64 opendir read readv write writev \
-	send sendmsg recv recvmsg splice socket connect bind pipe2 dup2 \
-	memfd_create fork clone mount umount2 mkdirat renameat symlinkat syscall
+FAULTS = malloc calloc realloc strdup mmap64 open64 openat64 opendir fdopendir \
+	read readv pread64 pwrite64 write writev ftruncate64 fallocate64 \
+	sendfile64 readlink readlinkat send sendto sendmsg recv recvmsg splice \
+	socket connect bind listen accept4 pipe2 dup2 memfd_create epoll_create1 \
+	epoll_ctl eventfd signalfd fork clone execve setns mount umount2 mkdir \
+	mkdirat unlinkat renameat symlinkat syscall
 build/tests/unit/test_guest_faults build/asan/tests/unit/test_guest_faults: \
 	UNIT_LD = $(addprefix -Wl$(comma)--wrap=,$(FAULTS))
 comma = ,

@@ -2,35 +2,65 @@
  * tests/unit/faults.h - the n-th call of what can fail does fail
  *
  * A program that includes this is linked with --wrap for each function below
- * (Makefile, FAULTS). Count and verdict are in memory that the agent and its
- * forked children share with the test; the test's own calls are not counted.
+ * (Makefile, FAULTS). What libraries call for themselves is not counted.
+ * Count and verdict are in memory that the agent and its forked children share
+ * with the test; the test's own calls are not counted.
+ *
+ * Children run side by side, so that the n-th call of two runs need not be the
+ * same. Therefore each place in the program from where such a function is
+ * called is noted too, and can be made to fail by itself.
  */
 #ifndef FERRY_TESTS_UNIT_FAULTS_H
 #define FERRY_TESTS_UNIT_FAULTS_H
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define FAULT_PLACES 4096u /* a power of two, and more than there are */
+
+/**
+ * struct fault_place - where a function is called from
+ * @at:		return address, 0: free
+ * @failed:	how often it was made to fail
+ */
+struct fault_place {
+	uintptr_t at;
+	uint32_t failed;
+	char name[20];
+};
+
 /**
  * struct faults - shared
  * @tester:	whose calls are not counted
  * @left:	calls until one fails; 0: none does
+ * @only:	calls from this place alone are counted; 0: all
  * @name:	the function that failed, "": none has
+ * @where:	from where it was called
  */
 struct faults {
 	pid_t tester;
 	int64_t left;
+	uintptr_t only;
+	uintptr_t where;
 	char name[32];
+	struct fault_place places[FAULT_PLACES];
 };
 
 static struct faults *faults;
@@ -38,14 +68,44 @@ static struct faults *faults;
 /* Nothing that a start's child, in the agent's memory, must not call. */
 #define FAULT_FN __attribute__((no_sanitize("address", "undefined")))
 
-FAULT_FN static bool fault_now(const char *name)
+FAULT_FN static struct fault_place *fault_place(uintptr_t at, const char *name)
 {
-	if (!faults || faults->left <= 0 || faults->tester == getpid())
+	for (size_t i = at * 0x9e3779b9u;; i++) {
+		struct fault_place *p = &faults->places[i % FAULT_PLACES];
+		uintptr_t free = 0;
+
+		if (p->at != at &&
+		    __atomic_compare_exchange_n(&p->at, &free, at, false,
+						__ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST)) {
+			for (size_t n = 0; n + 1 < sizeof(p->name); n++) {
+				p->name[n] = name[n];
+				if (name[n] == '\0')
+					break;
+			}
+			return p;
+		}
+		if (p->at == at)
+			return p;
+	}
+}
+
+FAULT_FN static bool fault_now(const char *name, const void *from)
+{
+	const uintptr_t at = (uintptr_t)from;
+	struct fault_place *p;
+
+	if (!faults || faults->tester == getpid())
+		return false;
+	p = fault_place(at, name);
+	if (faults->left <= 0 || (faults->only && faults->only != at))
 		return false;
 	if (__atomic_sub_fetch(&faults->left, 1, __ATOMIC_SEQ_CST) != 0)
 		return false;
+	(void)__atomic_add_fetch(&p->failed, 1, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i + 1 < sizeof(faults->name) && name[i]; i++)
 		faults->name[i] = name[i];
+	faults->where = at;
 	return true;
 }
 
@@ -60,19 +120,29 @@ static void faults_init(void)
 	faults->tester = getpid();
 }
 
-/* The @n-th call from now on fails; 0: none does. */
-static void faults_arm(int64_t n)
+/* The @n-th call from now on fails, of those from @only (0: of all); @n of 0:
+ * none does. */
+static void faults_arm_at(int64_t n, uintptr_t only)
 {
 	memset(faults->name, 0, sizeof(faults->name));
+	faults->where = 0;
+	faults->only = only;
 	__atomic_store_n(&faults->left, n, __ATOMIC_SEQ_CST);
 }
+
+static void faults_arm(int64_t n)
+{
+	faults_arm_at(n, 0);
+}
+
+#define FAULT_FROM __builtin_return_address(0)
 
 #define FAULT(type, name, params, args, value, error)                          \
 	type __real_##name params;                                             \
 	type __wrap_##name params;                                             \
 	FAULT_FN type __wrap_##name params                                     \
 	{                                                                      \
-		if (fault_now(#name)) {                                        \
+		if (fault_now(#name, FAULT_FROM)) {                            \
 			errno = error;                                         \
 			return value;                                          \
 		}                                                              \
@@ -83,10 +153,45 @@ static void faults_arm(int64_t n)
 FAULT(void *, malloc, (size_t n), (n), NULL, ENOMEM)
 FAULT(void *, calloc, (size_t n, size_t size), (n, size), NULL, ENOMEM)
 FAULT(void *, realloc, (void *p, size_t n), (p, n), NULL, ENOMEM)
+FAULT(char *, strdup, (const char *p), (p), NULL, ENOMEM)
+FAULT(void *, mmap64, (void *p, size_t n, int a, int b, int fd, off64_t o),
+      (p, n, a, b, fd, o), MAP_FAILED, ENOMEM)
 FAULT(int, open64, (const char *p, int f, mode_t m), (p, f, m), -1, EMFILE)
 FAULT(int, openat64, (int d, const char *p, int f, mode_t m), (d, p, f, m),
       -1, EMFILE)
 FAULT(DIR *, opendir, (const char *p), (p), NULL, EMFILE)
+FAULT(DIR *, fdopendir, (int fd), (fd), NULL, ENOMEM)
+FAULT(ssize_t, readlink, (const char *p, char *b, size_t n), (p, b, n), -1,
+      EIO)
+FAULT(ssize_t, readlinkat, (int d, const char *p, char *b, size_t n),
+      (d, p, b, n), -1, EIO)
+FAULT(ssize_t, pread64, (int fd, void *b, size_t n, off64_t o), (fd, b, n, o),
+      -1, EIO)
+FAULT(ssize_t, pwrite64, (int fd, const void *b, size_t n, off64_t o),
+      (fd, b, n, o), -1, ENOSPC)
+FAULT(int, ftruncate64, (int fd, off64_t n), (fd, n), -1, ENOSPC)
+FAULT(int, fallocate64, (int fd, int m, off64_t o, off64_t n), (fd, m, o, n),
+      -1, ENOSPC)
+FAULT(ssize_t, sendfile64, (int a, int b, off64_t *o, size_t n), (a, b, o, n),
+      -1, EIO)
+FAULT(ssize_t, sendto,
+      (int fd, const void *b, size_t n, int f, const struct sockaddr *a,
+       socklen_t l),
+      (fd, b, n, f, a, l), -1, ENOBUFS)
+FAULT(int, epoll_create1, (int f), (f), -1, EMFILE)
+FAULT(int, epoll_ctl, (int a, int b, int c, struct epoll_event *d),
+      (a, b, c, d), -1, ENOMEM)
+FAULT(int, eventfd, (unsigned int n, int f), (n, f), -1, EMFILE)
+FAULT(int, signalfd, (int fd, const sigset_t *s, int f), (fd, s, f), -1,
+      EMFILE)
+FAULT(int, listen, (int fd, int n), (fd, n), -1, EADDRINUSE)
+FAULT(int, accept4, (int fd, struct sockaddr *a, socklen_t *l, int f),
+      (fd, a, l, f), -1, EMFILE)
+FAULT(int, setns, (int fd, int f), (fd, f), -1, EINVAL)
+FAULT(int, execve, (const char *p, char *const *a, char *const *e), (p, a, e),
+      -1, ENOMEM)
+FAULT(int, mkdir, (const char *p, mode_t m), (p, m), -1, ENOSPC)
+FAULT(int, unlinkat, (int d, const char *p, int f), (d, p, f), -1, EIO)
 FAULT(ssize_t, read, (int fd, void *b, size_t n), (fd, b, n), -1, EIO)
 FAULT(ssize_t, readv, (int fd, const struct iovec *v, int n), (fd, v, n), -1,
       EIO)
@@ -150,7 +255,8 @@ FAULT_FN long __wrap_syscall(long n, long a, long b, long c, long d, long e,
 	};
 
 	for (size_t i = 0; i < sizeof(fails) / sizeof(fails[0]); i++) {
-		if (fails[i].number == n && fault_now(fails[i].name)) {
+		if (fails[i].number == n &&
+		    fault_now(fails[i].name, FAULT_FROM)) {
 			errno = fails[i].error;
 			return -1;
 		}

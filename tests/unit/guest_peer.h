@@ -89,6 +89,7 @@ UNUSED static void peer_run_agent(const struct peer *p)
 	if (!getenv("FERRY_TEST_LOG"))
 		log_setup(null, LOG_FORM_TEXT, LOG_LEVEL_ERR);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGSEGV, SIG_DFL); /* not the test's own */
 	fd_close(&(int){ p->listener });
 	if (agent_new(&p->flags, &a, &e) == 0) {
 		if (p->tune)
