@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/host/acceptor.h"
 #include "bridge/io/fd.h"
 #include "config/util.h"
 #include "tools/config.h"
@@ -68,6 +69,9 @@ static int dispatch(int argc, char **argv)
 		return help(stdout);
 	if (strcmp(argv[1], "--version") == 0)
 		return tool_version(argc, argv);
+	/* Not for people: a sandbox starts it. */
+	if (strcmp(argv[1], ACCEPTOR_COMMAND) == 0)
+		return acceptor_main(argc - 1, argv + 1, &acceptor_vsock);
 
 	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
 		if (strcmp(argv[1], tools[i].name) == 0)

@@ -23,6 +23,8 @@
 #include "bridge/host/relay.h"
 #include "bridge/io/fd.h"
 #include "config/util.h"
+#include "tools/qemu/cid.h"
+#include "tools/qemu/hostdir.h"
 #include "tools/qemu/listener.h"
 #include "tools/qemu/remains.h"
 #include "tools/qemu/rundir.h"
@@ -61,6 +63,7 @@ struct sandbox {
 	enum accel accel;
 	enum vhost_backend vsock;
 	struct transport transport;
+	struct cid cid; /* of the kernel's vsock */
 	char base[PATH_SIZE];
 	char qmp[PATH_SIZE];
 	char console[PATH_SIZE];
@@ -319,14 +322,26 @@ static int console_listen(struct sandbox *s, struct err *e)
 
 /* --- beginning ------------------------------------------------------------ */
 
+/* Others listen on the same ports: the acceptor tells the guests apart. */
+static int choose_cid(struct sandbox *s, struct err *e)
+{
+	int r = hostdir_get(s->transport.base, e);
+
+	if (r == 0)
+		r = cid_take(s->transport.base, vhost_cid_probe, &s->cid, e);
+	if (r < 0)
+		return r;
+	s->transport.kind = TRANSPORT_VSOCK;
+	s->transport.cid = s->cid.number;
+	return 0;
+}
+
 static int choose_address(struct sandbox *s, struct err *e)
 {
+	if (s->vsock == VHOST_KERNEL)
+		return choose_cid(s, e);
 	s->transport.kind = TRANSPORT_UNIX;
 	s->transport.cid = USER_CID;
-	if (s->vsock == VHOST_KERNEL) {
-		s->transport.kind = TRANSPORT_VSOCK;
-		return vhost_cid_find(&s->transport.cid, e);
-	}
 	(void)snprintf(s->base, sizeof(s->base), "%s/v", s->dir.path);
 	(void)snprintf(s->transport.base, sizeof(s->transport.base), "%s",
 		       s->base);
@@ -457,6 +472,7 @@ static void tear_down(struct sandbox *s)
 	s->log = NULL;
 	host_entropy_free(s->entropy);
 	s->entropy = NULL;
+	cid_drop(&s->cid);
 	rundir_done(&s->dir);
 }
 
@@ -470,6 +486,7 @@ int sandbox_new(const struct sandbox_config *c, struct sandbox **ret,
 		return err_set(e, ENOMEM, "sandbox");
 	s->c = c;
 	s->dir.lock = -1;
+	s->cid.lock = -1;
 	s->console_listen = -1;
 	r = accel_choose(c->accel, &s->accel, e);
 	if (r == 0)

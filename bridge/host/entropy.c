@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "bridge/host/door.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
@@ -48,6 +49,31 @@ static bool serve(int fd)
 	return true;
 }
 
+static void on_ready(void *ctx, uint32_t events);
+
+static int open_port(struct host_entropy *s, struct err *e)
+{
+	const int r = host_door_listen(&s->transport, WIRE_PORT_ENTROPY, 1,
+				       &s->fd, e);
+
+	return r < 0 ? r
+		     : loop_watch(s->loop, s->fd, EPOLLIN, on_ready, s,
+				  &s->watch, e);
+}
+
+/* Not served: either the acceptor has died, or the port cannot be kept. */
+static void on_failure(struct host_entropy *s, struct err *e)
+{
+	loop_unwatch(s->loop, &s->watch);
+	if (e->code == ECONNRESET) {
+		fd_close(&s->fd);
+		if (open_port(s, e) == 0)
+			return;
+	}
+	log_warn("entropy port: %s, closed", e->text);
+	stop(s);
+}
+
 static void on_ready(void *ctx, uint32_t events)
 {
 	struct host_entropy *s = ctx;
@@ -56,11 +82,9 @@ static void on_ready(void *ctx, uint32_t events)
 	bool done;
 
 	(void)events;
-	if (transport_accept(&s->transport, s->fd, &fd, &e) < 0) {
-		if (e.code != EAGAIN) {
-			log_warn("entropy port: %s, closed", e.text);
-			stop(s);
-		}
+	if (host_door_accept(&s->transport, s->fd, &fd, &e) < 0) {
+		if (e.code != EAGAIN)
+			on_failure(s, &e);
 		return;
 	}
 	done = serve(fd);
@@ -88,9 +112,7 @@ int host_entropy_new(struct loop *loop, const struct transport *t,
 	s->fd = -1;
 	s->served = served;
 	s->ctx = ctx;
-	r = transport_listen(t, WIRE_PORT_ENTROPY, 1, &s->fd, e);
-	if (r == 0)
-		r = loop_watch(loop, s->fd, EPOLLIN, on_ready, s, &s->watch, e);
+	r = open_port(s, e);
 	if (r < 0) {
 		host_entropy_free(s);
 		return r;

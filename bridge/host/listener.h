@@ -50,7 +50,7 @@ void host_listener_init(struct host_listener *l, struct loop *loop,
  * @timeout_ms:	longest wait, -1: no limit (see host_listener_limit())
  * @e:		reason
  *
- * Return: 0 or -errno as transport_listen()
+ * Return: 0 or -errno as host_door_listen()
  */
 int host_listener_start(struct host_listener *l, uint32_t port, int timeout_ms,
 			struct err *e);

@@ -28,7 +28,8 @@ enum transport_kind {
  * @kind:	spelling
  * @cid:	vsock: the peer; a guest uses 2 (the host), a host the CID of
  *		its guest
- * @base:	unix: path that the port number is appended to
+ * @base:	unix: path that the port number is appended to. vsock, on a
+ *		host: folder of the acceptor (bridge/host/door.h), "": none
  */
 struct transport {
 	enum transport_kind kind;

@@ -5,15 +5,11 @@
 #include <linux/vhost.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 
 #include "bridge/io/fd.h"
 #include "config/util.h"
-#include "tools/qemu/argv.h"
 
 #define VHOST_DEVICE "/dev/vhost-vsock"
-/* Random addresses of 32 bits: more misses mean that something else is wrong.*/
-#define CID_TRIES 16
 
 static const char *const names[] = {
 	[VHOST_AUTO] = "auto",
@@ -60,38 +56,16 @@ int vhost_choose(enum vhost_backend wanted, enum vhost_backend *ret,
 	return 0;
 }
 
-static int cid_random(uint32_t *ret, struct err *e)
+int vhost_cid_probe(uint32_t number, struct err *e)
 {
-	uint32_t n = 0;
+	cleanup_fd fd = open(VHOST_DEVICE, O_RDWR | O_CLOEXEC);
+	uint64_t wide = number;
 
-	if (getrandom(&n, sizeof(n), 0) != (ssize_t)sizeof(n))
-		return err_sys(e, "random bytes");
-	*ret = QEMU_CID_MIN + n % (QEMU_CID_MAX - QEMU_CID_MIN + 1);
+	if (fd < 0)
+		return err_sys(e, "open %s", VHOST_DEVICE);
+	if (ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &wide) < 0)
+		return err_sys(e, "%s: guest CID %u", VHOST_DEVICE, number);
 	return 0;
-}
-
-int vhost_cid_find(uint32_t *ret, struct err *e)
-{
-	for (int i = 0; i < CID_TRIES; i++) {
-		cleanup_fd fd = open(VHOST_DEVICE, O_RDWR | O_CLOEXEC);
-		uint32_t cid = 0;
-		uint64_t wide;
-		const int r = cid_random(&cid, e);
-
-		if (r < 0)
-			return r;
-		if (fd < 0)
-			return err_sys(e, "open %s", VHOST_DEVICE);
-		wide = cid;
-		if (ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &wide) == 0) {
-			*ret = cid;
-			return 0;
-		}
-		if (errno != EADDRINUSE)
-			return err_sys(e, "%s: set a guest CID", VHOST_DEVICE);
-	}
-	return err_set(e, EADDRINUSE, "no free guest CID after %d tries",
-		       CID_TRIES);
 }
 
 bool vhost_cid_taken(const char *qemu_stderr)

@@ -39,16 +39,13 @@ int vhost_choose(enum vhost_backend wanted, enum vhost_backend *ret,
 		 struct err *e);
 
 /**
- * vhost_cid_find() - a guest CID that nobody on this host uses just now
- * @ret:	receives it
+ * vhost_cid_probe() - does no guest of this host have the CID @number?
  * @e:		reason
  *
- * The kernel is asked by setting it on a device that is closed again. Another
- * process may take the CID before QEMU does; then QEMU ends with
- * vhost_cid_taken() words and the caller tries again with another.
- * Return: 0, or -errno (-EADDRINUSE after many tries)
+ * The kernel is asked by setting it on a device that is closed again.
+ * Return: 0, -EADDRINUSE, or -errno
  */
-int vhost_cid_find(uint32_t *ret, struct err *e);
+int vhost_cid_probe(uint32_t number, struct err *e);
 
 /** vhost_cid_taken() - do these words of QEMU say that the CID is in use? */
 bool vhost_cid_taken(const char *qemu_stderr);
