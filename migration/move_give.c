@@ -390,6 +390,10 @@ static int give_vm(struct sandbox_ctl *s, const struct saved_vm *saved,
 	v->next_port = saved->next_port;
 	v->next_id = (uint64_t)saved->next_id;
 	v->epoch = saved->epoch;
+	if (r == 0 && saved->lease.n)
+		r = give_text(saved->lease, &v->lease, e);
+	if (saved->machine.n == sizeof(v->machine) - 1) /* as it was checked */
+		memcpy(v->machine, saved->machine.p, saved->machine.n);
 	v->migratable = true;
 	v->is_destination = true;
 	scsi_ctl_init(&v->scsi, saved->has_scsi ? saved->scsi.n_controllers : 1,

@@ -242,6 +242,8 @@ static int take_vm(struct taker *t, const struct vm_ctl *v,
 		.annotation_lock = { v->annotation_lock,
 				     v->annotation_lock_len },
 		.epoch = v->epoch + 1,
+		.machine = saved_text_of(v->machine),
+		.lease = saved_text_of(v->lease),
 	};
 	r = take_devices(t, &v->devices, ret);
 	return r < 0 ? r : take_scsi(t, &v->scsi, &ret->scsi);

@@ -140,6 +140,8 @@ struct saved_vm {
 	struct saved_text annotation_lock;
 	uint64_t epoch;
 	struct saved_text producer; /* version of the ferry that wrote it */
+	struct saved_text machine;  /* see migration/lease.h; empty: no lease */
+	struct saved_text lease;    /* path */
 	struct saved_vpci *vpci;
 	size_t n_vpci;
 	struct saved_share *shares;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bridge/json_check.h"
+#include "migration/lease.h"
 #include "migration/names.h"
 #include "migration/saved_codec.h"
 
@@ -58,6 +59,25 @@ static int check_document(struct check *c, struct saved_text t)
 	return refuse(c, "S14", EINVAL, "hcs_document is no JSON object");
 }
 
+/* A lease without a machine could be anybody's. */
+static int check_lease(struct check *c, const struct saved_vm *v)
+{
+	if (v->machine.n == 0 && v->lease.n == 0)
+		return 0;
+	if (!lease_machine_ok(v->machine.p, v->machine.n))
+		return refuse(c, "S9", EINVAL,
+			      "machine: want %u hexadecimal digits",
+			      LEASE_MACHINE_SIZE - 1);
+	if (v->lease.n == 0)
+		return 0;
+	if (v->lease.n > LEASE_PATH_MAX)
+		return refuse(c, "S10", EINVAL, "lease: more than %u bytes",
+			      LEASE_PATH_MAX);
+	if (v->epoch == 0)
+		return refuse(c, "S9", EINVAL, "a lease without an epoch");
+	return check_path(c, "lease", v->lease);
+}
+
 static int check_vm(struct check *c)
 {
 	const struct saved_vm *v = &c->s->vm;
@@ -67,7 +87,7 @@ static int check_vm(struct check *c)
 	if (v->compat.n > SAVED_BLOB_MAX)
 		return refuse(c, "S1", EEXHAUSTED, "compat_info is too long");
 	if (check_id(c, "vm_id", v->id) < 0 ||
-	    check_document(c, v->document) < 0)
+	    check_document(c, v->document) < 0 || check_lease(c, v) < 0)
 		return err_code(c->r->e);
 	if (v->next_id < 0)
 		return refuse(c, "S17", EINVAL, "bridge_next_id is negative");

@@ -447,12 +447,14 @@ static void vm_extra(struct json *j, const struct saved_vm *v)
 	size_t i;
 
 	if (!v->annotation_lock.n && !v->epoch && !v->producer.n &&
-	    !v->n_vpci && !v->n_shares)
+	    !v->n_vpci && !v->n_shares && !v->machine.n && !v->lease.n)
 		return;
 	name(j, "ferry");
 	open(j, '{');
 	bytes(j, "annotationLock", v->annotation_lock);
 	ubig(j, "epoch", v->epoch);
+	text(j, "lease", v->lease);
+	text(j, "machine", v->machine);
 	text(j, "producer", v->producer);
 	if (v->n_shares) {
 		name(j, "shares");

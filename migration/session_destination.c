@@ -5,6 +5,7 @@
  * repeated with a corrected request.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,27 @@
 #include "migration/saved.h"
 #include "migration/session_life.h"
 #include "migration/status.h"
+
+/* It is opened now: its holder may be gone when it is to be taken. */
+static int open_lease(struct session_ctl *s, const struct saved_vm *v,
+		      struct err *e)
+{
+	const struct seams *seams = &s->sandbox->seams;
+	char machine[LEASE_MACHINE_SIZE];
+	char path[LEASE_PATH_MAX + 1];
+	const struct lease_claim claim = {
+		.machine = machine,
+		.from = v->epoch - 1,
+		.epoch = v->epoch,
+	};
+
+	if (v->lease.n == 0)
+		return 0;
+	(void)snprintf(machine, sizeof(machine), "%.*s", (int)v->machine.n,
+		       v->machine.p);
+	(void)snprintf(path, sizeof(path), "%.*s", (int)v->lease.n, v->lease.p);
+	return seams->vmm->lease_open(seams->vmm_ctx, path, &claim, e);
+}
 
 int session_ctl_import(struct session_ctl *s, const char *id,
 		       const char *sandbox_id, const void *state, size_t size,
@@ -46,6 +68,8 @@ int session_ctl_import(struct session_ctl *s, const char *id,
 			    "the state was saved to a file and has %zu devices "
 			    "and %zu shares of its host: they cannot move",
 			    saved.vm.n_vpci, saved.vm.n_shares);
+	if (r == 0)
+		r = open_lease(s, &saved.vm, e);
 	if (r == 0) {
 		s->sandbox->id = name;
 		r = move_give(s->sandbox, &saved, e);

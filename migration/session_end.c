@@ -138,7 +138,7 @@ static int go_stop(void *obj, struct op *op, struct err *e)
 		return SEQ_NEXT;
 	if (v->state == VM_RUNNING)
 		return err_set(e, EPRECONDITION, "the VM runs here again");
-	r = v->seams->vmm->finalize(v->seams->vmm_ctx, VMM_STOP, op, e);
+	r = v->seams->vmm->finalize(v->seams->vmm_ctx, VMM_STOP, NULL, op, e);
 	return r < 0 ? r : SEQ_WAIT;
 }
 
@@ -176,13 +176,15 @@ static int go_finalize(void *obj, struct op *op, struct err *e)
 {
 	struct session_ctl *s = obj;
 	struct vm_ctl *v = &s->sandbox->vm;
+	const struct lease_claim claim = vm_ctl_claim(v);
 	int r = machine_check(&vm_machine, v->state, VM_EV_FINALIZE_RESUME, e);
 
 	if (r < 0)
 		return r;
 	if (r == MACHINE_NOOP)
 		return SEQ_NEXT;
-	r = v->seams->vmm->finalize(v->seams->vmm_ctx, VMM_RESUME, op, e);
+	r = v->seams->vmm->finalize(v->seams->vmm_ctx, VMM_RESUME,
+				    v->lease ? &claim : NULL, op, e);
 	return r < 0 ? r : SEQ_WAIT;
 }
 

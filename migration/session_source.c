@@ -9,6 +9,7 @@
 
 #include "config/util.h"
 #include "migration/move.h"
+#include "migration/names.h"
 #include "migration/saved.h"
 #include "migration/session_life.h"
 #include "migration/status.h"
@@ -68,14 +69,39 @@ static int landed_compat(void *obj, int result, const struct op *op UNUSED)
 	return SEQ_NEXT;
 }
 
+/* Held from before the state exists, so that none of it is without it. */
+static int hold_lease(struct session_ctl *s, struct err *e)
+{
+	const struct seams *seams = &s->sandbox->seams;
+	struct vm_ctl *v = &s->sandbox->vm;
+	const char *path = NULL;
+	char *copy = NULL;
+	int r = 0;
+
+	if (!v->machine[0]) /* it came from a host that gave no names */
+		lease_machine_make(seams->seed, v->machine);
+	if (strcmp(s->options.lease, LEASE_NONE) != 0)
+		r = seams->vmm->lease_hold(seams->vmm_ctx, s->options.lease,
+					   v->machine, v->epoch, &path, e);
+	if (r == 0 && path)
+		r = names_copy(path, &copy, e);
+	if (r < 0)
+		return r;
+	free(v->lease);
+	v->lease = copy;
+	return 0;
+}
+
 /* No operation: it is over when it returns. */
 static int go_save(void *obj, struct op *op UNUSED, struct err *e)
 {
 	struct session_ctl *s = obj;
 	struct saved saved;
 	struct arena a;
-	int r;
+	int r = hold_lease(s, e);
 
+	if (r < 0)
+		return r;
 	arena_init(&a, TAKE_BYTES_MAX);
 	r = move_take(s->sandbox, &a, &saved, e);
 	text_reset(&s->exported);

@@ -106,7 +106,8 @@ void vm_ctl_done(struct vm_ctl *v)
 	free(v->compat);
 	free(v->options.architecture);
 	free(v->annotation_lock);
-	v->id = v->options.architecture = NULL;
+	free(v->lease);
+	v->id = v->options.architecture = v->lease = NULL;
 	v->document = v->compat = v->annotation_lock = NULL;
 	v->document_len = v->compat_len = v->annotation_lock_len = 0;
 }
@@ -171,6 +172,7 @@ int vm_ctl_set(struct vm_ctl *v, const struct vm_spec *spec, struct err *e)
 	v->annotation_lock = lock;
 	v->annotation_lock_len = spec->annotation_lock_len;
 	v->migratable = spec->migratable;
+	lease_machine_make(v->seams->seed, v->machine);
 	v->options = (struct vm_sandbox_options){
 		.no_writable_file_shares = spec->no_writable_file_shares,
 		.enable_scratch_encryption = spec->enable_scratch_encryption,
@@ -180,6 +182,15 @@ int vm_ctl_set(struct vm_ctl *v, const struct vm_spec *spec, struct err *e)
 	};
 	scsi_ctl_init(&v->scsi, spec->n_controllers, v->seams);
 	return 0;
+}
+
+struct lease_claim vm_ctl_claim(const struct vm_ctl *v)
+{
+	return (struct lease_claim){
+		.machine = v->machine,
+		.from = v->is_destination ? v->epoch - 1 : v->epoch,
+		.epoch = v->is_destination ? v->epoch : v->epoch + 2,
+	};
 }
 
 /* --- boot --- */

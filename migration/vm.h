@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "migration/devices.h"
+#include "migration/lease.h"
 #include "migration/machine.h"
 #include "migration/op.h"
 #include "migration/scsi.h"
@@ -106,7 +107,9 @@ struct vm_ctl {
 	struct devices devices;
 	void *annotation_lock; /* saved form, see config/annotation_lock.h */
 	size_t annotation_lock_len;
-	uint64_t epoch; /* rises with each change of host */
+	uint64_t epoch;			  /* rises with each change of host */
+	char machine[LEASE_MACHINE_SIZE]; /* "": from before there were any */
+	char *lease; /* path of its record, NULL: none; see migration/lease.h */
 
 	struct sandbox_ctl *sandbox;
 	enum vm_event doing; /* while seq.busy */
@@ -176,6 +179,14 @@ int vm_ctl_blob(const void *p, size_t n, void **ret);
 /** vm_ctl_disks() - its disks in the words of the VMM; gives how many */
 size_t vm_ctl_disks(const struct vm_ctl *v, bool boot_only,
 		    struct vmm_disk ret[SCSI_SLOTS_MAX]);
+
+/**
+ * vm_ctl_claim() - what it says when it is to run after a move
+ *
+ * The destination runs in the epoch of its state, a source that goes on after
+ * all in one that was never handed out.
+ */
+struct lease_claim vm_ctl_claim(const struct vm_ctl *v);
 
 /** vm_ctl_check() - may this happen now? */
 int vm_ctl_check(const struct vm_ctl *v, enum vm_event event, struct err *e);

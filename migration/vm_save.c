@@ -73,6 +73,9 @@ static int get_extension(struct saved_reader *r, const StateVm *m,
 		ok = get_share(r, x->shares[i], &ret->shares[ret->n_shares++]);
 	if (ok < 0)
 		return ok;
+	if (saved_take_text(r, "machine", x->machine, &ret->machine) < 0 ||
+	    saved_take_text(r, "lease", x->lease, &ret->lease) < 0)
+		return err_code(r->e);
 	return saved_take_text(r, "producer", x->producer, &ret->producer);
 }
 
@@ -115,12 +118,14 @@ static ProtobufCBinaryData put_extension(struct saved_writer *w,
 	size_t i;
 
 	if (!v->annotation_lock.n && !v->epoch && !v->producer.n &&
-	    !v->n_vpci && !v->n_shares)
+	    !v->n_vpci && !v->n_shares && !v->machine.n && !v->lease.n)
 		return (ProtobufCBinaryData){ 0, NULL };
 	x.magic = SAVED_MAGIC;
 	x.annotation_lock = saved_put_text(v->annotation_lock);
 	x.epoch = v->epoch;
 	x.producer = saved_put_text(v->producer);
+	x.machine = saved_put_text(v->machine);
+	x.lease = saved_put_text(v->lease);
 	x.vpci = saved_put_row(w, v->n_vpci);
 	for (i = 0; vpci && x.vpci && i < v->n_vpci; i++) {
 		state_vpci_ext__init(&vpci[i]);

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "config/err.h"
+#include "migration/lease.h"
 #include "migration/op.h"
 
 /* Values of the saved state, see scsi.DiskConfig.type. */
@@ -83,6 +84,8 @@ struct vmm_options {
 	bool trace;
 	bool long_timeouts;
 	bool to_file; /* the transport answers nothing */
+	/* Where the record of the machine goes; "": no name, LEASE_NONE: none */
+	char lease[LEASE_PATH_MAX + 1];
 };
 
 /**
@@ -160,8 +163,14 @@ struct vmm_ops {
 	 * transfer is known when it returns.
 	 */
 	int (*migrate_cancel)(void *ctx, struct op *op, struct err *e);
-	/* Applies the outcome; idempotent. STOP is done when the VM is gone. */
-	int (*finalize)(void *ctx, enum vmm_outcome outcome, struct op *op,
+	/*
+	 * Applies the outcome; idempotent. STOP is done when the VM is gone.
+	 * RESUME: what @claim says comes true before the guest runs, or -ESTALE,
+	 * and it does not run; NULL: there is no lease. If it then cannot be
+	 * let run the record is put back.
+	 */
+	int (*finalize)(void *ctx, enum vmm_outcome outcome,
+			const struct lease_claim *claim, struct op *op,
 			struct err *e);
 
 	/* --- source --- */
@@ -179,8 +188,22 @@ struct vmm_ops {
 		      struct op *op, struct err *e);
 	int (*source_start)(void *ctx, uint32_t number, struct op *op,
 			    struct err *e);
+	/*
+	 * At each export; no operation. The record of @machine says @epoch, and
+	 * its lock is held here until the memory is over, or the VM. @path: see
+	 * vmm_options.lease; "" keeps the file that there is. @ret: path of it,
+	 * owned by the implementer until the next call.
+	 */
+	int (*lease_hold)(void *ctx, const char *path, const char *machine,
+			  uint64_t epoch, const char **ret, struct err *e);
 
 	/* --- destination --- */
+	/*
+	 * At the import; no operation. Opened for later, and compared: -ESTALE,
+	 * -EPRECONDITION when it cannot be reached from here.
+	 */
+	int (*lease_open)(void *ctx, const char *path,
+			  const struct lease_claim *claim, struct err *e);
 	/* May open this path for the VM; one call for each disk. */
 	int (*disk_grant)(void *ctx, const struct vmm_disk *d, struct op *op,
 			  struct err *e);

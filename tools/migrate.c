@@ -141,6 +141,8 @@ static void on_look(void *ctx, const ProtobufCMessage *answer)
 	s->clock_ns = (int64_t)(a->now_ns - clock_wall_ns());
 	s->stopped_ns = a->stopped_ns;
 	s->running_ns = a->running_ns;
+	(void)snprintf(s->lease, sizeof(s->lease), "%s", a->lease);
+	(void)snprintf(s->owner, sizeof(s->owner), "%s", a->lease_owner);
 }
 
 int migrate_look(struct migrate *m, struct migrate_side *side, bool force,
@@ -269,26 +271,49 @@ static int source_back(struct migrate *m, struct err *e)
 	return r;
 }
 
+/* The lease was refused: its holder, or who had it last, is the other side. */
+static const char *gone_on(struct migrate *m)
+{
+	const bool runs = strcmp(m->source.lease, "elsewhere") == 0;
+	struct err e;
+
+	(void)migrate_finalize(m, &m->source, false, &e);
+	clean(m, &m->source);
+	return runs ? "destination"
+		    : "nobody: it went on at the destination and has ended "
+		      "there";
+}
+
+static bool lease_is(const struct migrate_side *s, const char *word)
+{
+	return strcmp(s->lease, word) == 0;
+}
+
 /* @resuming: the destination may have been let go on */
 static const char *roll_back(struct migrate *m, bool resuming)
 {
 	const bool ended = destination_ended(m);
 	struct err e;
 
-	if (resuming && !ended && !m->writable)
-		return "nobody knows; see both hosts";
-	if (migrate_look(m, &m->source, false, &e) == 0 &&
-	    is(&m->source, "idle"))
-		return "source"; /* it had not begun */
-	if (source_back(m, &e) == 0)
-		return "source";
-	(void)fprintf(stderr, "ferry: %s\n", e.text);
+	if (migrate_look(m, &m->source, false, &e) == 0) {
+		if (is(&m->source, "idle"))
+			return "source"; /* it had not begun */
+		if (resuming && !ended && lease_is(&m->source, "none"))
+			return "nobody knows; see both hosts";
+		if (source_back(m, &e) == 0)
+			return "source";
+		(void)fprintf(stderr, "ferry: %s\n", e.text);
+		if (migrate_look(m, &m->source, false, &e) == 0 &&
+		    (lease_is(&m->source, "elsewhere") ||
+		     lease_is(&m->source, "ended")))
+			return gone_on(m);
+	}
 	if (!resuming || ended)
-		return "source, if its QEMU is alive";
-	/* The locks are with the destination. */
-	(void)migrate_finalize(m, &m->source, false, &e);
-	clean(m, &m->source);
-	return "destination";
+		return "nobody: the source has ended";
+	if (migrate_look(m, &m->destination, false, &e) == 0 &&
+	    lease_is(&m->destination, "here"))
+		return "destination";
+	return "nobody knows; see both hosts";
 }
 
 static int move(struct migrate *m, struct err *e)
@@ -397,6 +422,10 @@ static const char help[] =
 	"\n"
 	"  --to ENDPOINT       a path with '/', for a unix socket, or "
 	"HOST:PORT\n"
+	"  --lease FILE|none   who may run it is told by FILE, on storage that "
+	"both\n"
+	"                      hosts share; by default it works on one machine "
+	"only\n"
 	"  --max-downtime MS   how long the guest may stand still, about\n"
 	"  --timeout SECONDS   for the transfer, by default none\n"
 	"  --on-timeout cancel|force\n"
@@ -418,6 +447,12 @@ static int take_option(int id, struct migrate_args *a)
 	switch (id) {
 	case 't':
 		a->to = optarg;
+		return 0;
+	case 'L':
+		if (*optarg != '/' && strcmp(optarg, LEASE_NONE) != 0)
+			return tool_usage("migrate", "--lease: want an "
+						     "absolute path or none");
+		a->lease = optarg;
 		return 0;
 	case 'd':
 		return number(optarg, DOWNTIME_MAX_MS, &a->downtime_ms);
@@ -444,6 +479,7 @@ int tool_migrate(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "to", required_argument, NULL, 't' },
+		{ "lease", required_argument, NULL, 'L' },
 		{ "max-downtime", required_argument, NULL, 'd' },
 		{ "timeout", required_argument, NULL, 's' },
 		{ "on-timeout", required_argument, NULL, 'o' },

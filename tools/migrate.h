@@ -7,7 +7,8 @@
  * an order in which a death or a broken link at any time leaves one of them:
  * the destination is told to go on when the memory has arrived; the source gives
  * up when the destination has said that it runs, and goes on when it is known
- * not to run, or cannot for QEMU's locks on writable disks.
+ * not to run. Should it be wrong in that, the lease of the machine
+ * (tools/lease.h) refuses the second of both.
  */
 #ifndef FERRY_TOOLS_MIGRATE_H
 #define FERRY_TOOLS_MIGRATE_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "config/err.h"
+#include "migration/lease.h"
 #include "tools/handoff.h"
 #include "tools/remote.h"
 
@@ -25,6 +27,7 @@ int tool_migrate(int argc, char **argv);
 struct migrate_args {
 	const char *sandbox;
 	const char *to;
+	const char *lease;
 	uint32_t downtime_ms;
 	uint32_t timeout_s;
 	bool force; /* after the time limit; else it is called off */
@@ -46,6 +49,8 @@ struct migrate_side {
 	int64_t clock_ns; /* its wall clock less ours */
 	uint64_t stopped_ns;
 	uint64_t running_ns;
+	char lease[16]; /* who may run it, as this side sees it */
+	char owner[LEASE_OWNER_SIZE];
 	bool lost; /* the connection, or its shim */
 };
 
@@ -74,7 +79,6 @@ struct migrate {
 	uint64_t most;
 	const char *phase;
 	bool forced;
-	bool writable; /* a disk tells who may run */
 };
 
 /** migrate_ask() - a call to one side, and wait for its answer */

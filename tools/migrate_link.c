@@ -176,7 +176,6 @@ static int adopt(struct migrate *m, struct err *e)
 		a.container = all->containers[i];
 		r = migrate_ask(m, &m->destination, "Ferry", "Adopt", &a.base,
 				NULL, NULL, NULL, STEP_MS, e);
-		m->writable = true; /* each has a disk that it writes to */
 	}
 	if (all)
 		ferry_containers_response__free_unpacked(all, NULL);
@@ -221,6 +220,7 @@ int migrate_hand_over(struct migrate *m, struct err *e)
 	o.has_memory_transport = true;
 	o.memory_transport = MIGRATION_TRANSPORT__MIGRATION_TRANSPORT_TCP;
 	o.throttle = &t;
+	o.ferry_lease = (char *)(uintptr_t)m->args.lease; /* or NULL */
 	t.has_target_blackout_ms = m->args.downtime_ms != 0;
 	t.target_blackout_ms = m->args.downtime_ms;
 	migrate_report(m, "state");

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bridge/schema.h"
@@ -135,6 +136,9 @@ void migrate_report_failed(const struct migrate *m, const struct err *why,
 		small_json(&line_schema, &line);
 	if (for_people(m))
 		(void)fputs("\r\033[K", stderr);
-	(void)fprintf(stderr, "ferry: %s: %s; it runs at the %s\n",
-		      m->phase ? m->phase : "start", why->text, where);
+	(void)fprintf(stderr, "ferry: %s: %s; %s%s\n",
+		      m->phase ? m->phase : "start", why->text,
+		      strncmp(where, "nobody", 6) == 0 ? "it is run by "
+						       : "it runs at the ",
+		      where);
 }

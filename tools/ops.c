@@ -61,6 +61,7 @@ int ops_new(const struct ops_config *c, struct ops **ret, struct err *e)
 	o->c = *c;
 	o->client = c->sandbox ? sandbox_client(c->sandbox) : NULL;
 	o->move.socket = -1;
+	lease_init(&o->move.lease, c->name ? c->name : "");
 	if (getrandom(o->seed, sizeof(o->seed), 0) !=
 	    (ssize_t)sizeof(o->seed)) {
 		free(o);

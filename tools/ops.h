@@ -48,6 +48,7 @@ struct ops_streams {
 /**
  * struct ops_config - what they stand on
  * @loop:	event loop, borrowed
+ * @name:	of the sandbox, for its lease
  * @sandbox:	ready; borrowed until ops_free(). NULL: the destination of a
  *		move, which @make makes
  * @make:	a sandbox that waits for the guest that the config describes; it
@@ -62,6 +63,7 @@ struct ops_streams {
  */
 struct ops_config {
 	struct loop *loop;
+	const char *name;
 	struct sandbox *sandbox;
 	int (*make)(void *ctx, const struct vmm_config *c, struct sandbox **ret,
 		    struct err *e);
@@ -78,6 +80,7 @@ struct ops_config {
 };
 
 struct ops;
+struct lease;
 
 /** ops_new() - return: 0 or -ENOMEM */
 int ops_new(const struct ops_config *c, struct ops **ret, struct err *e);
@@ -108,6 +111,9 @@ struct host_process *ops_process(const struct ops *o, const char *container_id,
  * the controllers close it; NULL: none, or never started */
 void *ops_streams_of(const struct ops *o, const char *container_id,
 		     const char *exec_id);
+
+/** ops_lease() - who may run the guest, see tools/lease.h */
+const struct lease *ops_lease(const struct ops *o);
 
 extern const struct vmm_ops ops_vmm;
 extern const struct guest_ops ops_guest;

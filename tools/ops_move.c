@@ -5,8 +5,9 @@
  * as well. Both say the session's number on the socket before QEMU gets it.
  *
  * QEMU cannot call off a destination, so a cancel ends it. Who may run the guest
- * is decided by QEMU's locks on writable disks, whatever we think: the side that
- * continues first has them, and the other one's continuing fails.
+ * is decided by its lease (tools/lease.h), whatever we think: it is held while
+ * the guest may run here, from the export on, and let go when its memory is over
+ * or QEMU has ended. QEMU's own locks on writable disks are there besides.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -316,6 +317,8 @@ static void on_transferred(void *ctx, int result, const struct err *e)
 
 	o->move.transfer = NULL;
 	o->move.transferred = result == 0;
+	if (result == 0 && !o->move.destination)
+		lease_yield(&o->move.lease); /* it stands still, for good */
 	op_end(op, result, e);
 }
 
@@ -359,7 +362,58 @@ int ops_move_cancel(void *ctx, struct op *op, struct err *e)
 	return 0;
 }
 
-int ops_move_finalize(void *ctx, enum vmm_outcome outcome, struct op *op,
+int ops_move_hold(void *ctx, const char *path, const char *machine_id,
+		  uint64_t epoch, const char **ret, struct err *e)
+{
+	struct lease *l = &((struct ops *)ctx)->move.lease;
+	const int r = lease_hold(l, path, machine_id, epoch, e);
+
+	if (r == 0)
+		*ret = l->path;
+	return r;
+}
+
+int ops_move_open(void *ctx, const char *path, const struct lease_claim *claim,
+		  struct err *e)
+{
+	return lease_open(&((struct ops *)ctx)->move.lease, path, claim, e);
+}
+
+/* Whether it ran is known unless QEMU was told and did not answer. */
+static void on_resumed(void *ctx, int result, const struct err *e)
+{
+	struct ops *o = ctx;
+	struct op *op = o->move.resume;
+	const struct vm_move *m = sandbox_move(o->c.sandbox);
+
+	o->move.resume = NULL;
+	if (result < 0 && m && !vm_move_was_told(m))
+		lease_undo(&o->move.lease);
+	op_end(op, result, e);
+}
+
+static int resume(struct ops *o, struct vm_move *m,
+		  const struct lease_claim *claim, struct op *op, struct err *e)
+{
+	int r = o->move.resume
+			? err_set(e, EBUSY, "a migration step is under way")
+			: 0;
+
+	if (r == 0 && claim)
+		r = lease_take(&o->move.lease, claim, e);
+	if (r < 0)
+		return r;
+	o->move.resume = op;
+	r = vm_move_resume(m, on_resumed, o, e);
+	if (r < 0) {
+		o->move.resume = NULL;
+		lease_undo(&o->move.lease);
+	}
+	return r;
+}
+
+int ops_move_finalize(void *ctx, enum vmm_outcome outcome,
+		      const struct lease_claim *claim, struct op *op,
 		      struct err *e)
 {
 	struct ops *o = ctx;
@@ -372,7 +426,12 @@ int ops_move_finalize(void *ctx, enum vmm_outcome outcome, struct op *op,
 	if (!m)
 		return -e->code;
 	return outcome == VMM_STOP ? kill_it(o, op, e)
-				   : vm_move_resume(m, on_op, op, e);
+				   : resume(o, m, claim, op, e);
+}
+
+const struct lease *ops_lease(const struct ops *o)
+{
+	return &o->move.lease;
 }
 
 static void on_reached(void *ctx, const struct err *why)
@@ -407,6 +466,7 @@ void ops_move_ended(struct ops *o, const struct err *why)
 	struct op *reach = o->move.reach;
 
 	drop_handoff(o);
+	lease_yield(&o->move.lease);
 	o->move.op = NULL;
 	o->move.reach = NULL;
 	if (op)
@@ -419,5 +479,6 @@ void ops_move_done(struct ops *o)
 {
 	drop_handoff(o);
 	fd_close(&o->move.socket);
+	lease_close(&o->move.lease);
 	forget_plan(&o->move);
 }

@@ -2,6 +2,7 @@
 #ifndef FERRY_TOOLS_OPS_OWN_H
 #define FERRY_TOOLS_OPS_OWN_H
 
+#include "tools/lease.h"
 #include "tools/ops.h"
 
 /* A container that the bridge tracks. */
@@ -41,6 +42,8 @@ struct ops_nic {
  * @op:		the operation that runs, but for @transfer and @reach
  * @step:	of a creation, while it is @making
  * @transfer, @reach: the memory; the guest's connection
+ * @resume:	the guest goes on here
+ * @lease:	who may let it go on
  * @disk, @nic:	what the destination plugs before the guest comes
  * @options:	of the destination
  */
@@ -54,6 +57,8 @@ struct ops_move {
 	bool making;
 	struct op *transfer;
 	struct op *reach;
+	struct op *resume;
+	struct lease lease;
 	struct vmm_disk *disk;
 	size_t n_disks;
 	struct vmm_nic *nic;
@@ -93,8 +98,13 @@ int ops_move_adopt(void *ctx, const void *info, size_t len, struct op *op,
 void ops_move_close(void *ctx);
 int ops_move_transfer(void *ctx, struct op *op, struct err *e);
 int ops_move_cancel(void *ctx, struct op *op, struct err *e);
-int ops_move_finalize(void *ctx, enum vmm_outcome outcome, struct op *op,
+int ops_move_finalize(void *ctx, enum vmm_outcome outcome,
+		      const struct lease_claim *claim, struct op *op,
 		      struct err *e);
+int ops_move_hold(void *ctx, const char *path, const char *machine,
+		  uint64_t epoch, const char **ret, struct err *e);
+int ops_move_open(void *ctx, const char *path, const struct lease_claim *claim,
+		  struct err *e);
 int ops_move_init(void *ctx, const struct vmm_options *options, struct op *op,
 		  struct err *e);
 int ops_move_compat(void *ctx, const void **ret, size_t *ret_len, struct op *op,

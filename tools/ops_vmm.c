@@ -273,4 +273,6 @@ const struct vmm_ops ops_vmm = {
 	.source_start = ops_move_start,
 	.disk_grant = ops_move_grant,
 	.destination_start = ops_move_start,
+	.lease_hold = ops_move_hold,
+	.lease_open = ops_move_open,
 };

@@ -61,6 +61,7 @@ static int export(struct save *s, struct err *e)
 {
 	MigrationPrepareRequest q = MIGRATION_PREPARE_REQUEST__INIT;
 	MigrationOptions o = MIGRATION_OPTIONS__INIT;
+	char lease[PATH_MAX];
 	struct text t;
 	int r;
 
@@ -68,6 +69,8 @@ static int export(struct save *s, struct err *e)
 	o.memory_transport = MIGRATION_TRANSPORT__MIGRATION_TRANSPORT_TCP;
 	o.has_ferry_to_file = true;
 	o.ferry_to_file = true;
+	o.ferry_lease = lease;
+	saved_files_name(&s->files, SAVED_LEASE, lease);
 	q.session_id = s->m.session;
 	q.init_options = &o;
 	text_heap(&t, SAVED_BYTES_MAX + 1);
@@ -230,6 +233,16 @@ static void go_on(struct save *s)
 		(void)fprintf(stderr, "ferry: %s runs on\n", s->m.remote.name);
 }
 
+/* It refuses a state that does not exist any more. */
+static void remove_lease(const struct save *s)
+{
+	char path[PATH_MAX];
+
+	saved_files_name(&s->files, SAVED_LEASE, path);
+	if (s->decoded)
+		(void)unlink(path);
+}
+
 static int save(struct save *s, struct err *e)
 {
 	struct err ignored;
@@ -252,6 +265,7 @@ static int save(struct save *s, struct err *e)
 	if (r < 0) {
 		saved_files_remove(&s->files, s->decoded ? &s->saved : NULL);
 		go_on(s);
+		remove_lease(s);
 		return r;
 	}
 	/* From here on the file is the guest. */

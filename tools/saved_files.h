@@ -5,6 +5,8 @@
  *	FILE.more	containers, and sums of the other two; sealed
  *	FILE.memory	what QEMU sends in a migration
  *	FILE.disk-C-L	disk at controller C, LUN L
+ *	FILE.lease	who may run it (tools/lease.h): stays when the others go,
+ *			so that copies of them are not restored a second time
  *
  * FILE is written last and removed first, so that what has no FILE is no save.
  * A save is made once and restored once: it is one machine, and its disks go on
@@ -26,6 +28,7 @@
 
 #define SAVED_MORE ".more"
 #define SAVED_MEMORY ".memory"
+#define SAVED_LEASE ".lease"
 
 /**
  * struct saved_files - names, and what is in the files

@@ -163,6 +163,7 @@ check "and it can be deleted" status_is 0
 
 steady() { [ "$(breaks)" -le "$before" ]; } # a move that fails costs no line
 stays() { runs_here "$here" && grows && steady; }
+check "the writer goes on" grows # and with it the break of that move is there
 before=$(breaks)
 on "$here" exec -d --id job e2emove/w /bin/sleep 300
 move

@@ -83,15 +83,29 @@ check "and no sandbox was begun" gone
 
 # --- restored ---------------------------------------------------------------
 
+mkdir "$WORK/copies"
+cp --sparse=always "$WORK"/file* "$WORK/copies"
 do_ferry restore --key-file "$WORK/key" "$WORK/file"
 check "restored" status_is 0
 after=$(count_is)
 echo "# it had counted to $before, and is at $after"
 check "the count went on where it was" test "${after:-0}" -ge "$before"
 check "the container counts" counts
-check "the files are gone" eval '[ -z "$(ls "$WORK"/file*)" ]'
+check "the files are gone, but for who may run it" \
+	eval '[ "$(ls "$WORK"/file*)" = "$WORK/file.lease" ]'
 do_ferry exec e2esave/c /bin/sh -c 'exit 9'
 check "new processes run" status_is 9
+restore_copies() { # --name NAME: another one, from copies that somebody kept
+	find "$WORK/copies" -type f ! -name '*.lease' -exec cp --sparse=always {} "$WORK" \;
+	do_ferry restore --key-file "$WORK/key" "$@" "$WORK/file"
+}
+restore_copies --name e2esave2
+check "a second restore of it is refused while it runs" \
+	err_has 'went on in epoch 1'
+check "and it counts on" counts
 do_ferry stop --force e2esave
 check "and it ends as others do" status_is 0
+restore_copies
+check "and when it has ended" err_has 'went on in epoch 1'
+check "no sandbox is left" wait_for 20 gone
 finish

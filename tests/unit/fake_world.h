@@ -129,6 +129,13 @@ struct world_set {
 	size_t n;
 };
 
+/* The record of one machine; both hosts see it. */
+struct world_lease {
+	bool there;
+	const struct world *holder; /* who has its lock */
+	uint64_t epoch;
+};
+
 struct world {
 	struct sandbox_ctl s;
 	struct seams seams;
@@ -147,6 +154,11 @@ struct world {
 	bool arrived;	    /* destination: the memory is here */
 	bool left;	    /* source: the memory is there */
 	struct world *peer; /* the other host, for what the guest brings */
+	struct world_lease own_lease;
+	struct world_lease *lease; /* the one that counts, NULL: none */
+	struct lease_claim claim;  /* of the finalize that is under way */
+	bool claims;
+	bool has_run; /* since the last state was handed out */
 	struct session_ctl session;
 	struct op held; /* of a call that a test leaves on its way */
 	struct world_set disks, nics, mounts, overlays, guest_nics;
@@ -200,6 +212,8 @@ static inline void world_vm_ends(struct world *w)
 	w->disks.n = w->nics.n = w->mounts.n = w->overlays.n = 0;
 	w->guest_nics.n = w->containers.n = w->processes.n = 0;
 	w->arrived = false;
+	if (w->lease && w->lease->holder == w)
+		w->lease->holder = NULL;
 	sandbox_ctl_vm_exited(&w->s);
 }
 
@@ -286,6 +300,23 @@ static inline void world_transferred(struct world *w)
 	w->left = true;
 	w->vm_runs = false;
 	w->bridge = false;
+	if (w->lease)
+		w->lease->holder = NULL;
+}
+
+static inline int world_claim(struct world *w)
+{
+	struct world_lease *l = w->lease;
+
+	if (!w->claims || !l)
+		return 0;
+	if (l->holder == w && l->epoch == w->claim.epoch)
+		return 0;
+	if ((l->holder && l->holder != w) || l->epoch != w->claim.from)
+		return -ESTALE;
+	l->holder = w;
+	l->epoch = w->claim.epoch;
+	return 0;
 }
 
 static inline void world_runs(struct world *w)
@@ -293,6 +324,9 @@ static inline void world_runs(struct world *w)
 	if (w->s.vm.is_destination)
 		assert_true(w->arrived);
 	assert_false(w->peer && w->peer->vm_runs); /* never two owners */
+	/* Nor one whose disks the other one has written to. */
+	assert_false(w->peer && w->peer->has_run);
+	w->has_run = w->s.vm.is_destination;
 	w->vm_runs = true;
 }
 
@@ -385,6 +419,8 @@ static inline void world_finish(struct world *w, struct world_op *o, int r)
 
 	if (r == 0 && !world_possible(w, o->kind))
 		r = -ESHUTDOWN;
+	if (r == 0 && o->kind == W_FINALIZE_RESUME)
+		r = world_claim(w);
 	if (r == 0)
 		world_apply(w, o);
 	else

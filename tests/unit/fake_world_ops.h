@@ -87,9 +87,43 @@ WORLD_SIMPLE(world_transfer, W_TRANSFER)
 WORLD_SIMPLE(world_migrate_cancel, W_CANCEL)
 WORLD_SIMPLE(world_reconnect, W_RECONNECT)
 
-static int world_finalize(void *ctx, enum vmm_outcome outcome, struct op *op,
+static int world_lease_hold(void *ctx, const char *path UNUSED,
+			    const char *machine UNUSED, uint64_t epoch,
+			    const char **ret, struct err *e UNUSED)
+{
+	struct world *w = ctx;
+
+	w->lease = &w->own_lease;
+	*w->lease = (struct world_lease){ .there = true,
+					  .holder = w,
+					  .epoch = epoch };
+	*ret = "/lease";
+	return 0;
+}
+
+static int world_lease_open(void *ctx, const char *path UNUSED,
+			    const struct lease_claim *claim, struct err *e)
+{
+	struct world *w = ctx;
+
+	w->lease = w->peer ? w->peer->lease : NULL;
+	if (!w->lease)
+		return err_set(e, EPRECONDITION, "no lease");
+	return w->lease->epoch == claim->from
+		       ? 0
+		       : err_set(e, ESTALE, "it went on in epoch %u",
+				 (unsigned)w->lease->epoch);
+}
+
+static int world_finalize(void *ctx, enum vmm_outcome outcome,
+			  const struct lease_claim *claim, struct op *op,
 			  struct err *e)
 {
+	struct world *w = ctx;
+
+	w->claims = claim != NULL;
+	if (claim)
+		w->claim = *claim;
 	return world_start(
 		ctx, outcome == VMM_STOP ? W_FINALIZE_STOP : W_FINALIZE_RESUME,
 		"", "", op, e);
@@ -138,6 +172,8 @@ static const struct vmm_ops world_vmm = {
 	.source_start = world_source_start,
 	.destination_start = world_destination_start,
 	.disk_grant = world_grant,
+	.lease_hold = world_lease_hold,
+	.lease_open = world_lease_open,
 	.create = world_create,
 	.start = world_vm_start,
 	.stop = world_stop,

@@ -416,11 +416,117 @@ static void test_one_fault_anywhere_leaves_one_owner(void **state UNUSED)
 		      back, none);
 }
 
+/* --- an orchestrator that resumes and stops whatever it likes --- */
+
+enum hostile {
+	HOSTILE_RESUME_SRC,
+	HOSTILE_RESUME_DST,
+	HOSTILE_STOP_SRC,
+	HOSTILE_STOP_DST,
+	HOSTILE_CANCEL_SRC,
+	HOSTILE_CANCEL_DST,
+	HOSTILE_KILL_SRC,
+	HOSTILE_KILL_DST,
+	HOSTILES,
+};
+
+#define HOSTILE_STEPS 9u
+#define HOSTILE_ACTS 3u
+
+static void go_so_far(struct move *m, unsigned steps)
+{
+	unsigned at = 0;
+
+	(void)(at++ < steps && move_export(m));
+	(void)(at++ < steps && move_import(m));
+	(void)(at++ < steps && move_patch(m));
+	(void)(at++ < steps && move_prepare(m));
+	(void)(at++ < steps && move_socket(m, &m->src));
+	(void)(at++ < steps && move_socket(m, &m->dst));
+	(void)(at++ < steps && move_transfer(m, &m->src));
+	(void)(at++ < steps && move_transfer(m, &m->dst));
+	if (at++ >= steps)
+		return;
+	world_run(&m->src);
+	world_run(&m->dst);
+}
+
+/* The fakes end the test when two run, or one on disks that have gone on. */
+static unsigned act(struct move *m, enum hostile what)
+{
+	switch (what) {
+	case HOSTILE_RESUME_SRC:
+		return move_finalize(m, &m->src, VMM_RESUME) == -ESTALE;
+	case HOSTILE_RESUME_DST:
+		return move_finalize(m, &m->dst, VMM_RESUME) == -ESTALE;
+	case HOSTILE_STOP_SRC:
+		(void)move_finalize(m, &m->src, VMM_STOP);
+		break;
+	case HOSTILE_STOP_DST:
+		(void)move_finalize(m, &m->dst, VMM_STOP);
+		break;
+	case HOSTILE_CANCEL_SRC:
+		(void)move_cancel(m, &m->src);
+		break;
+	case HOSTILE_CANCEL_DST:
+		(void)move_cancel(m, &m->dst);
+		break;
+	case HOSTILE_KILL_SRC:
+		if (m->src.vm_exists)
+			world_vm_ends(&m->src);
+		break;
+	case HOSTILE_KILL_DST:
+		if (m->dst.vm_exists)
+			world_vm_ends(&m->dst);
+		break;
+	case HOSTILES:
+		break;
+	}
+	return 0;
+}
+
+static void end_world(struct world *w)
+{
+	if (w->vm_exists)
+		world_vm_ends(w);
+	w->n_queue = 0;
+	w->session.transfer.busy = w->session.seq.busy = false;
+	w->session.cancelling.busy = false;
+}
+
+static void test_w20_whatever_is_resumed_one_runs_at_most(void **state UNUSED)
+{
+	unsigned steps, order, i, refusals = 0, cases = 0, orders = 1;
+
+	for (i = 0; i < HOSTILE_ACTS; i++)
+		orders *= HOSTILES;
+	for (steps = 1; steps <= HOSTILE_STEPS; steps++)
+		for (order = 0; order < orders; order++, cases++) {
+			unsigned left = order;
+			struct move m;
+
+			move_init(&m);
+			go_so_far(&m, steps);
+			for (i = 0; i < HOSTILE_ACTS; i++, left /= HOSTILES) {
+				refusals += act(
+					&m, (enum hostile)(left % HOSTILES));
+				assert_false(m.src.vm_runs && m.dst.vm_runs);
+			}
+			end_world(&m.src);
+			end_world(&m.dst);
+			move_done(&m);
+		}
+	print_message("%u orders of calls, %u resumes refused by the lease\n",
+		      cases, refusals);
+	assert_true(refusals > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_state_event_and_failure),
 		cmocka_unit_test(test_one_fault_anywhere_leaves_one_owner),
+		cmocka_unit_test(test_w20_whatever_is_resumed_one_runs_at_most),
 	};
 
 	return cmocka_run_group_tests_name("move_every", tests, NULL, NULL);

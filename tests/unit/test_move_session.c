@@ -150,6 +150,50 @@ static void test_l17_a_cancelled_destination_may_still_run(void **state UNUSED)
 	move_done(&m);
 }
 
+/* W20, and epochs at an import: a state is of use once, and not any more when
+ * its source went on. */
+static void test_w20_a_state_of_the_past_is_refused(void **state UNUSED)
+{
+	struct world second;
+	struct move m;
+	size_t n;
+	char *old;
+
+	whole_move(&m);
+	n = m.src.session.exported.len;
+	old = malloc(n);
+	assert_non_null(old);
+	memcpy(old, m.src.session.exported.buf, n);
+	world_init(&second, "second");
+	second.peer = &m.src;
+	/* While nobody has let it go on another one may take it, too. */
+	assert_int_equal(
+		session_ctl_import(&second.session, MOVE_ID, "x", old, n, &m.e),
+		0);
+	assert_int_equal(move_cancel(&m, &second), 0);
+	assert_int_equal(move_cleanup(&m, &second), 0);
+	assert_int_equal(move_cancel(&m, &m.src), 0);
+	assert_int_equal(move_finalize(&m, &m.src, VMM_RESUME), 0);
+	/* The destination is whole and would run: its epoch has passed. */
+	assert_int_equal(move_finalize(&m, &m.dst, VMM_RESUME), -ESTALE);
+	assert_false(m.dst.vm_runs);
+	assert_int_equal(move_finalize(&m, &m.dst, VMM_STOP), 0);
+	assert_int_equal(move_cleanup(&m, &m.src), 0);
+	assert_int_equal(move_cleanup(&m, &m.dst), 0);
+	world_done(&second);
+	world_init(&second, "second");
+	second.peer = &m.src;
+	assert_int_equal(
+		session_ctl_import(&second.session, MOVE_ID, "x", old, n, &m.e),
+		-ESTALE);
+	assert_int_equal(second.session.state, SESSION_IDLE);
+	assert_int_equal(second.s.vm.state, VM_NOT_CREATED);
+	assert_source_lives(&m);
+	free(old);
+	world_done(&second);
+	move_done(&m);
+}
+
 static void test_w16_f17_cleanup_of_a_cancelled_destination(void **state UNUSED)
 {
 	struct container_ctl *c;
@@ -551,6 +595,7 @@ int main(void)
 			test_f16_the_source_runs_after_a_completed_transfer),
 		cmocka_unit_test(
 			test_l17_a_cancelled_destination_may_still_run),
+		cmocka_unit_test(test_w20_a_state_of_the_past_is_refused),
 		cmocka_unit_test(
 			test_w16_f17_cleanup_of_a_cancelled_destination),
 		cmocka_unit_test(

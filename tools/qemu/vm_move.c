@@ -39,6 +39,7 @@ struct vm_move {
 	struct waiter transfer;
 	struct waiter cancel;
 	bool continued; /* it was told to go on behind pre-switchover */
+	bool told;	/* to run the guest */
 	struct loop_id poll;
 	int64_t cancel_until_ms;
 	struct loop_id limit;
@@ -449,6 +450,17 @@ int vm_move_cancel(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 
 /* --- resume --------------------------------------------------------------------------- */
 
+static void on_told(void *ctx, int result, const struct qmp_data *data UNUSED,
+		    const struct err *e)
+{
+	struct vm_move *m = ctx;
+
+	if (result == -EREMOTEIO)
+		m->told = false; /* in its words, why not */
+	if (!lost(m, result))
+		end(&m->op, result, e);
+}
+
 static void on_final(void *ctx, int result, const struct qmp_data *data,
 		     const struct err *e)
 {
@@ -467,8 +479,14 @@ static void on_final(void *ctx, int result, const struct qmp_data *data,
 			      "the guest's state is not whole on this side");
 		end(&m->op, -EPRECONDITION, &why);
 	} else {
-		ask(m, &m->op, "cont", NULL, on_op);
+		m->told = true;
+		ask(m, &m->op, "cont", NULL, on_told);
 	}
+}
+
+bool vm_move_was_told(const struct vm_move *m)
+{
+	return m->told;
 }
 
 static void on_run_state(void *ctx, int result, const struct qmp_data *data,
@@ -491,6 +509,7 @@ int vm_move_resume(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 {
 	const int r = begin(m, &m->op, done, ctx, e);
 
+	m->told = false;
 	if (r == 0)
 		ask(m, &m->op, "query-status", NULL, on_run_state);
 	return r;

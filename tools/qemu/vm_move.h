@@ -115,6 +115,9 @@ int vm_move_cancel(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 int vm_move_resume(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 		   struct err *e);
 
+/** vm_move_was_told() - QEMU was told to run the guest, and did not refuse */
+bool vm_move_was_told(const struct vm_move *m);
+
 /** vm_move_force() - the guest may stand still as long as it takes */
 void vm_move_force(struct vm_move *m);
 

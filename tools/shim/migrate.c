@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bridge/io/log.h"
 #include "config/util.h"
@@ -71,6 +72,19 @@ int migrate_options(const MigrationOptions *from, struct vmm_options *ret,
 	}
 	o.trace = from->perf_tracing_enabled;
 	o.to_file = from->ferry_to_file;
+	if (r == 0 && from->ferry_lease) {
+		const size_t n = strlen(from->ferry_lease);
+
+		if (n >= sizeof(o.lease) ||
+		    (*from->ferry_lease != '/' &&
+		     strcmp(from->ferry_lease, LEASE_NONE) != 0))
+			r = err_set(e, EINVAL,
+				    "ferry_lease: want an absolute path of at "
+				    "most %u bytes",
+				    LEASE_PATH_MAX);
+		else
+			memcpy(o.lease, from->ferry_lease, n + 1);
+	}
 	o.cancel_over_limit = from->cancel_over_blackout_limit;
 	o.long_timeouts = from->prepare_memory_transfer_mode;
 	if (r == 0)

@@ -33,7 +33,7 @@ static void step_back(struct shim_migration *m)
 	}
 }
 
-/* Refused by QEMU: the disks are locked, so the guest runs on the other host. */
+/* Refused by the lease, or by QEMU for its locks: the guest went on elsewhere. */
 static void go_back(struct op *op, int result, const struct err *e)
 {
 	struct shim_migration *m = op->ctx;
@@ -47,7 +47,7 @@ static void go_back(struct op *op, int result, const struct err *e)
 	op->ctx = NULL;
 	if (result == 0) {
 		log_warn("the sandbox runs here again");
-	} else if (result == -EREMOTEIO) {
+	} else if (result == -EREMOTEIO || result == -ESTALE) {
 		log_warn("%s: the sandbox is given up", e->text);
 		m->back = (struct op){ .done = go_back, .ctx = m };
 		if (session_ctl_finalize(s, s->id, VMM_STOP, &m->back, &why) <

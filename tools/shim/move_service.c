@@ -14,6 +14,7 @@
 #include "migration/machine.h"
 #include "migration/status.h"
 #include "tools/image_file.h"
+#include "tools/lease.h"
 #include "tools/qemu/vm_progress.h"
 #include "tools/shim/ask.h"
 #include "tools/shim/debug.h"
@@ -167,9 +168,17 @@ static void answer(void *ctx, const struct vm_progress *p)
 	const struct shim_migration *m = &q->shim->migration;
 	FerryMoveResponse a = FERRY_MOVE_RESPONSE__INIT;
 	char reason[ERR_TEXT_MAX];
+	char owner[LEASE_OWNER_SIZE] = "";
 
 	if (m->there) {
 		const struct session_ctl *c = &m->session;
+		const struct vm_ctl *vm = &q->shim->tasks.ctl.vm;
+		const uint64_t ran = vm->epoch - vm->is_destination;
+
+		a.epoch = vm->epoch;
+		a.lease = text(lease_word_name(
+			lease_word(ops_lease(q->shim->tasks.ops), ran, owner)));
+		a.lease_owner = owner;
 
 		a.session = text(c->id);
 		a.state = text(

@@ -488,6 +488,7 @@ static int begin(struct shim_tasks *t, struct sandbox *s, struct err *e)
 {
 	const struct ops_config config = {
 		.loop = t->shim->loop,
+		.name = t->shim->name,
 		.sandbox = s,
 		.make = make,
 		.compat = compat,
