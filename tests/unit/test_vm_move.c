@@ -94,14 +94,20 @@ static void expect(struct fixture *f, const char *words)
 {
 	static char buf[8192];
 	const char *id;
+	size_t len = 0;
 	ssize_t n = -1;
 	struct err e;
 
 	for (int i = 0; i < 100 && n < 0; i++) {
 		(void)loop_turn(f->loop, 5, &e);
-		n = recv(f->peer, buf, sizeof(buf) - 1, MSG_DONTWAIT);
+		n = recv(f->peer, buf, sizeof(buf) - 1,
+			 MSG_DONTWAIT | MSG_PEEK);
 	}
-	buf[n > 0 ? n : 0] = '\0';
+	while (n > 0 && len < (size_t)n && buf[len++] != '\n')
+		;
+	if (len > 0) /* one line of what may be several */
+		assert_int_equal(recv(f->peer, buf, len, 0), len);
+	buf[len] = '\0';
 	id = strstr(buf, ",\"id\":");
 	if (!strstr(buf, words) || !id)
 		fail_msg("wanted %s, got %s", words, buf);
@@ -154,6 +160,22 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* Its accelerator, and so whether memory can be copied while the guest runs. */
+static void accelerated_by(struct fixture *f, bool kvm, int major)
+{
+	char version[64];
+
+	expect(f, "\"query-kvm\"");
+	answer(f, kvm ? "{\"present\": true, \"enabled\": true}"
+		      : "{\"present\": false, \"enabled\": false}");
+	if (kvm)
+		return;
+	(void)snprintf(version, sizeof(version), "{\"qemu\": {\"major\": %d}}",
+		       major);
+	expect(f, "\"query-version\"");
+	answer(f, version);
+}
+
 static void arm(struct fixture *f, enum vm_move_side side,
 		const struct vmm_options *o)
 {
@@ -163,6 +185,8 @@ static void arm(struct fixture *f, enum vm_move_side side,
 	assert_int_equal(vm_move_arm(f->m, side, o, on_done, f, &e), 0);
 	expect(f, "\"query-migrate\"");
 	answer(f, "{}");
+	if (side == VM_MOVE_SOURCE)
+		accelerated_by(f, true, 0);
 	expect(f,
 	       "{\"capability\":\"pause-before-switchover\",\"state\":true}");
 	answer(f, "{}");
@@ -190,6 +214,7 @@ static void a_file_has_no_return_path(void **state)
 			0);
 		expect(f, "\"query-migrate\"");
 		answer(f, "{}");
+		accelerated_by(f, true, 0);
 		expect(f, path[file]);
 		answer(f, "{}");
 		expect(f, "{\"max-bandwidth\":107374182400");
@@ -234,6 +259,95 @@ static void a_source_goes_through_all_phases(void **state)
 			    "setup pass* stopped pre-switchover completed ");
 }
 
+/* A source of this QEMU under TCG, whose guest has been stopped. */
+static void arm_tcg(struct fixture *f, int major)
+{
+	struct err e;
+
+	f->result = NOT_YET;
+	assert_int_equal(
+		vm_move_arm(f->m, VM_MOVE_SOURCE, NULL, on_done, f, &e), 0);
+	expect(f, "\"query-migrate\"");
+	answer(f, "{}");
+	accelerated_by(f, false, major);
+	expect(f, "migrate-set-capabilities");
+	answer(f, "{}");
+	expect(f, "migrate-set-parameters");
+	answer(f, "{}");
+	assert_int_equal(f->result, 0);
+}
+
+static void stand(struct fixture *f)
+{
+	struct err e;
+
+	arm_tcg(f, 7);
+	assert_int_equal(vm_move_transfer(f->m, on_transfer, f, &e), 0);
+	expect(f, "\"stop\"");
+	say(f, "{\"event\":\"STOP\"}\n");
+}
+
+/* QEMU before 9.0 loses stores of a guest that runs while TCG copies it. */
+static void an_old_tcg_copies_a_guest_that_stands(void **state)
+{
+	struct fixture *f = *state;
+
+	stand(f);
+	answer(f, "{}");
+	expect(f, "\"migrate\"");
+	answer(f, "{}");
+	status(f, "pre-switchover");
+	expect(f, "\"migrate-continue\"");
+	answer(f, "{}");
+	status(f, "completed");
+	assert_int_equal(f->transfer, 0);
+	assert_string_equal(f->notes, "stopped pre-switchover completed ");
+}
+
+static void a_newer_tcg_copies_while_the_guest_runs(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+
+	arm_tcg(f, 9);
+	assert_int_equal(vm_move_transfer(f->m, on_transfer, f, &e), 0);
+	expect(f, "\"migrate\"");
+}
+
+static void who_stood_goes_on_after_a_failure(void **state)
+{
+	struct fixture *f = *state;
+
+	stand(f);
+	answer(f, "{}");
+	expect(f, "\"migrate\"");
+	answer(f, "{}");
+	status(f, "failed");
+	expect(f, "\"cont\"");
+	answer(f, "{}");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"failed\"}");
+	assert_int_equal(f->transfer, -EIO);
+}
+
+static void who_stood_goes_on_after_a_cancel(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+
+	stand(f);
+	assert_int_equal(vm_move_cancel(f->m, on_cancel, f, &e), 0);
+	answer(f, "{}"); /* to the stop: nothing is begun any more */
+	assert_int_equal(f->transfer, -ECANCELED);
+	expect(f, "\"migrate_cancel\"");
+	answer(f, "{}");
+	expect(f, "\"cont\"");
+	answer(f, "{}");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"none\"}");
+	assert_int_equal(f->cancel, 0);
+}
+
 static void a_blocked_machine_is_not_armed(void **state)
 {
 	struct fixture *f = *state;
@@ -262,6 +376,7 @@ static void options_become_parameters(void **state)
 			 0);
 	expect(f, "\"query-migrate\"");
 	answer(f, "{}");
+	accelerated_by(f, true, 0);
 	expect(f, "{\"capability\":\"auto-converge\",\"state\":true}");
 	answer(f, "{}");
 	expect(f, "\"cpu-throttle-increment\":7,\"cpu-throttle-initial\":9,"
@@ -372,6 +487,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MOVE_TEST(a_source_goes_through_all_phases),
+		MOVE_TEST(an_old_tcg_copies_a_guest_that_stands),
+		MOVE_TEST(a_newer_tcg_copies_while_the_guest_runs),
+		MOVE_TEST(who_stood_goes_on_after_a_failure),
+		MOVE_TEST(who_stood_goes_on_after_a_cancel),
 		MOVE_TEST(a_blocked_machine_is_not_armed),
 		MOVE_TEST(options_become_parameters),
 		MOVE_TEST(a_file_has_no_return_path),

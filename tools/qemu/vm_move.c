@@ -4,8 +4,13 @@
  * resume), the transfer, and a cancel. The transfer follows QEMU's events; the
  * cancel asks for the status again and again, because QEMU's answer to it says
  * nothing, and sees to it that the transfer has ended before it ends itself.
+ *
+ * QEMU before 9.0 loses stores of a guest that runs while it is copied by TCG:
+ * the aligned path of cpu_physical_memory_sync_dirty_bitmap() clears dirty bits
+ * and leaves the translated writes to these pages unwatched. Such a source is
+ * stopped before the first byte is copied, and continued when that fails.
  */
-#include "tools/qemu/vm_move.h"
+#include "tools/qemu/vm_move_own.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,40 +22,14 @@
 #include "config/util.h"
 #include "migration/status.h"
 
-#define ARGS_MAX 1024
 #define FD_NAME "move"
 #define FD_URI "{\"uri\":\"fd:" FD_NAME "\"}"
 
 enum status { STATUS_NONE, STATUS_BUSY, STATUS_DONE, STATUS_GONE, STATUS_BAD };
 
-struct waiter {
-	vm_move_done_fn *done;
-	void *ctx;
-	bool active;
-};
-
-struct vm_move {
-	struct loop *loop;
-	struct qmp *qmp;
-	bool down;
-	enum vm_move_side side;
-	struct vmm_options o;
-	struct waiter op;
-	struct waiter transfer;
-	struct waiter cancel;
-	bool continued; /* it was told to go on behind pre-switchover */
-	bool told;	/* to run the guest */
-	struct loop_id poll;
-	int64_t cancel_until_ms;
-	struct loop_id limit;
-	int64_t stopped_ms; /* -1: it runs */
-	vm_move_note_fn *note;
-	void *note_ctx;
-};
-
 /* --- ends ------------------------------------------------------------------------ */
 
-static void end(struct waiter *w, int result, const struct err *e)
+void vm_move_end(struct waiter *w, int result, const struct err *e)
 {
 	const struct waiter was = *w;
 
@@ -65,8 +44,7 @@ static void tell(struct vm_move *m, enum vm_move_note note, uint64_t number)
 		m->note(m->note_ctx, note, number);
 }
 
-/* True when QEMU is gone, and everybody has been told. */
-static bool lost(struct vm_move *m, int result)
+bool vm_move_lost(struct vm_move *m, int result)
 {
 	if (m->down)
 		return true;
@@ -76,8 +54,8 @@ static bool lost(struct vm_move *m, int result)
 	return true;
 }
 
-static int begin(struct vm_move *m, struct waiter *w, vm_move_done_fn *done,
-		 void *ctx, struct err *e)
+int vm_move_begin(struct vm_move *m, struct waiter *w, vm_move_done_fn *done,
+		  void *ctx, struct err *e)
 {
 	if (m->down)
 		return err_set(e, ESHUTDOWN, "the UVM has ended");
@@ -89,16 +67,24 @@ static int begin(struct vm_move *m, struct waiter *w, vm_move_done_fn *done,
 	return 0;
 }
 
-/* One command of an operation; it ends when the command cannot be sent. */
-static void ask(struct vm_move *m, struct waiter *w, const char *command,
-		const char *arguments, qmp_answer_fn *fn)
+void vm_move_ask(struct vm_move *m, struct waiter *w, const char *command,
+		 const char *arguments, qmp_answer_fn *fn)
 {
 	struct err e;
 	const int r = qmp_send(m->qmp, command, arguments, VM_MOVE_STEP_MS, fn,
 			       m, &e);
 
 	if (r < 0)
-		end(w, r, &e);
+		vm_move_end(w, r, &e);
+}
+
+void vm_move_on_op(void *ctx, int result, const struct qmp_data *data UNUSED,
+		   const struct err *e)
+{
+	struct vm_move *m = ctx;
+
+	if (!vm_move_lost(m, result))
+		vm_move_end(&m->op, result, e);
 }
 
 static enum status status_of_text(const char *text)
@@ -114,128 +100,32 @@ static enum status status_of_text(const char *text)
 	return STATUS_BUSY;
 }
 
-/* --- arming ------------------------------------------------------------------------ */
-
-static void on_op(void *ctx, int result, const struct qmp_data *data UNUSED,
-		  const struct err *e)
-{
-	struct vm_move *m = ctx;
-
-	if (!lost(m, result))
-		end(&m->op, result, e);
-}
-
-static void parameters(const struct vmm_options *o, struct text *t)
-{
-	text_addf(t, "{\"max-bandwidth\":%" PRId64, VM_MOVE_BANDWIDTH);
-	if (o->throttle_increment)
-		text_addf(t, ",\"cpu-throttle-increment\":%" PRIu32,
-			  o->throttle_increment);
-	if (o->throttle_initial)
-		text_addf(t, ",\"cpu-throttle-initial\":%" PRIu32,
-			  o->throttle_initial);
-	if (o->downtime_ms)
-		text_addf(t, ",\"downtime-limit\":%" PRIu32, o->downtime_ms);
-	if (o->compress_threads)
-		text_addf(t,
-			  ",\"compress-threads\":%" PRIu32
-			  ",\"decompress-threads\":%" PRIu32,
-			  o->compress_threads, o->compress_threads);
-	text_addc(t, '}');
-}
-
-static void on_capable(void *ctx, int result,
-		       const struct qmp_data *data UNUSED, const struct err *e)
-{
-	struct vm_move *m = ctx;
-	char args[ARGS_MAX];
-	struct text t;
-
-	if (lost(m, result))
-		return;
-	if (result < 0) {
-		end(&m->op, result, e);
-		return;
-	}
-	text_fixed(&t, args, sizeof(args));
-	parameters(&m->o, &t);
-	ask(m, &m->op, "migrate-set-parameters", text_str(&t), on_op);
-}
-
-static void capabilities(const struct vm_move *m, struct text *t)
-{
-	static const char *const always[] = { "events",
-					      "pause-before-switchover",
-					      "late-block-activate" };
-
-	text_add(t, "{\"capabilities\":[");
-	for (size_t i = 0; i < ARRAY_LEN(always); i++)
-		text_addf(t, "{\"capability\":\"%s\",\"state\":true},",
-			  always[i]);
-	text_addf(t, "{\"capability\":\"return-path\",\"state\":%s},",
-		  m->o.to_file ? "false" : "true");
-	text_addf(t, "{\"capability\":\"auto-converge\",\"state\":%s},",
-		  m->o.skip_throttling ? "false" : "true");
-	text_addf(t, "{\"capability\":\"compress\",\"state\":%s}]}",
-		  m->o.compress_threads ? "true" : "false");
-}
-
-static void on_blockers(void *ctx, int result, const struct qmp_data *data,
-			const struct err *e)
-{
-	struct vm_move *m = ctx;
-	const char *reason = qmp_data_item(data, "blocked-reasons", 0);
-	char args[ARGS_MAX];
-	struct text t;
-	struct err why;
-
-	if (lost(m, result))
-		return;
-	if (result < 0) {
-		end(&m->op, result, e);
-		return;
-	}
-	if (reason) {
-		(void)err_set(&why, EPRECONDITION,
-			      "QEMU cannot migrate: %.160s", reason);
-		end(&m->op, -EPRECONDITION, &why);
-		return;
-	}
-	text_fixed(&t, args, sizeof(args));
-	capabilities(m, &t);
-	ask(m, &m->op, "migrate-set-capabilities", text_str(&t), on_capable);
-}
-
-int vm_move_arm(struct vm_move *m, enum vm_move_side side,
-		const struct vmm_options *o, vm_move_done_fn *done, void *ctx,
-		struct err *e)
-{
-	const int r = begin(m, &m->op, done, ctx, e);
-
-	if (r < 0)
-		return r;
-	m->side = side;
-	m->o = o ? *o : (struct vmm_options){ 0 };
-	m->continued = false;
-	ask(m, &m->op, "query-migrate", NULL, on_blockers);
-	return 0;
-}
-
 int vm_move_give(struct vm_move *m, int fd, vm_move_done_fn *done, void *ctx,
 		 struct err *e)
 {
-	int r = begin(m, &m->op, done, ctx, e);
+	int r = vm_move_begin(m, &m->op, done, ctx, e);
 
 	if (r < 0)
 		return r;
 	r = qmp_send_fd(m->qmp, "getfd", "{\"fdname\":\"" FD_NAME "\"}", fd,
-			VM_MOVE_STEP_MS, on_op, m, e);
+			VM_MOVE_STEP_MS, vm_move_on_op, m, e);
 	if (r < 0)
 		m->op.active = false;
 	return r;
 }
 
 /* --- transfer ------------------------------------------------------------------------- */
+
+/* What we stopped runs on, on this side; QEMU itself does that for others. */
+static void go_on(struct vm_move *m)
+{
+	struct err e;
+
+	if (m->stopped && m->qmp)
+		(void)qmp_send(m->qmp, "cont", NULL, VM_MOVE_STEP_MS, NULL,
+			       NULL, &e);
+	m->stopped = false;
+}
 
 static void on_reason(void *ctx, int result, const struct qmp_data *data,
 		      const struct err *e UNUSED)
@@ -244,11 +134,11 @@ static void on_reason(void *ctx, int result, const struct qmp_data *data,
 	const char *reason = qmp_data_text(data, "error-desc");
 	struct err why;
 
-	if (lost(m, result))
+	if (vm_move_lost(m, result))
 		return;
 	(void)err_set(&why, EIO, "the migration failed: %.160s",
 		      reason ? reason : "QEMU does not say why");
-	end(&m->transfer, -EIO, &why);
+	vm_move_end(&m->transfer, -EIO, &why);
 }
 
 /* QEMU's status is final. */
@@ -258,13 +148,17 @@ static void over(struct vm_move *m, enum status status)
 
 	if (!m->transfer.active)
 		return;
+	if (status == STATUS_DONE)
+		m->stopped = false; /* for good */
+	else
+		go_on(m);
 	if (status == STATUS_DONE) {
-		end(&m->transfer, 0, NULL);
+		vm_move_end(&m->transfer, 0, NULL);
 	} else if (status == STATUS_BAD) {
-		ask(m, &m->transfer, "query-migrate", NULL, on_reason);
+		vm_move_ask(m, &m->transfer, "query-migrate", NULL, on_reason);
 	} else {
 		(void)err_set(&e, ECANCELED, "the migration was cancelled");
-		end(&m->transfer, -ECANCELED, &e);
+		vm_move_end(&m->transfer, -ECANCELED, &e);
 	}
 }
 
@@ -273,20 +167,44 @@ static void on_begun(void *ctx, int result, const struct qmp_data *data UNUSED,
 {
 	struct vm_move *m = ctx;
 
-	if (!lost(m, result) && result < 0)
-		end(&m->transfer, result, e);
+	if (vm_move_lost(m, result) || result == 0)
+		return;
+	go_on(m);
+	vm_move_end(&m->transfer, result, e);
+}
+
+static void on_stands(void *ctx, int result, const struct qmp_data *data UNUSED,
+		      const struct err *e)
+{
+	struct vm_move *m = ctx;
+
+	if (vm_move_lost(m, result))
+		return;
+	m->stopped = result == 0;
+	if (result < 0)
+		vm_move_end(&m->transfer, result, e);
+	else if (m->cancel.active || !m->transfer.active)
+		over(m, STATUS_GONE);
+	else
+		vm_move_ask(m, &m->transfer, "migrate", FD_URI, on_begun);
+	if (!m->transfer.active)
+		go_on(m);
 }
 
 int vm_move_transfer(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 		     struct err *e)
 {
-	const int r = begin(m, &m->transfer, done, ctx, e);
+	const int r = vm_move_begin(m, &m->transfer, done, ctx, e);
 
 	if (r < 0)
 		return r;
-	ask(m, &m->transfer,
-	    m->side == VM_MOVE_SOURCE ? "migrate" : "migrate-incoming", FD_URI,
-	    on_begun);
+	if (m->side == VM_MOVE_DESTINATION)
+		vm_move_ask(m, &m->transfer, "migrate-incoming", FD_URI,
+			    on_begun);
+	else if (m->stands)
+		vm_move_ask(m, &m->transfer, "stop", NULL, on_stands);
+	else
+		vm_move_ask(m, &m->transfer, "migrate", FD_URI, on_begun);
 	return 0;
 }
 
@@ -338,6 +256,16 @@ static void on_pass(struct vm_move *m, const struct qmp_data *data)
 		set_downtime(m, m->o.blackout_limit_ms);
 }
 
+static void on_continued(void *ctx, int result,
+			 const struct qmp_data *data UNUSED,
+			 const struct err *e)
+{
+	struct vm_move *m = ctx;
+
+	if (!vm_move_lost(m, result) && result < 0)
+		vm_move_end(&m->transfer, result, e);
+}
+
 static void on_status(struct vm_move *m, const char *text)
 {
 	const enum status s = status_of_text(text);
@@ -353,8 +281,8 @@ static void on_status(struct vm_move *m, const char *text)
 		loop_cancel(m->loop, &m->limit);
 		if (qmp_send(m->qmp, "migrate-continue",
 			     "{\"state\":\"pre-switchover\"}", VM_MOVE_STEP_MS,
-			     on_begun, m, &e) < 0)
-			end(&m->transfer, -e.code, &e);
+			     on_continued, m, &e) < 0)
+			vm_move_end(&m->transfer, -e.code, &e);
 		return;
 	}
 	if (s == STATUS_BUSY || s == STATUS_NONE)
@@ -402,10 +330,12 @@ static void on_polled(void *ctx, int result, const struct qmp_data *data,
 	const int64_t now = loop_now_ms(m->loop);
 	struct err why;
 
-	if (lost(m, result))
+	if (vm_move_lost(m, result))
 		return;
 	if (result == 0 && s != STATUS_BUSY && !m->transfer.active) {
-		end(&m->cancel, 0, NULL);
+		if (s != STATUS_DONE)
+			go_on(m);
+		vm_move_end(&m->cancel, 0, NULL);
 		return;
 	}
 	/* The event of the end may have been lost with its connection. */
@@ -413,10 +343,10 @@ static void on_polled(void *ctx, int result, const struct qmp_data *data,
 		over(m, s);
 	if (now >= m->cancel_until_ms) {
 		(void)err_set(&why, ETIMEDOUT, "QEMU does not end a migration");
-		end(&m->cancel, -ETIMEDOUT, &why);
+		vm_move_end(&m->cancel, -ETIMEDOUT, &why);
 	} else if (loop_at(m->loop, now + VM_MOVE_POLL_MS, on_poll, m, &m->poll,
 			   &why) < 0) {
-		end(&m->cancel, -why.code, &why);
+		vm_move_end(&m->cancel, -why.code, &why);
 	}
 }
 
@@ -424,7 +354,7 @@ static void on_poll(void *ctx)
 {
 	struct vm_move *m = ctx;
 
-	ask(m, &m->cancel, "query-migrate", NULL, on_polled);
+	vm_move_ask(m, &m->cancel, "query-migrate", NULL, on_polled);
 }
 
 static void on_cancel(void *ctx, int result, const struct qmp_data *data UNUSED,
@@ -432,19 +362,19 @@ static void on_cancel(void *ctx, int result, const struct qmp_data *data UNUSED,
 {
 	struct vm_move *m = ctx;
 
-	if (!lost(m, result))
+	if (!vm_move_lost(m, result))
 		on_poll(m);
 }
 
 int vm_move_cancel(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 		   struct err *e)
 {
-	const int r = begin(m, &m->cancel, done, ctx, e);
+	const int r = vm_move_begin(m, &m->cancel, done, ctx, e);
 
 	if (r < 0)
 		return r;
 	m->cancel_until_ms = loop_now_ms(m->loop) + VM_MOVE_CANCEL_MS;
-	ask(m, &m->cancel, "migrate_cancel", NULL, on_cancel);
+	vm_move_ask(m, &m->cancel, "migrate_cancel", NULL, on_cancel);
 	return 0;
 }
 
@@ -457,8 +387,8 @@ static void on_told(void *ctx, int result, const struct qmp_data *data UNUSED,
 
 	if (result == -EREMOTEIO)
 		m->told = false; /* in its words, why not */
-	if (!lost(m, result))
-		end(&m->op, result, e);
+	if (!vm_move_lost(m, result))
+		vm_move_end(&m->op, result, e);
 }
 
 static void on_final(void *ctx, int result, const struct qmp_data *data,
@@ -470,17 +400,17 @@ static void on_final(void *ctx, int result, const struct qmp_data *data,
 		m->side == VM_MOVE_SOURCE ? s != STATUS_BUSY : s == STATUS_DONE;
 	struct err why;
 
-	if (lost(m, result))
+	if (vm_move_lost(m, result))
 		return;
 	if (result < 0) {
-		end(&m->op, result, e);
+		vm_move_end(&m->op, result, e);
 	} else if (!may) {
 		(void)err_set(&why, EPRECONDITION,
 			      "the guest's state is not whole on this side");
-		end(&m->op, -EPRECONDITION, &why);
+		vm_move_end(&m->op, -EPRECONDITION, &why);
 	} else {
 		m->told = true;
-		ask(m, &m->op, "cont", NULL, on_told);
+		vm_move_ask(m, &m->op, "cont", NULL, on_told);
 	}
 }
 
@@ -494,24 +424,24 @@ static void on_run_state(void *ctx, int result, const struct qmp_data *data,
 {
 	struct vm_move *m = ctx;
 
-	if (lost(m, result))
+	if (vm_move_lost(m, result))
 		return;
 	if (result < 0)
-		end(&m->op, result, e);
+		vm_move_end(&m->op, result, e);
 	else if (qmp_data_bool(data, "running"))
-		end(&m->op, 0, NULL);
+		vm_move_end(&m->op, 0, NULL);
 	else
-		ask(m, &m->op, "query-migrate", NULL, on_final);
+		vm_move_ask(m, &m->op, "query-migrate", NULL, on_final);
 }
 
 int vm_move_resume(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 		   struct err *e)
 {
-	const int r = begin(m, &m->op, done, ctx, e);
+	const int r = vm_move_begin(m, &m->op, done, ctx, e);
 
 	m->told = false;
 	if (r == 0)
-		ask(m, &m->op, "query-status", NULL, on_run_state);
+		vm_move_ask(m, &m->op, "query-status", NULL, on_run_state);
 	return r;
 }
 
@@ -563,9 +493,9 @@ void vm_move_down(struct vm_move *m)
 	loop_cancel(m->loop, &m->poll);
 	loop_cancel(m->loop, &m->limit);
 	(void)err_set(&e, ESHUTDOWN, "the UVM has ended");
-	end(&m->transfer, -ESHUTDOWN, &e);
-	end(&m->op, -ESHUTDOWN, &e);
-	end(&m->cancel, -ESHUTDOWN, &e);
+	vm_move_end(&m->transfer, -ESHUTDOWN, &e);
+	vm_move_end(&m->op, -ESHUTDOWN, &e);
+	vm_move_end(&m->cancel, -ESHUTDOWN, &e);
 }
 
 const char *vm_move_note_name(enum vm_move_note note)

@@ -2,7 +2,8 @@
  * tools/qemu/vm_move.h - the migration of one QEMU process, either side of it
  *
  * Theory of operation. Both sides are armed with the same capabilities, given a
- * connected socket, and transfer. The source stops the guest by itself, waits
+ * connected socket, and transfer. The source stops the guest by itself (before
+ * its memory is copied, where QEMU could not watch it: vm_move.c), waits
  * in "pre-switchover", is told to go on at once, and ends "completed"; the
  * destination loads and ends "completed" too, its guest still paused.
  *
