@@ -20,6 +20,7 @@
 #include "init/reap.h"
 #include "init/reserve.h"
 #include "init/serve.h"
+#include "init/upgrade.h"
 
 /* PID 1's own descriptors besides the two tables, with a margin. */
 #define OWN_FDS 256u
@@ -52,6 +53,7 @@ static struct {
 	struct drain err;
 	struct reap reap;
 	struct life life;
+	struct upgrade upgrade;
 } self = {
 	.signal_fd = -1,
 	.restart_ms = -1,
@@ -99,6 +101,7 @@ static int start_command(struct err *e)
 	struct launch l = { .argv = self.args->command, .out = -1, .err = -1 };
 
 	if (self.control) {
+		upgrade_begin(&self.upgrade, clock_ms());
 		serve_begin(&self.serve, life_poisoned(&self.life));
 		if (link_open(&self.link, &child_end, e) < 0)
 			return -e->code;
@@ -132,6 +135,21 @@ static void take_last_words(void)
 	drain_last(&self.err, self.ring, clock_ms());
 }
 
+/* The one before it is back; what happened says nothing about that one, nor
+ * about the state. */
+static bool back_from_trial(int status)
+{
+	char words[64];
+
+	if (!upgrade_ended(&self.upgrade))
+		return false;
+	life_words(status, words, sizeof(words));
+	klog(KLOG_ERR, "agent (incarnation %u) %s", self.serve.incarnation,
+	     words);
+	self.restart_ms = clock_ms();
+	return true;
+}
+
 static void after_end(int status)
 {
 	const char *name =
@@ -143,6 +161,8 @@ static void after_end(int status)
 	link_finish(&self.link);
 	if (self.serve.power_off)
 		end_power_off(self.serve.end, "asked by the agent");
+	if (back_from_trial(status))
+		return;
 	life_ended(&self.life, self.serve.stable, status, &next);
 	life_words(status, words, sizeof(words));
 	if (!next.restart)
@@ -172,6 +192,8 @@ static void serve_link(void)
 
 	if (link_turn(&self.link, &e) < 0)
 		klog(KLOG_WARN, "%s", e.text);
+	if (self.serve.stable)
+		upgrade_stable(&self.upgrade);
 	if (self.serve.power_off) {
 		take_last_words();
 		end_power_off(self.serve.end, "asked by the agent");
@@ -200,13 +222,22 @@ static void forget_signals(void)
 		; /* that there was one is all that counts */
 }
 
+/* One that says nothing is not waited for; its end follows. */
+static void end_silent_trial(void)
+{
+	if (self.reap.awaited > 1 && upgrade_late(&self.upgrade, clock_ms()))
+		(void)kill(self.reap.awaited, SIGKILL);
+}
+
 static int timeout_ms(void)
 {
+	const int64_t next =
+		self.restart_ms >= 0 ? self.restart_ms : self.upgrade.trial_ms;
 	int64_t left;
 
-	if (self.restart_ms < 0)
+	if (next < 0)
 		return -1;
-	left = self.restart_ms - clock_ms();
+	left = next - clock_ms();
 	return left > 0 ? (int)left : 0;
 }
 
@@ -243,6 +274,8 @@ _Noreturn void supervise(const struct init_args *a, const struct mode *m,
 	self.serve.migratable = m->mode == GUEST_MODE_MIGRATABLE;
 	self.control = !a->shell && program_takes_control(a->command, m->agent,
 							  PROGRAM_PATH);
+	upgrade_init(&self.upgrade, self.control ? a->command[m->agent] : NULL,
+		     PROGRAM_PATH);
 	self.reap.before = hear_out;
 	self.drained = m->mode == GUEST_MODE_MIGRATABLE;
 	self.life.restartable = self.control;
@@ -264,6 +297,7 @@ _Noreturn void supervise(const struct init_args *a, const struct mode *m,
 		}
 		if (self.restart_ms >= 0 && clock_ms() >= self.restart_ms)
 			restart();
+		end_silent_trial();
 		serve_link(); /* exits that were reaped above */
 		wait_and_serve(more);
 	}

@@ -14,6 +14,7 @@
 /* The files of the library folder. */
 #define TOOL_LIB_VMLINUX "vmlinux"
 #define TOOL_LIB_VMLINUZ "vmlinuz"
+#define TOOL_LIB_AGENT "guest/gcs"
 #define TOOL_LIB_INITRAMFS "initramfs.img"
 #define TOOL_LIB_VHOST "vhost-vsock.so"
 

@@ -47,6 +47,8 @@ static const struct {
 	{ "save", tool_save, "save a sandbox to a file" },
 	{ "restore", tool_restore, "let a saved sandbox go on" },
 	{ "debug", tool_debug, "collect what helps to find a fault" },
+	{ "upgrade-agent", tool_upgrade_agent,
+	  "replace the agent of a running sandbox" },
 	{ "gc", tool_gc, "remove what dead sandboxes left" },
 	{ "version", tool_version, "print the version" },
 };
@@ -55,7 +57,7 @@ static int help(FILE *to)
 {
 	(void)fputs("usage: ferry COMMAND [ARG...]\n\ncommands:\n", to);
 	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
-		(void)fprintf(to, "  %-10s %s\n", tools[i].name,
+		(void)fprintf(to, "  %-13s %s\n", tools[i].name,
 			      tools[i].summary);
 	(void)fputs("\n'ferry COMMAND --help' tells more.\n", to);
 	return to == stdout ? TOOL_OK : TOOL_USAGE;

@@ -1,4 +1,5 @@
-/* tools/sandboxes.h - ferry list, ps, kill, stats, stop, logs, gc */
+/* tools/sandboxes.h - ferry list, ps, kill, stats, stop, logs, gc and
+ * upgrade-agent */
 #ifndef FERRY_TOOLS_SANDBOXES_H
 #define FERRY_TOOLS_SANDBOXES_H
 
@@ -9,5 +10,6 @@ int tool_stop(int argc, char **argv);
 int tool_logs(int argc, char **argv);
 int tool_stats(int argc, char **argv);
 int tool_gc(int argc, char **argv);
+int tool_upgrade_agent(int argc, char **argv);
 
 #endif

@@ -42,7 +42,8 @@
  * end of the UVM. What a new incarnation does first: HELLO, then FETCH,
  * PROCESSES and TICKETS from cursor 0, then it settles each open ticket
  * (REGISTER or TICKET_CLOSE) and says STABLE. CONTROL_TRIES_MAX incarnations
- * in a row that end before STABLE end the UVM.
+ * in a row that end before STABLE end the UVM. Another program may be put in the
+ * agent's place for the next start (init/upgrade.h).
  */
 #ifndef FERRY_BRIDGE_IO_CONTROL_H
 #define FERRY_BRIDGE_IO_CONTROL_H

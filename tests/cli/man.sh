@@ -37,14 +37,14 @@ done
 
 diff <(of_help cmdline) <(of_page ferry-cmdline.1)
 verdict "ferry-cmdline.1 has the options of --help" $?
-for command in run config exec attach list ps kill stats logs stop state migrate save restore debug gc; do
+for command in run config exec attach list ps kill stats logs stop state migrate save restore debug upgrade-agent gc; do
 	for option in $(of_help "$command"); do
 		grep -q -- "Fl -*${option#--}" docs/ferry.1
 		verdict "ferry.1 knows $option of $command" $?
 	done
 done
 # Every command that the program lists is a word of the page.
-for command in $(timeout 20 build/ferry --help | sed -nE 's/^  ([a-z]+) .*/\1/p'); do
+for command in $(timeout 20 build/ferry --help | sed -nE 's/^  ([a-z-]+) .*/\1/p'); do
 	grep -qE -- "^\.(It )?Cm $command( |$)|Cm $command( |$)" docs/ferry.1
 	verdict "ferry.1 knows ferry $command" $?
 done
