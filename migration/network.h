@@ -10,6 +10,8 @@
  * the NICs stay the same devices (QEMU finds them by address): resume only
  * binds, and the reset behind it takes each old NIC out of the guest and gives
  * it back with a new id and the endpoint of this host, under the old namespace.
+ * A NIC whose settings are the same here keeps its id, and the guest is not
+ * bothered.
  * Source: shared specification migration.md 3.5 and 9.1.
  */
 #ifndef FERRY_MIGRATION_NETWORK_H

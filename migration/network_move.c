@@ -291,6 +291,30 @@ static void was_reset(void *obj, int result, const struct err *e)
 	network_ctl_ended(n, NETWORK_EV_RESET, result, e);
 }
 
+/*
+ * An endpoint of which the guest is told the same here goes on as it is: its
+ * addresses were announced behind the barrier, and no connection notices.
+ */
+static void keep_same(struct network_ctl *n)
+{
+	struct network_endpoint *old = n->endpoints, *new = n->new_endpoints;
+
+	for (; old && new; old = old->next, new = new->next) {
+		char *unnamed = new->nic_id, *mac = new->mac;
+
+		if (unnamed[0] || !old->in_vm || !old->in_guest ||
+		    !old->settings[0] ||
+		    strcmp(old->settings, new->settings) != 0)
+			continue;
+		new->nic_id = old->nic_id;
+		new->mac = old->mac;
+		old->nic_id = unnamed;
+		old->mac = mac;
+		new->tried = new->in_vm = new->in_guest = true;
+		old->tried = old->in_vm = old->in_guest = false;
+	}
+}
+
 int network_ctl_reset(struct network_ctl *n, struct op *op, struct err *e)
 {
 	int r;
@@ -302,6 +326,7 @@ int network_ctl_reset(struct network_ctl *n, struct op *op, struct err *e)
 	r = network_ctl_begin(n, NETWORK_EV_RESET, op, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
+	keep_same(n);
 	seq_start(&n->seq, reset_steps, ARRAY_LEN(reset_steps), false, n,
 		  was_reset);
 	return 0;

@@ -102,6 +102,12 @@ void ops_free(struct ops *o);
 /** ops_seams() - fill in VMM, guest, clock and chance; the rest is the owner's */
 void ops_seams(struct ops *o, struct seams *s);
 
+/** ops_card() - id of the card in @port, "": none there; NULL: no such port */
+const char *ops_card(const struct ops *o, uint32_t port);
+
+/** ops_card_expect() - a move brings card @id along, in @port */
+void ops_card_expect(struct ops *o, uint32_t port, const char *id);
+
 /** ops_process() - the running process, for what the controllers leave to the
  * shim (resize, end of input); NULL: none */
 struct host_process *ops_process(const struct ops *o, const char *container_id,

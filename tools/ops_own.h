@@ -30,6 +30,8 @@ struct ops_process {
 /* A port for a card, and what is under way there. */
 struct ops_nic {
 	char id[40]; /* GUID, "": the port is free */
+	char mac[20];
+	char expected[40]; /* the card that a move brings, "": none */
 	struct op *op;
 	bool removing;
 };

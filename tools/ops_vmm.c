@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -184,7 +185,7 @@ static int endpoint(const char *words, char local[SOCKET_MAX],
 	return 0;
 }
 
-/* The port of a card, or with "" the first free one; QEMU_NICS_MAX: none. */
+/* The port of a card; QEMU_NICS_MAX: none. */
 static uint32_t port_of(const struct ops *o, const char *id)
 {
 	uint32_t i = 0;
@@ -192,6 +193,40 @@ static uint32_t port_of(const struct ops *o, const char *id)
 	while (i < QEMU_NICS_MAX && strcmp(o->nic[i].id, id) != 0)
 		i++;
 	return i;
+}
+
+/* For a new card: QEMU knows those that a move brings by their ports. */
+static uint32_t free_port(const struct ops *o, const char *id)
+{
+	uint32_t i;
+
+	for (i = 0; i < QEMU_NICS_MAX; i++)
+		if (!o->nic[i].id[0] && strcmp(o->nic[i].expected, id) == 0)
+			return i;
+	for (i = 0; i < QEMU_NICS_MAX; i++)
+		if (!o->nic[i].id[0] && !o->nic[i].expected[0])
+			return i;
+	return i;
+}
+
+static struct ops_nic *of_mac(struct ops *o, const char *mac)
+{
+	for (uint32_t i = 0; i < QEMU_NICS_MAX; i++)
+		if (o->nic[i].id[0] && strcasecmp(o->nic[i].mac, mac) == 0)
+			return &o->nic[i];
+	return NULL;
+}
+
+const char *ops_card(const struct ops *o, uint32_t port)
+{
+	return port < QEMU_NICS_MAX ? o->nic[port].id : NULL;
+}
+
+void ops_card_expect(struct ops *o, uint32_t port, const char *id)
+{
+	if (port < QEMU_NICS_MAX)
+		(void)snprintf(o->nic[port].expected,
+			       sizeof(o->nic[port].expected), "%s", id);
 }
 
 /* A card that did not come, or has gone, leaves its port to another. */
@@ -220,8 +255,17 @@ int ops_nic_add(void *ctx, const struct vmm_nic *n, struct op *op,
 		return -e->code;
 	if (port_of(o, n->id) < QEMU_NICS_MAX)
 		return err_set(e, EEXIST, "card %s is there already", n->id);
-	nic.port = port_of(o, "");
-	if (nic.port == QEMU_NICS_MAX || strlen(n->id) >= sizeof(at->id))
+	if (strlen(n->id) >= sizeof(at->id) ||
+	    strlen(n->mac) >= sizeof(at->mac))
+		return err_set(e, EINVAL, "card %.60s: id or MAC", n->id);
+	at = of_mac(o, n->mac);
+	if (at && !at->op) { /* it came with the VM, on its endpoint */
+		(void)snprintf(at->id, sizeof(at->id), "%s", n->id);
+		op_end(op, 0, NULL);
+		return 0;
+	}
+	nic.port = free_port(o, n->id);
+	if (nic.port == QEMU_NICS_MAX)
 		return err_set(e, ENOSPC, "no port for another card");
 	at = &o->nic[nic.port];
 	r = endpoint(n->endpoint, local, &nic, e);
@@ -231,6 +275,8 @@ int ops_nic_add(void *ctx, const struct vmm_nic *n, struct op *op,
 	if (r < 0)
 		return r;
 	(void)snprintf(at->id, sizeof(at->id), "%s", n->id);
+	(void)snprintf(at->mac, sizeof(at->mac), "%s", n->mac);
+	at->expected[0] = '\0';
 	at->op = op;
 	at->removing = false;
 	return 0;

@@ -65,6 +65,34 @@ int pod_network_parse(const char *text, enum pod_network *ret, struct err *e)
 	return 0;
 }
 
+int pod_adapters_parse(const char *text, struct arena *a,
+		       struct pod_adapter **ret, size_t *ret_n, struct err *e)
+{
+	static const struct schema_member members[] = {
+		SCHEMA_ARRAY(struct pod_adapter, struct pod_file, adapter,
+			     n_adapters, "adapters", SCHEMA_REQUIRED,
+			     adapter_schema),
+	};
+	static const struct schema schema = SCHEMA(struct pod_file, members);
+	const size_t size = strlen(text) + sizeof("{\"adapters\":}");
+	char *whole = arena_alloc(a, size);
+	struct pod_file f = { 0 };
+	int r;
+
+	if (!whole)
+		return err_set(e, ENOMEM, "no memory for adapters");
+	(void)snprintf(whole, size, "{\"adapters\":%s}", text);
+	r = msg_decode(&schema, whole, strlen(whole), a, &f, e);
+	if (r < 0)
+		return r;
+	if (f.n_adapters > POD_ADAPTERS_MAX)
+		return err_set(e, EINVAL, "adapters: want %u at most",
+			       POD_ADAPTERS_MAX);
+	*ret = f.adapter;
+	*ret_n = f.n_adapters;
+	return 0;
+}
+
 static bool name_ok(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"

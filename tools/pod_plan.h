@@ -116,6 +116,15 @@ int pod_plan_one(const struct pod_container *c, enum pod_network network,
 /** pod_plan_done() - release */
 void pod_plan_done(struct pod_plan *p);
 
+/**
+ * pod_adapters_parse() - adapters of a text: the array of a file's "adapters"
+ * @a:		what they are in
+ *
+ * Return: 0, -EINVAL, -ENOMEM
+ */
+int pod_adapters_parse(const char *text, struct arena *a,
+		       struct pod_adapter **ret, size_t *ret_n, struct err *e);
+
 /** pod_network_parse() - "none" or "user"; 0 or -EINVAL */
 int pod_network_parse(const char *text, enum pod_network *ret, struct err *e);
 

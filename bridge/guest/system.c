@@ -50,7 +50,7 @@ static void on_announced(void *ctx, int sent, const struct err *why)
 	if (!r->negotiating)
 		return;
 	r->negotiating = false;
-	if (why)
+	if (sent < 0)
 		log_warn("addresses were not announced: %s", why->text);
 	else
 		r->welcome.fixed.announced = (uint32_t)sent;

@@ -59,15 +59,15 @@ static inline int move_import(struct move *m)
 				  m->src.session.exported.len, &m->e);
 }
 
-static inline int move_patch_one(struct move *m, const char *id,
-				 const char *new_id)
+static inline int move_patch_with(struct move *m, const char *id,
+				  const char *new_id, const char *settings)
 {
 	const char *const layers[] = { "/there/base", "/there/app" };
 	const struct network_endpoint nic = {
 		.endpoint_id = (char[]){ "tap7" },
 		.mac = (char[]){ "00-15-5D-00-00-07" },
 		.name = (char[]){ "pod-eth0" },
-		.settings = (char[]){ "{\"there\":1}" },
+		.settings = (char *)(uintptr_t)settings,
 	};
 	const bool pause = strcmp(id, "p") == 0;
 	char scratch[64];
@@ -90,6 +90,12 @@ static inline int move_patch_one(struct move *m, const char *id,
 	return world_wait(&m->dst,
 			  session_ctl_patch(&m->dst.session, &p,
 					    world_op(&m->dst, &op), &m->e));
+}
+
+static inline int move_patch_one(struct move *m, const char *id,
+				 const char *new_id)
+{
+	return move_patch_with(m, id, new_id, "{\"there\":1}");
 }
 
 static inline int move_patch(struct move *m)

@@ -32,6 +32,39 @@ static int export_decoded(struct move *m, struct arena *a, struct saved *ret)
 	return saved_decode(t->buf, t->len, "amd64", a, ret, NULL, &m->e);
 }
 
+/* A card of which the guest would be told the same again: it is not asked to let
+ * go of it, so connections over it live. With other settings it is. */
+static void test_a_card_stays_when_its_settings_do(void **state UNUSED)
+{
+	static const char *const settings[] = { "{}", "{\"there\":1}" };
+
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+		const struct network_endpoint *x;
+		struct move m;
+
+		move_init(&m);
+		move_reach_source(&m, SESSION_TRANSFER_COMPLETED);
+		assert_int_equal(move_import(&m), 0);
+		assert_int_equal(move_patch_one(&m, "c", "c2"), 0);
+		assert_int_equal(move_patch_with(&m, "p", "p2", settings[i]),
+				 0);
+		assert_int_equal(move_prepare(&m), 0);
+		assert_int_equal(move_socket(&m, &m.dst), 0);
+		assert_int_equal(move_transfer(&m, &m.dst), 0);
+		world_run(&m.dst);
+		assert_int_equal(move_finalize(&m, &m.dst, VMM_RESUME), 0);
+		x = sandbox_ctl_pod(&m.dst.s, "p2")->network.endpoints;
+		assert_non_null(x);
+		assert_null(x->next);
+		assert_string_equal(x->endpoint_id, "tap7");
+		assert_true(x->in_vm && x->in_guest);
+		assert_true(set_has(&m.dst.guest_nics, x->nic_id));
+		assert_int_equal(m.dst.guest_nics.n, 1);
+		assert_int_equal(set_has(&m.src.guest_nics, x->nic_id), i == 0);
+		move_done(&m);
+	}
+}
+
 static void test_l12_calls_repeated_or_out_of_order(void **state UNUSED)
 {
 	struct move m;
@@ -273,6 +306,7 @@ static void test_sw8_a_pod_without_network_moves(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_card_stays_when_its_settings_do),
 		cmocka_unit_test(test_l12_calls_repeated_or_out_of_order),
 		cmocka_unit_test(test_l13_w2_finalize_goes_on_where_it_failed),
 		cmocka_unit_test(test_l14_cancel_reverts_nothing),

@@ -18,7 +18,16 @@
 /* The machine of tools/qemu/argv.h. */
 #define MACHINE "q35"
 
-/* In the document and in the statement; the second leaves annotations out. */
+/* A network card, by its port: so QEMU finds it. */
+struct card {
+	uint32_t port;
+	const char *id;
+};
+
+/*
+ * In the document and in the statement; the second leaves annotations out and
+ * has the cards, which come and go.
+ */
 struct description {
 	uint32_t v;
 	const char *machine;
@@ -31,7 +40,15 @@ struct description {
 	bool console;
 	const char *line;
 	struct msg_pairs annotations;
+	struct card *card;
+	size_t n_cards;
 };
+
+static const struct schema_member card_members[] = {
+	SCHEMA_U32(struct card, port, "port", SCHEMA_ALWAYS),
+	SCHEMA_STRING(struct card, id, "id", SCHEMA_ALWAYS),
+};
+static const struct schema card_schema = SCHEMA(struct card, card_members);
 
 #define T struct description
 static const struct schema_member members[] = {
@@ -46,6 +63,8 @@ static const struct schema_member members[] = {
 	SCHEMA_BOOL(T, console, "console", SCHEMA_ALWAYS),
 	SCHEMA_STRING(T, line, "line", SCHEMA_ALWAYS),
 	SCHEMA_PAIRS(T, annotations, "annotations", SCHEMA_OPTIONAL),
+	SCHEMA_ARRAY(struct card, T, card, n_cards, "cards", SCHEMA_OPTIONAL,
+		     card_schema),
 };
 static const struct schema machine_schema = SCHEMA(T, members);
 #undef T
@@ -82,8 +101,14 @@ static int put(const struct description *m, struct text *out, struct err *e)
 
 int machine_compat(const struct shim *s, struct text *out, struct err *e)
 {
-	const struct description m = of(s);
+	struct description m = of(s);
+	struct card cards[QEMU_NICS_MAX];
+	const char *id;
 
+	m.card = cards;
+	for (uint32_t i = 0; (id = ops_card(s->tasks.ops, i)) != NULL; i++)
+		if (*id)
+			cards[m.n_cards++] = (struct card){ i, id };
 	return put(&m, out, e);
 }
 
@@ -212,6 +237,9 @@ int machine_take(struct shim *s, const struct vmm_config *c, struct err *e)
 		r = agree(&doc, &said, e);
 	if (r == 0)
 		r = apply(s, &doc, e);
+	for (size_t i = 0; r == 0 && i < said.n_cards; i++)
+		ops_card_expect(s->tasks.ops, said.card[i].port,
+				said.card[i].id);
 	arena_done(&a);
 	return r;
 }

@@ -12,6 +12,7 @@
 #include "migration/names.h"
 #include "tools/shim/events.h"
 #include "tools/shim/machine.h"
+#include "tools/shim/cards.h"
 #include "tools/shim/shim.h"
 #include "tools/shim/stdio.h"
 
@@ -117,7 +118,7 @@ static int find_pod(struct shim_task *task, struct pod_ctl **ret, struct err *e)
 		return 0;
 	if (task->facts.kind == OCI_CONTAINER)
 		return err_set(e, ENOENT, "no pod %s", id);
-	return sandbox_ctl_pod_new(&t->ctl, id, "", ret, e);
+	return cards_pod(&task->facts, &t->ctl, id, ret, e);
 }
 
 static int document(struct shim_task *task, const struct pod_ctl *pod,
@@ -127,6 +128,10 @@ static int document(struct shim_task *task, const struct pod_ctl *pod,
 		[OCI_SANDBOX] = "sandbox",
 		[OCI_CONTAINER] = "container",
 	};
+	const bool wired = pod->network.namespace_id[0] != '\0';
+	const bool member = task->facts.kind == OCI_CONTAINER;
+	const struct container_ctl *first =
+		wired && member ? pod_ctl_container(pod, pod->id) : NULL;
 	char rootfs[GUEST_PATH_SIZE];
 	const struct bundle_edit edit = {
 		.rootfs = rootfs,
@@ -134,7 +139,10 @@ static int document(struct shim_task *task, const struct pod_ctl *pod,
 		.container_type = types[task->facts.kind],
 		.sandbox_id =
 			task->facts.kind == OCI_ALONE ? NULL : pod->gcs_id,
-		.skip_network = task->facts.kind != OCI_ALONE,
+		.join_pid = first ? first->init->pid : 0,
+		.network_id =
+			wired && !member ? pod->network.namespace_id : NULL,
+		.skip_network = task->facts.kind != OCI_ALONE && !wired,
 	};
 
 	(void)snprintf(rootfs, sizeof(rootfs), "/run/gcs/pods/%s/%s/rootfs",

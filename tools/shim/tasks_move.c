@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "migration/status.h"
+#include "tools/shim/cards.h"
 #include "tools/shim/shim.h"
 
 static struct container_ctl *find(const struct shim_task *task,
@@ -88,6 +89,8 @@ int task_patch(struct shim_task *task, const char *source_id, struct err *e)
 		[OCI_CONTAINER] = "container",
 	};
 	const char *const layer = task->rootfs.disk.path;
+	struct cards cards;
+	int r = cards_read(&task->facts, &cards, e);
 	struct session_patch p = {
 		.source_id = source_id,
 		.id = task->id,
@@ -97,7 +100,9 @@ int task_patch(struct shim_task *task, const char *source_id, struct err *e)
 		.n_layers = 1,
 		.scratch = task->scratch.disk.path,
 		.init = { .terminal = task->terminal },
-		.namespace_id = "",
+		.namespace_id = cards.namespace_id,
+		.endpoints = cards.endpoint,
+		.n_endpoints = cards.n,
 		.annotations = &task->facts.annotations,
 	};
 
@@ -105,8 +110,11 @@ int task_patch(struct shim_task *task, const char *source_id, struct err *e)
 		p.init.stdio[i] = task->stdio[i];
 	task->stage = TASK_CREATING;
 	task->op = (struct op){ .done = on_patched, .ctx = task };
-	return session_ctl_patch(&task->table->shim->migration.session, &p,
-				 &task->op, e);
+	if (r == 0)
+		r = session_ctl_patch(&task->table->shim->migration.session, &p,
+				      &task->op, e);
+	cards_done(&cards);
+	return r;
 }
 
 void task_bundle_path(const struct shim *s, const char *id,
