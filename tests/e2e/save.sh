@@ -33,6 +33,23 @@ counts() {
 	[ -n "$before" ] && wait_for 10 eval "[ \"\$(count_is)\" -gt $before ]"
 }
 gone() { ! build/ferry list | grep -q e2esave; }
+# It was right at some time between the question and the answer.
+clock_is_right() {
+	local from to is
+	from=$(date +%s%N)
+	do_ferry exec e2esave /fresh clock
+	to=$(date +%s%N)
+	is=$(cat "$WORK/out")
+	echo "$(((is - from) / 1000000)) ms behind the question," \
+		"$(((to - is) / 1000000)) ms before the answer"
+	[ "$is" -gt $((from - 100000000)) ] && [ "$is" -lt $((to + 100000000)) ]
+}
+values() { # FILE
+	do_ferry exec e2esave /fresh values
+	sed 1d "$WORK/out" >"$1"
+	[ "$(wc -l <"$1")" -eq 400 ]
+}
+none_twice() { ! sort "$@" | uniq -d | grep .; }
 
 root=$WORK/c/rootfs
 mkdir -p "$root"/{bin,proc,dev,tmp,sys,etc}
@@ -60,6 +77,13 @@ head -c 32 /dev/urandom >"$WORK/key"
 do_ferry save --key-file "$WORK/key" e2esave "$WORK/no/where"
 check "a folder that is not there is told" status_is 1
 check "and the container counts on" counts
+# From here on the kernel's generator keeps its key for half of the UVM's age: two
+# restores draw the same values if nothing is done about it.
+timeout "$LIMIT_S" build/ferry exec -i e2esave /bin/sh -c \
+	'cat >/fresh && chmod +x /fresh && exec /fresh old 10' \
+	<build/tests/guest/fresh >"$WORK/out" 2>"$WORK/err"
+status=$?
+check "its random generator has a new key" status_is 0
 before=$(count_is)
 do_ferry save --key-file "$WORK/key" e2esave "$WORK/file"
 check "saved" status_is 0
@@ -87,6 +111,8 @@ mkdir "$WORK/copies"
 cp --sparse=always "$WORK"/file* "$WORK/copies"
 do_ferry restore --key-file "$WORK/key" "$WORK/file"
 check "restored" status_is 0
+check "its clock is right" clock_is_right
+check "it draws random values" values "$WORK/values-1"
 after=$(count_is)
 echo "# it had counted to $before, and is at $after"
 check "the count went on where it was" test "${after:-0}" -ge "$before"
@@ -108,4 +134,25 @@ check "and it ends as others do" status_is 0
 restore_copies
 check "and when it has ended" err_has 'went on in epoch 1'
 check "no sandbox is left" wait_for 20 gone
+
+# --- what makes two of one -----------------------------------------------------------
+
+# By hand, for the lease forbids it.
+cp --sparse=always "$WORK"/copies/* "$WORK"
+do_ferry restore --key-file "$WORK/key" "$WORK/file"
+check "the same state, with its lease put back" status_is 0
+check "the clock of a twin is right" clock_is_right
+check "it draws random values too" values "$WORK/values-2"
+check "none of them is the other's" none_twice "$WORK"/values-[12]
+
+# An agent that cannot reseed the generator: the barrier stays closed.
+do_ferry exec e2esave /bin/rm /dev/random /dev/urandom
+do_ferry save --key-file "$WORK/key" e2esave "$WORK/file"
+check "a guest without its random devices is saved" status_is 0
+check "it has ended" wait_for 20 gone
+do_ferry restore --key-file "$WORK/key" "$WORK/file"
+check "and is not restored" status_is 1
+check "for that reason" err_has 'random'
+check "nothing of it runs" wait_for 20 eval 'gone && [ -z "$(qemus)" ]'
+check "its files are kept" test -s "$WORK/file.memory"
 finish
