@@ -74,8 +74,9 @@ UNUSED static void end(const char *id)
 
 UNUSED static long agent_kib(void)
 {
-	return strtol(uvm("sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' "
-			  "/proc/$(pidof gcs)/status"),
+	/* Not VmRSS, which is brought up to date only now and then. */
+	return strtol(uvm("sed -n 's/^Rss:[^0-9]*\\([0-9]*\\).*/\\1/p' "
+			  "/proc/$(pidof gcs)/smaps_rollup"),
 		      NULL, 10);
 }
 

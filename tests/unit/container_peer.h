@@ -102,6 +102,7 @@ UNUSED static void container_start_agent(struct peer *p)
  * @annotations: members of the document's object, NULL: none
  * @resources:	its linux.resources, NULL: none
  * @devices:	of the host, members of the array, NULL: none
+ * @network:	namespace of the host's network, NULL: none
  * @program:	run instead of the shell
  * @terminal:	it has one
  * @shared_pids: no pid namespace of its own
@@ -113,6 +114,7 @@ struct wish {
 	const char *resources;
 	const char *program;
 	const char *devices;
+	const char *network;
 	bool terminal;
 	bool shared_pids;
 };
@@ -152,11 +154,13 @@ UNUSED static const char *container_create_body(const struct wish *w)
 		&s,
 		"],\"user\":{\"uid\":0,\"gid\":0}},"
 		"\"root\":{\"path\":\"/run/gcs/c/%s/rootfs\"},"
-		"\"annotations\":{%s},\"windows\":{\"devices\":[%s]}," CONTAINER_MOUNTS
+		"\"annotations\":{%s},\"windows\":{%s%s%s\"devices\":[%s]}," CONTAINER_MOUNTS
 		"\"linux\":{\"resources\":%s,\"namespaces\":["
 		"%s{\"type\":\"ipc\"},{\"type\":\"uts\"},"
 		"{\"type\":\"network\"},{\"type\":\"mount\"}]}}",
 		w->id, w->annotations ? w->annotations : "",
+		w->network ? "\"network\":{\"networkNamespace\":\"" : "",
+		w->network ? w->network : "", w->network ? "\"}," : "",
 		w->devices ? w->devices : "",
 		w->resources ? w->resources : "{}",
 		w->shared_pids ? "" : "{\"type\":\"pid\"},");

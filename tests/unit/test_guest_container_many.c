@@ -7,6 +7,15 @@
 #include <sys/resource.h>
 #include <time.h>
 
+/* Exits that were told and are kept, in the test of that; and how many pods the
+ * agent's memory is looked at over, behind those that fill the table. */
+#define TOLD_MAX 16u
+#define PODS_WARM 50u
+#define PODS 100u
+#define PODS_SOAK 1000u
+/* What a heap moves by; 200 bytes of each pod would be more. */
+#define GROWTH_KIB 16
+
 static struct peer peer;
 
 static double now_ms(void)
@@ -23,6 +32,19 @@ static int set_up(void **state UNUSED)
 
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	container_start_agent(&peer);
+	return 0;
+}
+
+static void few_told(struct agent *a)
+{
+	a->processes.max_told = TOLD_MAX;
+}
+
+static int set_up_few_told(void **state UNUSED)
+{
+	container_tune = few_told;
+	container_start_agent(&peer);
+	container_tune = NULL;
 	return 0;
 }
 
@@ -114,9 +136,78 @@ static void test_many_containers_and_processes(void **state UNUSED)
 	free(r);
 }
 
+/* A sandbox container and one beside it with an exec; each pod has its own ids,
+ * as pods have. */
+static void one_pod(unsigned int number)
+{
+	char pod[16], work[16], sandbox[256], notes[256];
+	const struct wish p = { .id = pod,
+				.line = "exec sleep 1000",
+				.annotations = sandbox };
+	const struct wish w = { .id = work,
+				.line = "exec sleep 1000",
+				.annotations = notes };
+	struct run r[3] = { { .container = pod },
+			    { .container = work,
+			      .x.want = { false, true, true } },
+			    { .container = work, .line = "exit 3" } };
+
+	(void)snprintf(pod, sizeof(pod), "pod%u", number);
+	(void)snprintf(work, sizeof(work), "work%u", number);
+	(void)snprintf(sandbox, sizeof(sandbox),
+		       "\"io.kubernetes.cri.container-type\":\"sandbox\","
+		       "\"io.microsoft.cri.skip-pod-networking\":\"true\","
+		       "\"io.kubernetes.cri.sandbox-id\":\"%s\"",
+		       pod);
+	(void)snprintf(notes, sizeof(notes),
+		       "\"io.kubernetes.cri.container-type\":\"container\","
+		       "\"io.kubernetes.cri.sandbox-id\":\"%s\"",
+		       pod);
+	container_create(&peer, &p);
+	container_run(&peer, &r[0]);
+	container_create(&peer, &w);
+	container_run(&peer, &r[1]);
+	container_run(&peer, &r[2]);
+	assert_int_equal(container_wait(&peer, work, r[2].x.pid), 3);
+	assert_int_equal(peer_wait(&peer, peer_run(&peer, "exit 4")), 4);
+	for (size_t i = 2; i-- > 0;) {
+		assert_int_equal(container_call(&peer, WIRE_SHUTDOWN_FORCED,
+						r[i].container),
+				 HR_OK);
+		(void)peer_notice(&peer, r[i].container);
+		container_delete(&peer, r[i].container);
+		peer_n_notices = 0;
+		peer_exec_done(&r[i].x);
+	}
+}
+
+/* What remains of a pod are the exit codes that were told, which are so many at
+ * most (PROCESS_TOLD_MAX); when that table is full nothing remains. */
+static void test_memory_of_pods_that_were_is_bounded(void **state UNUSED)
+{
+	const unsigned int n = getenv("FERRY_SOAK") ? PODS_SOAK : PODS;
+	const long before = peer_agent_kib(&peer);
+	unsigned int i = 0;
+	long warm, now;
+
+	for (; i < PODS_WARM; i++)
+		one_pod(i);
+	warm = peer_agent_kib(&peer);
+	for (; i < PODS_WARM + n; i++)
+		one_pod(i);
+	now = peer_agent_kib(&peer);
+	print_message("# agent: %ld KiB, %ld KiB after %u pods, %ld KiB after "
+		      "%u more\n",
+		      before, warm, PODS_WARM, now, n);
+	assert_true(now <= warm + GROWTH_KIB);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_memory_of_pods_that_were_is_bounded,
+			set_up_few_told, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_many_containers_and_processes, set_up, tear_down),
 	};

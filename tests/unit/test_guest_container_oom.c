@@ -4,9 +4,16 @@
  */
 #include "tests/unit/container_peer.h"
 
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
+#include "bridge/guest/conn.h"
 #include "bridge/guest/notice.h"
+
+/* More than a unix socket holds by default (208 KiB), less than CONN_QUEUE_LOW
+ * beyond that. */
+#define FLOOD_BYTES (CONN_QUEUE_LOW - 65536)
 
 static struct peer peer;
 static int killer[2] = { -1, -1 };
@@ -223,6 +230,71 @@ static void test_a_later_reference_host_is_sent_nothing(void **state UNUSED)
 	assert_int_equal(peer_n_notices, 1);
 }
 
+/* Asks until the answers fill the connection, and reads none of them: what is
+ * told now does not leave. What waits is less than would silence a notice. */
+static void fill_connection(void)
+{
+	static struct peer_frame f;
+	size_t sent = 0;
+	int unread = 1;
+
+	while (sent < FLOOD_BYTES) {
+		/* The agent answers in its own time; only its size is asked. */
+		assert_int_equal(
+			peer_call(&peer, WIRE_DUMP_STACKS, peer_base("x"), &f),
+			HR_OK);
+		for (size_t n = 0; n < FLOOD_BYTES; n += f.len) {
+			(void)peer_send(&peer, WIRE_DUMP_STACKS,
+					peer_base("x"));
+			sent += f.len;
+		}
+	}
+	/* It has taken all questions when none of their bytes is left. */
+	for (int i = 0; i < 3000 && unread > 0; i++) {
+		assert_int_equal(ioctl(peer.fd, SIOCOUTQ, &unread), 0);
+		if (unread > 0)
+			(void)usleep(10000);
+	}
+	assert_int_equal(unread, 0);
+}
+
+/* A host that takes such notices had one under way when it was lost. */
+static void lose_a_notice(struct run *r)
+{
+	begin(r, true);
+	fill_connection();
+	words("t");
+	peer_drop(&peer, true);
+}
+
+static void test_one_that_did_not_leave_is_told_anew(void **state UNUSED)
+{
+	struct run r = { 0 };
+
+	lose_a_notice(&r);
+	words("k");
+	come_back(true, true);
+	(void)container_call(&peer, WIRE_START, "one");
+	settle();
+	assert_int_equal(peer_n_notices, 1); /* of both */
+	expect(0, 2);
+	end(&r);
+}
+
+static void test_one_that_did_not_leave_is_not_kept_for_a_reference_host(
+	void **state UNUSED)
+{
+	struct run r = { 0 };
+
+	lose_a_notice(&r);
+	come_back(true, false);
+	(void)container_call(&peer, WIRE_START, "one");
+	settle(); /* the peer takes no such frame */
+	assert_int_equal(peer_n_notices, 0);
+	end(&r);
+	assert_int_equal(peer_n_notices, 1);
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -234,6 +306,8 @@ int main(int argc, char **argv)
 		T(test_a_host_that_was_away_is_told_before_the_end),
 		T(test_a_later_host_is_told_when_it_knows),
 		T(test_a_later_reference_host_is_sent_nothing),
+		T(test_one_that_did_not_leave_is_told_anew),
+		T(test_one_that_did_not_leave_is_not_kept_for_a_reference_host),
 	};
 #undef T
 

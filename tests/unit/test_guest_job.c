@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -228,6 +229,86 @@ static void test_what_a_function_started_ends_with_it(void **state)
 	/* End of file: nobody has the other end any more. */
 	assert_int_equal(read(p[0], &byte, 1), 0);
 	close(p[0]);
+}
+
+/* Has a child that holds a pipe open for ever, and stays; says when it is so. */
+static int fn_stays_with_a_child(void *arg, struct text *out, struct err *e)
+{
+	const int fd = *(const int *)arg;
+	const pid_t pid = fork();
+
+	(void)alarm(3 * LONG_MS / 1000); /* should nobody kill them */
+	if (pid > 0 && write(fd, "x", 1) != 1)
+		return -EIO;
+	return fn_hang(NULL, out, e);
+}
+
+/* Return: the reading end of a pipe that a running job and its child hold */
+static int hold_a_pipe(struct job **j, struct seen *s)
+{
+	static int writing; /* of the job, which may be told late */
+	struct job_call c = {
+		.name = "test",
+		.fn = fn_stays_with_a_child,
+		.deadline_ms = LONG_MS,
+		.n_keep = 1,
+		.done = on_done,
+		.ctx = s,
+	};
+	struct err e = { 0 };
+	int p[2];
+	char byte;
+
+	*s = (struct seen){ 0 };
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	writing = p[1];
+	c.arg = &writing;
+	c.keep = &writing;
+	assert_int_equal(job_call(&jobs, &c, j, &e), 0);
+	while (jobs.started == 0)
+		assert_true(loop_turn(loop, LONG_MS, &e) > 0);
+	close(p[1]);
+	assert_int_equal(read(p[0], &byte, 1), 1);
+	return p[0];
+}
+
+/* End of file: nobody holds the other end any more. */
+static void assert_ended(int fd)
+{
+	struct pollfd f = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	assert_int_equal(poll(&f, 1, LONG_MS), 1);
+	assert_int_equal(read(fd, &byte, 1), 0);
+	close(fd);
+}
+
+/* Not only when its leader is reaped: that may sit in the kernel for long. */
+static void test_the_whole_group_is_killed_at_once(void **state)
+{
+	struct seen s;
+	struct job *j = NULL;
+	const int fd = hold_a_pipe(&j, &s);
+
+	(void)state;
+	job_cancel(j);
+	assert_ended(fd); /* the loop has not turned */
+	assert_int_equal(s.times, 0);
+	run_until(&s);
+	assert_int_equal(s.result, -ECANCELED);
+}
+
+static void test_the_whole_group_ends_with_the_agent(void **state)
+{
+	struct seen s;
+	struct job *j = NULL;
+	const int fd = hold_a_pipe(&j, &s);
+
+	(void)state;
+	jobs_done(&jobs);
+	assert_ended(fd);
+	assert_int_equal(s.times, 0);
+	jobs_init(&jobs, loop, NULL);
 }
 
 static int fn_list(void *arg, struct text *out, struct err *e)
@@ -582,6 +663,8 @@ int main(void)
 		T(test_function_tells_result_text_and_error),
 		T(test_hanging_function_is_killed_at_its_deadline),
 		T(test_what_a_function_started_ends_with_it),
+		T(test_the_whole_group_is_killed_at_once),
+		T(test_the_whole_group_ends_with_the_agent),
 		T(test_function_has_only_the_descriptors_it_names),
 		T(test_function_that_dies_or_says_too_much_is_an_error),
 		T(test_cancelled_job_is_told_once),
