@@ -3,9 +3,9 @@
 #
 # Installs Debian packages, and fetches below build/deps what is used but not
 # installed: the sources of json-c and protobuf-c (compiled for the guest with
-# musl), the guest's kernel with its modules, a static busybox, and crun with the
-# libraries that it loads. All
-# of it comes through apt from the mirrors that this machine's own apt uses,
+# musl), the guest's kernel with its modules, a static busybox, crun with the
+# libraries that it loads, and for one test Debian's general kernel, which has
+# what the guest's lacks (9p). All of it comes through apt from the mirrors that this machine's own apt uses,
 # checked against their signed indexes; /etc/apt, apt's lists and /boot stay as
 # they are. What is there already is left alone, so that a second run does
 # nothing; --update fetches anew. A run that breaks off leaves only whole items.
@@ -19,7 +19,7 @@ layout=1
 lock_s=300
 net_s=30
 # Free space that the unpacked items and the download need together.
-need_mib=900
+need_mib=1200
 
 arch=$(dpkg --print-architecture 2>/dev/null) || arch=unknown
 case $arch in
@@ -45,7 +45,7 @@ packages=(
 	# run: disks from a folder
 	e2fsprogs erofs-utils
 	# tests and bench
-	libcmocka-dev valgrind containerd cpio procps zstd
+	libcmocka-dev valgrind containerd cpio procps zstd diod
 	# tests of networks: namespaces, taps, bridges
 	iproute2 util-linux
 	# soak (the library of Debian 12's clang), lint
@@ -101,9 +101,10 @@ declare -A proof=(
 	[kernel]="kernel/vmlinuz kernel/release kernel/modules/modules.dep"
 	[busybox]="busybox"
 	[crun]="crun/usr/bin/crun"
+	[generic]="generic/vmlinuz generic/modules/modules.dep"
 )
 missing_items=()
-for item in json-c protobuf-c kernel busybox crun; do
+for item in json-c protobuf-c kernel busybox crun generic; do
 	# shellcheck disable=SC2086 # a list of files
 	have_item "$item" ${proof[$item]} || missing_items+=("$item")
 done
@@ -264,19 +265,38 @@ fetch() { # PACKAGE...: unpacked into ./root, not installed
 	done
 }
 
+kernel_image() { # FLAVOUR: prints the package's name
+	apt-cache -c "$apt/apt.conf" depends "linux-image-$1" |
+		awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; n++; exit }
+		     END { exit !n }'
+}
+
 get_kernel() {
 	local image release
-	image=$(apt-cache -c "$apt/apt.conf" depends "linux-image-$flavour" |
-		awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; exit }')
-	[ -n "$image" ] || {
-		echo "E: linux-image-$flavour names no image"
-		return 1
-	}
+	image=$(kernel_image "$flavour") || return
 	release=${image#linux-image-}
 	fetch "$image" && depmod -b "$PWD/root" "$release" && mkdir kernel &&
 		mv "root/boot/vmlinuz-$release" kernel/vmlinuz &&
 		mv "root/lib/modules/$release" kernel/modules &&
 		echo "$release" >kernel/release && place kernel kernel
+}
+
+# Of its modules those that a UVM may want: the rest is 300 MiB.
+get_generic() {
+	local image release
+	image=$(kernel_image "$arch") || return
+	release=${image#linux-image-}
+	apt_get download "$image" && mkdir root &&
+		dpkg-deb --fsys-tarfile ./*.deb | tar -x -C root --wildcards \
+			'./boot/vmlinuz-*' './lib/modules/*/modules.*' \
+			'./lib/modules/*/kernel/'{arch,crypto,fs,lib}'/*' \
+			'./lib/modules/*/kernel/net/'{9p,core,vmw_vsock}'/*' \
+			'./lib/modules/*/kernel/drivers/net/'{virtio_net,net_failover}.ko \
+			'./lib/modules/*/kernel/drivers/'{acpi,block,char,dax,md,nvdimm,scsi,virtio}'/*' &&
+		depmod -b "$PWD/root" "$release" && mkdir generic &&
+		mv "root/boot/vmlinuz-$release" generic/vmlinuz &&
+		mv "root/lib/modules/$release" generic/modules &&
+		place generic generic
 }
 
 # What crun loads. What is missing here comes from this machine's folders when
@@ -288,6 +308,7 @@ get_item() {
 	case $1 in
 	json-c | protobuf-c) source_package "$1" ;;
 	kernel) get_kernel ;;
+	generic) get_generic ;;
 	busybox) fetch busybox-static && place root/bin/busybox busybox ;;
 	crun) fetch crun "${crun_libs[@]}" && place root crun ;;
 	esac

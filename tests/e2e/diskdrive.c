@@ -5,9 +5,19 @@
  *
  *	plug LUN ro|rw FILE	attach a raw disk
  *	unplug LUN		detach it
+ *	card PORT MAC		plug a network card
+ *	pull PORT		unplug it
+ *	create ID FILE		a container; FILE is its OCI document, and its bundle
+ *				/run/gcs/c/ID. It is started, its process too
+ *	kill ID			its process
+ *	delete ID		its state
  *	add RESOURCE JSON	ModifySettings; the settings as they are
  *	remove RESOURCE JSON
  *	run COMMAND...		a shell line in the UVM; its output is printed
+ *	serve PORT COMMAND...	listen on a port; each connection of the guest is
+ *				0 and 1 of a shell line of the host, which has
+ *				one process
+ *	end PORT		SIGKILL to those, listen no more
  *	dump NAME		the lines of DumpStacks that begin with NAME
  *
  * A line is printed for each: "ok", "exit N", or "error ..." with the words of
@@ -15,11 +25,15 @@
  * it was, whatever the commands gave. BASE is the base path of the sockets.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bridge/host/calls.h"
@@ -28,6 +42,7 @@
 #include "bridge/host/process.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/loop.h"
+#include "bridge/io/spawn.h"
 #include "bridge/io/transport.h"
 #include "bridge/msg_settings.h"
 #include "bridge/wire.h"
@@ -37,6 +52,8 @@
 #define LIMIT_MS 120000
 #define LINE_BYTES 4096
 #define OUTPUT_BYTES 65536
+/* Connections to the port that is served. */
+#define SERVED_MAX 8
 
 struct drive {
 	struct loop *loop;
@@ -52,6 +69,13 @@ struct drive {
 	bool ended;
 	char said[512];
 	char *wanted; /* of a dump */
+	char *server; /* shell line behind the port that is served */
+	struct host_process *init; /* of the container */
+	bool init_over;
+	int listener;
+	struct loop_id listening;
+	pid_t served[SERVED_MAX];
+	unsigned int n_served;
 };
 
 static void say(struct drive *d, const char *what, const char *why)
@@ -162,11 +186,133 @@ static void do_unplug(struct drive *d, char *args)
 		say(d, "error", e.text);
 }
 
+static void do_card(struct drive *d, char *args)
+{
+	char *mac = strchr(args, ' ');
+	struct err e;
+
+	if (!mac)
+		say(d, "error", "usage");
+	else if (plug_nic_add(d->plug,
+			      &(struct plug_nic){
+				      .port = (uint32_t)strtoul(args, NULL, 10),
+				      .mac = mac + 1,
+				      .net = PLUG_NET_USER },
+			      on_plug, d, &e) < 0)
+		say(d, "error", e.text);
+}
+
+static void do_pull(struct drive *d, char *args)
+{
+	struct err e;
+
+	if (plug_nic_remove(d->plug, (uint32_t)strtoul(args, NULL, 10), on_plug,
+			    d, &e) < 0)
+		say(d, "error", e.text);
+}
+
 static void on_answer(void *ctx, const void *result,
 		      const struct host_failure *f)
 {
 	(void)result;
 	say(ctx, f ? "error" : "ok", f ? f->err.text : NULL);
+}
+
+/* --- a container ----------------------------------------------------------- */
+
+static void on_init_started(void *ctx, uint32_t pid)
+{
+	struct drive *d = ctx;
+
+	printf("%u\n", pid);
+	say(d, "ok", NULL);
+}
+
+static void on_init_ended(void *ctx, const struct host_process_end *end)
+{
+	struct drive *d = ctx;
+
+	d->init_over = true;
+	if (!end->started)
+		say(d, "error", end->failure ? end->failure->err.text : "");
+}
+
+/* One thing asked of the container. Return: was it done? */
+static bool done_with(struct drive *d, int asked, const struct err *e)
+{
+	if (asked < 0)
+		say(d, "error", e->text);
+	else
+		(void)until(d, &d->over);
+	return d->over && strcmp(d->said, "ok") == 0;
+}
+
+static bool read_document(const char *path, char *text, size_t size)
+{
+	cleanup_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+static void do_create(struct drive *d, char *args)
+{
+	static char document[LINE_BYTES];
+	char bundle[256], *id = strtok(args, " "), *file = strtok(NULL, " ");
+	const struct host_done done = { .fn = on_answer, .ctx = d };
+	const struct msg_process_parameters none = { .command_line = "",
+						     .working_directory = "" };
+	struct msg_container_config config = { .oci_bundle_path = bundle,
+					       .oci_specification = document,
+					       .scratch_dir_path = "",
+					       .system_type = "" };
+	struct host_process_config init = { .container_id = id,
+					    .parameters = &none,
+					    .fd = { -1, -1, -1 },
+					    .started = on_init_started,
+					    .ended = on_init_ended,
+					    .ctx = d };
+	struct err e = { 0 };
+
+	if (!id || !file || !read_document(file, document, sizeof(document))) {
+		say(d, "error", "usage");
+		return;
+	}
+	(void)snprintf(bundle, sizeof(bundle), "/run/gcs/c/%s", id);
+	if (!done_with(d, host_create(d->client, id, &config, &done, NULL, &e),
+		       &e))
+		return;
+	d->over = false;
+	if (!done_with(d, host_start(d->client, id, &done, NULL, &e), &e))
+		return;
+	d->over = d->init_over = false;
+	(void)done_with(d, host_process_start(d->client, &init, &d->init, &e),
+			&e);
+}
+
+static void do_kill(struct drive *d, char *args)
+{
+	const struct host_done done = { .fn = on_answer, .ctx = d };
+	struct err e = { 0 };
+
+	if (!done_with(d, host_shutdown(d->client, args, true, &done, NULL, &e),
+		       &e))
+		return;
+	d->over = until(d, &d->init_over);
+	host_process_free(d->init);
+	d->init = NULL;
+}
+
+static void do_delete(struct drive *d, char *args)
+{
+	const struct host_done done = { .fn = on_answer, .ctx = d };
+	struct err e = { 0 };
+
+	(void)done_with(
+		d,
+		host_delete_container_state(d->client, args, &done, NULL, &e),
+		&e);
 }
 
 static void modify(struct drive *d, const char *type, char *args)
@@ -273,12 +419,80 @@ static void do_dump(struct drive *d, char *args)
 		say(d, "error", e.text);
 }
 
+/* --- a server on the host -------------------------------------------------- */
+
+static void on_connection(void *ctx, uint32_t events)
+{
+	struct drive *d = ctx;
+	char *argv[] = { (char[]){ "/bin/sh" }, (char[]){ "-c" }, d->server,
+			 NULL };
+	struct spawn s = { .argv = argv,
+			   .envp = environ,
+			   .die_with_parent = true };
+	cleanup_fd fd = -1;
+	struct err e;
+
+	(void)events;
+	if (transport_accept(&d->transport, d->listener, &fd, &e) < 0 ||
+	    fd_nonblock(fd, false) < 0 || d->n_served == SERVED_MAX)
+		return; /* the guest sees it closed */
+	s.stdio[0] = fd;
+	s.stdio[1] = fd;
+	s.stdio[2] = STDERR_FILENO;
+	if (spawn_start(&s, &d->served[d->n_served], NULL, &e) < 0)
+		(void)fprintf(stderr, "diskdrive: %s\n", e.text);
+	else
+		d->n_served++;
+}
+
+static void do_serve(struct drive *d, char *args)
+{
+	char *line = strchr(args, ' ');
+	struct err e;
+
+	if (!line || d->server) {
+		say(d, "error", "usage");
+		return;
+	}
+	*line++ = '\0';
+	if (transport_listen(&d->transport, (uint32_t)strtoul(args, NULL, 10),
+			     SERVED_MAX, &d->listener, &e) < 0 ||
+	    loop_watch(d->loop, d->listener, EPOLLIN, on_connection, d,
+		       &d->listening, &e) < 0) {
+		say(d, "error", e.text);
+		return;
+	}
+	d->server = strdup(line);
+	say(d, "ok", NULL);
+}
+
+static void do_end(struct drive *d, char *args)
+{
+	loop_unwatch(d->loop, &d->listening);
+	fd_close(&d->listener);
+	transport_unlink(&d->transport, (uint32_t)strtoul(args, NULL, 10));
+	free(d->server);
+	d->server = NULL;
+	for (; d->n_served > 0; d->n_served--) {
+		const pid_t pid = d->served[d->n_served - 1];
+
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+	}
+	say(d, "ok", NULL);
+}
+
 static const struct command {
 	const char *name;
 	void (*fn)(struct drive *d, char *args);
 } commands[] = {
-	{ "plug", do_plug },	 { "unplug", do_unplug }, { "add", do_add },
-	{ "remove", do_remove }, { "run", do_run },	  { "dump", do_dump },
+	{ "plug", do_plug },	 { "unplug", do_unplug },
+	{ "add", do_add },	 { "remove", do_remove },
+	{ "run", do_run },	 { "dump", do_dump },
+	{ "serve", do_serve },	 { "end", do_end },
+	{ "card", do_card },	 { "pull", do_pull },
+	{ "create", do_create }, { "delete", do_delete },
+	{ "kill", do_kill },
 };
 
 static void obey(struct drive *d, char *line)
@@ -314,7 +528,8 @@ static int boot(struct drive *d, char **argv)
 			  .append = argv[4],
 			  .qmp = qmp,
 			  .cid = 3,
-			  .scsi = 1 },
+			  .scsi = 1,
+			  .nics = 1 },
 		.preload = argv[3],
 		.vsock_base = argv[0],
 	};
@@ -340,7 +555,7 @@ static int boot(struct drive *d, char **argv)
 	if (r == 0)
 		r = host_client_new(&config, &d->client, &e);
 	if (r == 0)
-		r = plug_new(&d->plug, d->loop, 1, 0, &e);
+		r = plug_new(&d->plug, d->loop, 1, 1, &e);
 	if (r == 0)
 		r = vm_start(&d->vm, d->loop, &o, &h, &e);
 	if (r < 0) {
@@ -356,7 +571,7 @@ static int boot(struct drive *d, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct drive d;
+	static struct drive d = { .listener = -1 };
 	static char line[LINE_BYTES];
 	const struct host_done done = { .fn = on_answer, .ctx = &d };
 	struct err e;

@@ -1,13 +1,15 @@
 #!/bin/bash
-# tests/e2e/disks.sh - disks of a UVM: plugged, mounted, combined, unplugged
+# tests/e2e/disks.sh - disks of a UVM: plugged, mounted, combined, unplugged;
+# and network cards that come and go
 #
 # build/tests/diskdrive is the host side: a line a command, a line an answer.
 # Longer with FERRY_SOAK=1: ROUNDS.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
+# shellcheck source=tests/e2e/lib/diskdrive.bash
+. "$(dirname "$0")/lib/diskdrive.bash"
 need qemu-system-x86_64 mkfs.ext4 mkfs.erofs mkfifo
 rounds=$(count 20 1000)
-base=$WORK/v
 
 # --- disks -------------------------------------------------------------------------
 # Layers as an image's unpacker leaves them: whiteouts are devices 0:0, opaque
@@ -48,51 +50,12 @@ mkfs.erofs -x1 "$WORK/low.img" "$WORK/low" >"$WORK/out" 2>&1 &&
 	dd if="$WORK/one.img" of="$WORK/part.img" bs=1M seek=5 conv=notrunc \
 		status=none
 check "disks were made" [ "$?" -eq 0 ]
-before=$(sha256sum "$WORK/low.img" "$WORK/top.img" "$WORK/ro.img")
+sums=$(sha256sum "$WORK/low.img" "$WORK/top.img" "$WORK/ro.img")
 
 # --- the UVM -----------------------------------------------------------------------
 
-line=$(build/ferry cmdline build --processors 2 --annotation "$MIGRATABLE")
-mkfifo "$WORK/in"
-: >"$WORK/answers"
-timeout --kill-after=10 "$(count 300 3600)" build/tests/diskdrive "$base" \
-	"$LIB/vmlinux" "$LIB/initramfs.img" "$LIB/vhost-vsock.so" "$line" \
-	<"$WORK/in" >"$WORK/answers" 2>"$WORK/err" &
-drive=$!
-exec 4>"$WORK/in" 5<"$WORK/answers"
+drive_start "$LIB/vmlinux" "$LIB/initramfs.img"
 
-# ask COMMAND...: its output is in $WORK/out, its last line in $answer
-ask() {
-	local text
-	echo "$*" >&4
-	: >"$WORK/out"
-	while :; do
-		while ! IFS= read -r -t 1 text <&5; do
-			kill -0 "$drive" 2>/dev/null || { answer=gone; return; }
-			sleep 0.02
-		done
-		case $text in
-		ok | "exit "* | "error "*)
-			answer=$text
-			return
-			;;
-		esac
-		echo "$text" >>"$WORK/out"
-	done
-}
-gives() { # ANSWER COMMAND...
-	local want=$1
-	shift
-	ask "$@"
-	# shellcheck disable=SC2053 # a pattern
-	[[ $answer == $want ]] || { echo "$answer"; false; }
-}
-tells() { # TEXT COMMAND...: in the UVM
-	local want=$1
-	shift
-	ask run "$@"
-	[ "$(cat "$WORK/out")" = "$want" ] || { cat "$WORK/out"; false; }
-}
 disk() { # LUN MOREJSON
 	echo "MappedVirtualDisk {\"Lun\":$1,\"MountPath\":\"/run/mounts/scsi/0_$1_0\"${2:-}}"
 }
@@ -178,43 +141,94 @@ fi
 
 # --- many times --------------------------------------------------------------------
 
-state_line() { # mounts, descriptors of the agent, disks
+# Mounts, descriptors of the agent, disks, network namespaces, cards.
+state_line() {
 	# shellcheck disable=SC2016
-	ask run 'p=$(pidof gcs); grep -c . /proc/mounts; ls /proc/$p/fd | wc -l; grep -c . /proc/partitions'
+	ask run 'p=$(pidof gcs); grep -c . /proc/mounts; ls /proc/$p/fd | wc -l; grep -c . /proc/partitions; stat -L -c %i /proc/[0-9]*/ns/net 2>/dev/null | sort -u | wc -l; ls /sys/class/net'
 	tr '\n' ' ' <"$WORK/out"
 }
 memory() {
 	# shellcheck disable=SC2016
-	ask run 'grep -E "VmRSS" /proc/$(pidof gcs)/status | tr -dc "0-9\n"'
+	ask run 'grep ^Rss /proc/$(pidof gcs)/smaps_rollup | tr -dc "0-9\n"'
 	cat "$WORK/out"
 }
-round() {
+all_rounds() { # ROUND
+	local i
+	for ((i = 0; i < rounds; i++)); do
+		"$1" || { echo "round $i"; return 1; }
+	done
+}
+many() { # ROUND WORDS
+	local was kib now
+	"$1" >"$WORK/check" 2>&1
+	was=$(state_line)
+	kib=$(memory)
+	check "$rounds times $2" all_rounds "$1"
+	check "nothing is left of it" [ "$(state_line)" = "$was" ]
+	now=$(memory)
+	check "the agent is no larger: $kib KiB, then $now KiB" \
+		[ "$((now - kib))" -le 64 ]
+}
+
+disk_round() {
 	gives ok plug 1 ro "$WORK/ro.img" &&
 		gives ok add "$(disk 1 ',"ReadOnly":true')" &&
 		gives ok remove "$(disk 1)" &&
 		gives ok remove 'SCSIDevice {"Lun":1}' && gives ok unplug 1
 }
-all_rounds() {
-	local i
-	for ((i = 0; i < rounds; i++)); do
-		round || { echo "round $i"; return 1; }
-	done
+many disk_round "a disk plugged, mounted, unmounted, unplugged"
+
+# Cards come to a pod that is there, and go.
+ns=0bad0bad-0000-0000-0000-000000000001
+adapter() { # MOREJSON
+	echo "Network {\"NamespaceID\":\"$ns\",\"ID\":\"one\",\"MacAddress\":\"00-15-5D-00-00-02\"${1:-}}"
 }
-round >"$WORK/check" 2>&1
-was=$(state_line)
-kib=$(memory)
-check "$rounds times plugged, mounted, unmounted, unplugged" all_rounds
-check "no mount, descriptor or disk is left" [ "$(state_line)" = "$was" ]
-now=$(memory)
-check "the agent is no larger: $kib KiB, then $now KiB" \
-	[ "$((now - kib))" -le 64 ]
+in_pod() { # TEXT: what cards of the pod there are, with their addresses
+	tells "$1" "nsenter -t $init -n ip -4 -o addr show | awk '\$2 != \"lo\" { print \$2, \$4 }'"
+}
+address=',"IPConfigs":[{"IPAddress":"10.7.0.1","PrefixLength":24}]'
+card_round() {
+	gives ok card 0 00:15:5d:00:00:02 &&
+		gives ok add "$(adapter "$address")" &&
+		in_pod "eth0 10.7.0.1/24" &&
+		gives ok remove "$(adapter)" && gives ok pull 0 && in_pod ""
+}
+cat >"$WORK/pod.json" <<END
+{ "ociVersion": "1.0.2",
+  "process": { "user": { "uid": 0, "gid": 0 }, "cwd": "/",
+    "args": ["/bin/busybox", "sleep", "100000"] },
+  "root": { "path": "/run/gcs/c/pod/rootfs" },
+  "annotations": { "io.kubernetes.cri.container-type": "sandbox",
+    "io.kubernetes.cri.sandbox-id": "pod" },
+  "windows": { "network": { "networkNamespace": "$ns" } },
+  "mounts": [ { "destination": "/proc", "type": "proc", "source": "proc" } ],
+  "linux": { "namespaces": [ { "type": "pid" }, { "type": "network" },
+    { "type": "ipc" }, { "type": "uts" }, { "type": "mount" } ] } }
+END
+rounds=$(count 5 1000)
+before=$(state_line)
+root=/run/gcs/c/pod/rootfs
+check "a pod's root" gives 'exit 0' run "mkdir -p $root && mount -t tmpfs tmpfs $root && mkdir $root/bin $root/dev $root/proc && cp /bin/busybox $root/bin"
+check "its card is plugged" gives ok card 0 00:15:5d:00:00:02
+check "and told" gives ok add "$(adapter "$address")"
+check "the pod is there" gives ok create pod "$WORK/pod.json"
+init=$(cat "$WORK/out")
+check "with its card" gives ok remove "$(adapter)"
+check "which goes" gives ok pull 0
+many card_round "a card plugged into the pod, given an address, unplugged"
+check "its namespace is known" gives ok dump network
+check "without a card" out_has "network $ns assigned=1 adapters=0"
+check "the pod ends" gives ok kill pod
+check "and its root" gives 'exit 0' run "umount $root"
+check "it goes" gives ok delete pod
+check "with its namespace" gives ok dump network
+check "which nobody knows" out_is "networks n=0"
+check "nothing is left of the pod" [ "$(state_line)" = "$before" ]
 check "no job is left" gives ok dump "jobs"
 check "not one" out_has "work=0 wait=0 queued=0 stuck=0"
 
-exec 4>&-
-wait "$drive"
-status=$?
+drive_end
 check "the UVM powers off" status_is 0
 check "read-only disks are what they were" \
-	[ "$(sha256sum "$WORK/low.img" "$WORK/top.img" "$WORK/ro.img")" = "$before" ]
+	[ "$(sha256sum "$WORK/low.img" "$WORK/top.img" "$WORK/ro.img")" = "$sums" ]
 finish
