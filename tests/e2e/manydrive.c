@@ -11,6 +11,9 @@
  *
  * BASE is as for containerdrive. What is measured is printed behind "# ".
  */
+/* An emulated UVM with all of them on a busy machine takes its time. */
+#define PEER_WAIT_MS 120000
+
 #include "tests/e2e/container_uvm.h"
 
 #include <sys/resource.h>
@@ -18,6 +21,8 @@
 
 /* Requests that start something and are not answered yet. */
 #define WINDOW 8u
+/* After so many of them it is said what one took. */
+#define STEP 1000u
 #define CALLS 1000u
 #define CALLS_IN_FLIGHT 64u
 #define CALL_BATCHES 20u
@@ -112,9 +117,15 @@ static void each(unsigned int first, unsigned int end,
 		 void (*send)(unsigned int i), bool runs, const char *what)
 {
 	const double start = now_ms();
+	double step = start;
 	unsigned int open = 0;
 
 	for (unsigned int i = first; i < end; i++) {
+		if (i > first && (i - first) % STEP == 0) {
+			print_message("# %u %s: %.0f ms each\n", i - first,
+				      what, (now_ms() - step) / STEP);
+			step = now_ms();
+		}
 		if (open == WINDOW) {
 			take_answer(runs);
 			open--;
