@@ -40,6 +40,7 @@ static const struct {
 	{ "ps", tool_ps, "list the processes of a sandbox" },
 	{ "kill", tool_kill, "signal a process of a sandbox" },
 	{ "stats", tool_stats, "show what containers of a sandbox use" },
+	{ "metrics", tool_metrics, "show the counters of sandboxes" },
 	{ "logs", tool_logs, "show the logs of a sandbox" },
 	{ "stop", tool_stop, "power sandboxes off" },
 	{ "state", tool_state, "show, check and compare saved states" },

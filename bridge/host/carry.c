@@ -81,8 +81,10 @@ static void hang_up(struct host_stream *s)
 	c->put_len = 0;
 	c->put_at = 0;
 	c->got_len = 0;
-	if (!is_input(s))
+	if (!is_input(s)) {
+		s->client->counts.replayed += s->rest_len;
 		drop_rest(s); /* it was not given on: it comes again */
+	}
 }
 
 void carry_lost(struct host_stream *s)
@@ -240,6 +242,8 @@ static bool take_number(struct host_stream *s, uint64_t n)
 	if (n < c->acked || n > (c->greeted ? c->at : c->taken))
 		return false;
 	if (!c->greeted) {
+		if (c->at > n)
+			s->client->counts.replayed += c->at - n;
 		c->at = n;
 		c->greeted = true;
 		if (c->ended)
@@ -294,6 +298,8 @@ static bool read_hello(struct host_stream *s)
 		return false;
 	}
 	c->proven = true;
+	s->client->counts.redials += c->was_proven;
+	c->was_proven = true;
 	loop_cancel(s->loop, &c->hello_timer);
 	if (!is_input(s)) {
 		le64_put(c->put, c->at);

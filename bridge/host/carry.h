@@ -33,6 +33,7 @@
  * struct host_carry - what a stream of the session has more
  * @next, @prev: all of a client
  * @proven:	the connection is the agent's
+ * @was_proven:	and there was one before
  * @greeted:	the receiver has said what it has
  * @ended:	@length is known
  * @marked:	@mark is known: what the process itself wrote, before it ended
@@ -48,6 +49,7 @@ struct host_carry {
 	struct host_carry **prev;
 	struct host_stream *stream;
 	bool proven;
+	bool was_proven;
 	bool greeted;
 	bool ended;
 	bool marked;

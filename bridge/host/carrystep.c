@@ -39,6 +39,7 @@ static void wrote(struct host_stream *s, uint64_t n)
 	struct host_carry *c = s->carry;
 
 	c->at += n;
+	s->client->counts.bytes[s->which] += n;
 	if (c->at - c->acked >= STREAM_ACK_BYTES)
 		c->ack_due = true;
 	else if (c->ack_timer.generation == 0)
@@ -140,6 +141,7 @@ static enum carry_step take_input(struct host_stream *s, bool ready)
 	if (n <= 0)
 		return STEP_INPUT_ENDED;
 	c->taken += (uint64_t)n;
+	s->client->counts.bytes[s->which] += (uint64_t)n;
 	return STEP_MOVED;
 }
 

@@ -107,6 +107,7 @@ static void on_frame(void *ctx, const struct frame *frame)
 		host_pending_answer(&c->calls, frame);
 		break;
 	case WIRE_NOTIFICATION:
+		c->counts.notices++;
 		if (!numbered || !on_stream_frame(c, frame))
 			on_notification(c, frame);
 		break;
@@ -179,6 +180,8 @@ void client_lose(struct host_client *c, const struct err *why)
 	const uint64_t unsent = host_conn_unsent(&c->conn);
 	struct err reason = *why; /* @why may be the connection's own */
 
+	c->counts.losses += was_ready;
+	c->counts.fruitless += !was_ready;
 	if (is_blackout(c, why)) {
 		log_info("bridge parked: %s", reason.text);
 		client_park(c, &reason);
@@ -238,6 +241,7 @@ static void enter_ready(struct host_client *c,
 	c->retry_ms = 0;
 	c->last_err = (struct err){ 0 };
 	c->state = HOST_READY;
+	c->counts.connections++;
 	log_info("bridge ready connection=%u os=%s", c->guest.connection,
 		 c->guest.os);
 	host_observer_ready(&c->observers, &c->guest);
@@ -435,7 +439,7 @@ int host_client_new(const struct host_client_config *config,
 		c->config.negotiate_timeout_ms = HOST_NEGOTIATE_TIMEOUT_MS;
 	host_ports_init(&c->ports);
 	arena_init(&c->arena, NOTICE_MAX);
-	host_pending_init(&c->calls, config->loop, &c->conn);
+	host_pending_init(&c->calls, config->loop, &c->conn, &c->counts);
 	host_conn_init(&c->conn, config->loop, on_frame, on_conn_lost, c);
 	host_session_init(&c->session, config->loop, &c->conn, config->session,
 			  on_conn_lost, c);
@@ -513,6 +517,16 @@ const char *host_state_name(enum host_state state)
 
 	static_assert(ARRAY_LEN(names) == HOST_STATES, "a state has no name");
 	return names[state];
+}
+
+const struct host_counts *host_client_counts(const struct host_client *c)
+{
+	return &c->counts;
+}
+
+size_t host_client_outstanding(const struct host_client *c)
+{
+	return c->calls.n;
 }
 
 enum host_state host_client_state(const struct host_client *c)

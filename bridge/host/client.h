@@ -223,6 +223,36 @@ enum host_state host_client_state(const struct host_client *c);
 /** host_state_name() - "listening", "negotiating", "ready", ... */
 const char *host_state_name(enum host_state state);
 
+/**
+ * struct host_counts - what a client has done so far; never goes back
+ * @connections: negotiated ones
+ * @losses:	of those, parked ones too
+ * @fruitless:	connections that came to nothing
+ * @notices:	of the guest
+ * @calls, @failed: calls by how they ended; @calls: all that were begun
+ * @late:	answers to calls that were over
+ * @bytes:	of streams, that the receiver took
+ * @redials:	streams that the guest dialled again
+ * @replayed:	bytes of streams that came, or went, once more
+ */
+struct host_counts {
+	uint64_t connections;
+	uint64_t losses;
+	uint64_t fruitless;
+	uint64_t notices;
+	uint64_t calls;
+	uint64_t failed[HOST_FAILS];
+	uint64_t late;
+	uint64_t bytes[MSG_STDIO];
+	uint64_t redials;
+	uint64_t replayed;
+};
+
+const struct host_counts *host_client_counts(const struct host_client *c);
+
+/** host_client_outstanding() - calls that wait for an answer */
+size_t host_client_outstanding(const struct host_client *c);
+
 /** host_client_guest() - the last negotiation, NULL before the first */
 const struct host_guest *host_client_guest(const struct host_client *c);
 

@@ -37,6 +37,7 @@ struct resume {
  * @retry:	the next attempt to listen
  * @last_err:	of a connection that came to nothing
  * @carries:	streams of the session
+ * @counts:	see bridge/host/client.h
  * @arena:	memory of the notice that is being handled
  * @in_negotiation, @negotiating: the call that is NegotiateProtocol, while it is outstanding
  */
@@ -60,6 +61,7 @@ struct host_client {
 	struct err last_err;
 	struct host_observers observers;
 	struct host_track track;
+	struct host_counts counts;
 	struct arena arena;
 };
 

@@ -42,9 +42,11 @@ struct host_pending_call {
 };
 
 void host_pending_init(struct host_pending *p, struct loop *loop,
-		       struct host_conn *conn)
+		       struct host_conn *conn, struct host_counts *counts)
 {
-	*p = (struct host_pending){ .loop = loop, .conn = conn };
+	*p = (struct host_pending){ .loop = loop,
+				    .conn = conn,
+				    .counts = counts };
 	arena_init(&p->arena, DECODE_MAX);
 }
 
@@ -123,6 +125,8 @@ static void finish(struct host_pending *p, struct host_pending_call *call,
 		   const void *result, const struct host_failure *f)
 {
 	detach(p, call);
+	if (f)
+		p->counts->failed[f->kind]++;
 	if (call->done)
 		call->done(call->ctx, result, f);
 	free(call);
@@ -220,6 +224,7 @@ int host_pending_start(struct host_pending *p, const struct host_call *call,
 		goto out;
 	}
 	p->next_id++;
+	p->counts->calls++;
 	if (ret_id)
 		*ret_id = id;
 out:
@@ -341,6 +346,7 @@ void host_pending_answer(struct host_pending *p, const struct frame *frame)
 		log_info("bridge: answer to a call of another host id=%llu",
 			 (unsigned long long)id);
 	} else if (id < p->next_id) {
+		p->counts->late++;
 		log_info(
 			"bridge: answer to a call that is over id=%llu, ignored",
 			(unsigned long long)id);

@@ -35,6 +35,7 @@ struct host_pending_list {
 /**
  * struct host_pending - the table; embedded
  * @conn:	where requests go, borrowed
+ * @counts:	of the client, borrowed
  * @bucket:	chains of entries by id
  * @mortal, @surviving: lists of entries in the order in which they were made,
  *		those that a loss ends and the others
@@ -49,6 +50,7 @@ struct host_pending_list {
 struct host_pending {
 	struct loop *loop;
 	struct host_conn *conn;
+	struct host_counts *counts;
 	struct host_pending_call *bucket[PENDING_BUCKETS];
 	struct host_pending_list mortal;
 	struct host_pending_list surviving;
@@ -63,7 +65,7 @@ struct host_pending {
 };
 
 void host_pending_init(struct host_pending *p, struct loop *loop,
-		       struct host_conn *conn);
+		       struct host_conn *conn, struct host_counts *counts);
 
 /** host_pending_done() - release an empty table; see host_pending_end() */
 void host_pending_done(struct host_pending *p);

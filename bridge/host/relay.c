@@ -38,6 +38,7 @@ struct host_relay {
 	size_t rest_at;
 	size_t rest_len;
 	uint64_t bytes;
+	uint64_t *tally;
 	enum host_relay_end how;
 	struct err err;
 	host_relay_fn *done;
@@ -102,6 +103,13 @@ static enum step who_is_late(const struct host_relay *r)
 	return STEP_WAIT_TO;
 }
 
+static void count(struct host_relay *r, ssize_t n)
+{
+	r->bytes += (uint64_t)n;
+	if (r->tally)
+		*r->tally += (uint64_t)n;
+}
+
 static enum step step_splice(struct host_relay *r)
 {
 	const ssize_t n =
@@ -109,7 +117,7 @@ static enum step step_splice(struct host_relay *r)
 		       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 	if (n > 0) {
-		r->bytes += (uint64_t)n;
+		count(r, n);
 		return STEP_MOVED;
 	}
 	if (n == 0)
@@ -155,7 +163,7 @@ static enum step step_read(struct host_relay *r, bool to_ready)
 		return STEP_WAIT_FROM;
 	if (got <= 0)
 		return source_ended(r, (int)-got);
-	r->bytes += (uint64_t)got;
+	count(r, got);
 
 	if (to_ready || !r->to.careful)
 		put = local_write(&r->to, buf, (size_t)got);
@@ -392,6 +400,11 @@ void host_relay_prime(struct host_relay *r, uint8_t *rest, size_t len)
 	r->blocked = true;
 	if (arm(r) < 0)
 		again_at_once(r); /* the write will say what is wrong */
+}
+
+void host_relay_tally(struct host_relay *r, uint64_t *sum)
+{
+	r->tally = sum;
 }
 
 uint64_t host_relay_bytes(const struct host_relay *r)

@@ -93,6 +93,9 @@ void host_relay_prime(struct host_relay *r, uint8_t *rest, size_t len);
 /** host_relay_source_failed() - did it end because reading failed? */
 bool host_relay_source_failed(const struct host_relay *r);
 
+/** host_relay_tally() - *@sum grows by each byte that is read; borrowed */
+void host_relay_tally(struct host_relay *r, uint64_t *sum);
+
 /** host_relay_bytes() - bytes read so far */
 uint64_t host_relay_bytes(const struct host_relay *r);
 

@@ -154,6 +154,7 @@ static void on_dialled(void *ctx, int fd, const struct err *e)
 		return;
 	}
 	/* A second connection is the guest's after a loss. */
+	s->client->counts.redials += s->suspect;
 	take_apart(s);
 	local_close(&s->guest);
 	s->guest = local_socket(fd);
@@ -294,6 +295,7 @@ static void join(struct host_stream *s)
 		end(s, is_input(s) ? STREAM_OVER : STREAM_CUT);
 		return;
 	}
+	host_relay_tally(s->relay, &s->client->counts.bytes[s->which]);
 	host_relay_prime(s->relay, s->rest, s->rest_len);
 	s->rest = NULL;
 	s->rest_len = 0;

@@ -207,6 +207,13 @@ static bool line_emit(enum log_level level, const char *msg)
 	return true;
 }
 
+static uint64_t limited; /* lines, of all call sites */
+
+uint64_t log_limited(void)
+{
+	return limited;
+}
+
 /* Return: false when the call site has said enough in this second. */
 static bool site_allows(struct log_site *site, uint32_t *left_out)
 {
@@ -220,6 +227,7 @@ static bool site_allows(struct log_site *site, uint32_t *left_out)
 	}
 	if (site->lines >= LOG_SITE_BURST) {
 		site->dropped++;
+		limited++;
 		return false;
 	}
 	site->lines++;

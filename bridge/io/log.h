@@ -50,6 +50,9 @@ struct log_site {
 void log_write(struct log_site *site, enum log_level level, const char *fmt,
 	       ...) __attribute__((format(printf, 3, 4)));
 
+/** log_limited() - lines that were left out because their call site repeats */
+uint64_t log_limited(void);
+
 #define LOG_AT(level, ...)                                                     \
 	do {                                                                   \
 		static struct log_site log_site_;                              \

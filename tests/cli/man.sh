@@ -37,7 +37,7 @@ done
 
 diff <(of_help cmdline) <(of_page ferry-cmdline.1)
 verdict "ferry-cmdline.1 has the options of --help" $?
-for command in run config exec attach list ps kill stats logs stop state migrate save restore debug upgrade-agent gc; do
+for command in run config exec attach list ps kill stats logs stop state migrate save restore debug metrics upgrade-agent gc; do
 	for option in $(of_help "$command"); do
 		grep -q -- "Fl -*${option#--}" docs/ferry.1
 		verdict "ferry.1 knows $option of $command" $?

@@ -157,6 +157,10 @@ check "logs -f: once" test "$(grep -c 'was killed by signal 9' "$WORK/follow")" 
 ferry stats e2e2
 check "stats of a sandbox without containers" test "$(wc -l <"$WORK/out")" -eq 1
 
+# One whose agent hangs: looked at when that must have been noticed.
+ferry "${run[@]}" --name e2e6 --annotation com.example.token=hunter2 \
+	-- /bin/sh -c 'sleep 1; kill -STOP $(pidof gcs)' </dev/null
+
 # --- diagnostics -----------------------------------------------------------------------------------
 
 ferry exec -d --id named --env API_TOKEN=hunter2 e2e2 -- /bin/sh -c 'sleep 1000; : hunter2' </dev/null
@@ -174,6 +178,48 @@ check "no environment, no command line" eval '! grep -r hunter2 "$WORK/collected
 ferry debug collect -o "$WORK/none.tar" nobody </dev/null
 check "debug collect of nobody is an error" status_is 1
 check "and leaves no file" test ! -e "$WORK/none.tar"
+
+# --- metrics ---------------------------------------------------------------------------------------
+
+# Every line of the text format: HELP, TYPE, then samples of that metric.
+valid() {
+	awk '
+	/^# HELP [a-z_]+ ./ { name = $3; next }
+	/^# TYPE [a-z_]+ (counter|gauge|histogram)$/ {
+		if ($3 != name || seen[name]++) bad = 1
+		next
+	}
+	{
+		if (!match($0, /^[a-z_]+\{sandbox="e2e[0-9]"(,[a-z_]+="[^"\\]*")*\} [0-9.e+]+$/)) bad = 1
+		own = $0
+		sub(/\{.*/, "", own)
+		sub(/_(bucket|sum|count)$/, "", own)
+		if (own != name || twice[$1]++) bad = 1
+		n++
+	}
+	bad { print "line " NR ": " $0; exit }
+	END { exit bad || n < 50 }' "$WORK/out"
+}
+documented() {
+	local name
+	while read -r name; do
+		grep -q "^| .$name. |" docs/metrics.md || { echo "$name"; return 1; }
+	done < <(sed -nE 's/^# TYPE ([a-z_]+) .*/\1/p' "$WORK/out")
+}
+ferry metrics </dev/null
+check "metrics: the text format" valid
+if command -v promtool >/dev/null; then
+	check "promtool finds nothing" promtool check metrics <"$WORK/out"
+else
+	skip "promtool finds nothing" "no promtool"
+fi
+check "each is documented" documented
+check "of all sandboxes" eval 'out_has "{sandbox=\"e2e1\"}" && out_has "{sandbox=\"e2e2\"}"'
+check "a lost bridge was counted" out_has 'ferry_bridge_cuts_total{sandbox="e2e2"} 1'
+check "and the next one" out_has 'ferry_bridge_connections_total{sandbox="e2e2"} 2'
+ferry metrics e2e1 </dev/null
+check "of one" out_lacks e2e2
+check "bytes: 20 MB and more" eval '[ "$(sed -nE "s/^ferry_stdio_bytes_total.*\"stdin\".* //p" "$WORK/out")" -ge 20000000 ]'
 
 # --- a shim that is killed --------------------------------------------------------------------------
 
@@ -217,8 +263,6 @@ wait "$orphan" 2>/dev/null
 
 # --- ends that nobody asked for ---------------------------------------------------------------------
 
-ferry "${run[@]}" --name e2e6 --annotation com.example.token=hunter2 \
-	-- /bin/sh -c 'sleep 1; kill -STOP $(pidof gcs)' </dev/null
 check "a sandbox whose agent hangs leaves a bundle" wait_for 60 eval 'test -d "$(left e2e6 agent)"'
 ferry list
 check "and lives on" out_has 'e2e6                     ready'

@@ -237,6 +237,7 @@ void shim_debug_leave(struct shim *s, const char *word, const char *why)
 		log_err("%s; and nothing can be left: %s", why, e.text);
 	else
 		log_warn("diagnostics are in %s", s->left);
+	s->n_left += r == 0;
 }
 
 void shim_debug_refer(const struct shim *s, const char *why, char *out,

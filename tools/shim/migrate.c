@@ -184,6 +184,7 @@ static void on_phase(void *ctx, const struct session_message *m)
 	if (m->phase != SESSION_PHASE_FAILED ||
 	    m->result == SESSION_RESULT_CANCELLED)
 		return;
+	s->migration.counts.ended[m->origin][m->result]++;
 	log_err("the move failed: %s", c->transfer_err.text);
 	shim_debug_leave(s, REMAINS_MOVE, c->transfer_err.text);
 }

@@ -25,6 +25,31 @@
 /* A destination that nobody calls, and that was not let go on, ends. */
 #define MIGRATE_UNWANTED_MS 20000
 
+/* Upper bounds of the buckets, in ms; above the last there is one more. */
+#define MOVE_BUCKETS 12u
+extern const uint32_t move_bucket_ms[MOVE_BUCKETS];
+
+/** struct move_times - a histogram */
+struct move_times {
+	uint64_t bucket[MOVE_BUCKETS + 1];
+	uint64_t sum_ms;
+};
+
+/**
+ * struct move_counts - moves that this shim took part in; first index: origin
+ * @ended:	by their result
+ * @blackout:	how long the guest stood still, as far as this side saw it
+ * @reconnect:	destinations: from running to answering
+ */
+struct move_counts {
+	uint64_t ended[SESSION_DESTINATION + 1][SESSION_RECOVERY_FAILED + 1];
+	struct move_times blackout[SESSION_DESTINATION + 1];
+	struct move_times reconnect;
+};
+
+/** move_times_add() - one more */
+void move_times_add(struct move_times *t, uint64_t ms);
+
 /**
  * struct shim_migration - the session of a sandbox, and its timers
  * @there:	@session is valid: the sandbox is ready, or is to come
@@ -55,6 +80,7 @@ struct shim_migration {
 	void (*unwanted)(void *owner);
 	void *owner;
 	struct session_listener watch;
+	struct move_counts counts;
 };
 
 /* Its context is the struct shim. */

@@ -80,6 +80,22 @@ void shim_migration_asked(struct shim_migration *m)
 		      on_silence, m, &m->silence, NULL);
 }
 
+/* --- numbers --------------------------------------------------------------------------- */
+
+const uint32_t move_bucket_ms[MOVE_BUCKETS] = {
+	10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
+};
+
+void move_times_add(struct move_times *t, uint64_t ms)
+{
+	size_t i = 0;
+
+	while (i < MOVE_BUCKETS && ms > move_bucket_ms[i])
+		i++;
+	t->bucket[i]++;
+	t->sum_ms += ms;
+}
+
 /* --- QEMU's word --------------------------------------------------------------------- */
 
 void shim_migration_note(struct shim_migration *m, enum vm_move_note note,
@@ -101,6 +117,10 @@ void shim_migration_note(struct shim_migration *m, enum vm_move_note note,
 	if (!m->there || phases[note] == SESSION_PHASE_NONE)
 		return;
 	if (note == VM_MOVE_COMPLETED)
+		m->counts.ended[m->session.origin][SESSION_SUCCESS]++;
+	if (note == VM_MOVE_CANCELLED)
+		m->counts.ended[m->session.origin][SESSION_RESULT_CANCELLED]++;
+	if (note == VM_MOVE_COMPLETED)
 		m->completed_ms = now;
 	if (note == VM_MOVE_STOPPED)
 		m->stopped_ns = clock_wall_ns();
@@ -110,6 +130,8 @@ void shim_migration_note(struct shim_migration *m, enum vm_move_note note,
 		m->running_ms = now;
 		number = (uint64_t)(now - m->completed_ms);
 	}
+	if (note == VM_MOVE_RUNNING)
+		move_times_add(&m->counts.blackout[m->session.origin], number);
 	session_ctl_notify(&m->session, phases[note],
 			   note == VM_MOVE_CANCELLED ? SESSION_RESULT_CANCELLED
 						     : SESSION_SUCCESS,
@@ -132,4 +154,5 @@ void shim_migration_arrived(struct shim_migration *m)
 	m->unwanted = NULL;
 	loop_cancel(m->loop, &m->idle_timer);
 	m->reconnect_ms = (uint64_t)(loop_now_ms(m->loop) - m->running_ms);
+	move_times_add(&m->counts.reconnect, m->reconnect_ms);
 }

@@ -17,6 +17,7 @@
 #include "config/util.h"
 #include "tools/shim/ask.h"
 #include "tools/shim/debug.h"
+#include "tools/shim/metrics.h"
 #include "tools/shim/move_service.h"
 #include "tools/shim/shim.h"
 #include "tools/shim/task_service.h"
@@ -519,6 +520,7 @@ static const struct ttrpc_method ferry_methods[] = {
 	{ "Processes", &ferry_processes_request__descriptor, on_processes },
 	{ "Dump", &ferry_dump_request__descriptor, on_dump },
 	{ "Collect", &ferry_collect_request__descriptor, debug_on_collect },
+	{ "Metrics", &ferry_metrics_request__descriptor, metrics_on_ask },
 	{ "Stop", &ferry_stop_request__descriptor, on_stop },
 	{ "Containers", &ferry_containers_request__descriptor,
 	  move_on_containers },

@@ -55,7 +55,7 @@ enum shim_state {
  * @events:	NULL: nobody wants to hear
  * @stops:	calls of Stop, answered at the end
  * @ready_fd:	where the starter waits for a verdict, -1: told
- * @left:	its last diagnostics bundle, "": none
+ * @left, @n_left: its last diagnostics bundle, "": none; and their number
  */
 struct shim {
 	struct launch *launch;
@@ -87,6 +87,7 @@ struct shim {
 	bool failed;
 	struct err why;
 	char left[REMAINS_PATH_MAX];
+	uint64_t n_left;
 	struct watch watch;
 };
 

@@ -82,6 +82,13 @@ static size_t held(const struct flow *f)
 
 /* --- moving bytes ------------------------------------------------------------------ */
 
+static uint64_t dropped; /* by all: one shim is one process */
+
+uint64_t shim_stdio_dropped(void)
+{
+	return dropped;
+}
+
 /* Room behind @to; false: there is none, or no memory. */
 static bool make_room(struct flow *f)
 {
@@ -92,8 +99,10 @@ static bool make_room(struct flow *f)
 			return false;
 	}
 	if (f->to == STDIO_KEEP && held(f) == STDIO_KEEP && !f->input &&
-	    f->client < 0)
+	    f->client < 0) {
 		f->from += DROP_STEP;
+		dropped += DROP_STEP;
+	}
 	if (f->to == STDIO_KEEP && f->from > 0) {
 		memmove(f->buf, f->buf + f->from, held(f));
 		f->to -= f->from;

@@ -60,6 +60,9 @@ int shim_stdio_attach(struct shim_stdio *s, const char *const path[MSG_STDIO],
 /** shim_stdio_close_stdin() - input ends with what the client has sent */
 void shim_stdio_close_stdin(struct shim_stdio *s);
 
+/** shim_stdio_dropped() - bytes that nobody was attached for, of all processes */
+uint64_t shim_stdio_dropped(void);
+
 /** shim_stdio_free() - close everything; NULL is fine */
 void shim_stdio_free(struct shim_stdio *s);
 
