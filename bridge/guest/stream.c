@@ -144,6 +144,26 @@ void stream_close(struct stream *s)
 		changed(s);
 }
 
+static void redial_failed(struct stream *s)
+{
+	let_go_of_sock(s);
+	set_timer(s,
+		  ++s->dials < REDIAL_FAST_DIALS ? REDIAL_MS : REDIAL_SLOW_MS);
+}
+
+/* Does the host know this socket? A reset says no. */
+static void look_alive(struct stream *s)
+{
+	transport_probe(s->sock);
+	s->fresh_ms = loop_now_ms(loop_of(s)) + STREAM_FRESH_MS;
+}
+
+static bool broke_early(struct stream *s)
+{
+	return s->port != 0 && s->early < STREAM_EARLY_MAX &&
+	       loop_now_ms(loop_of(s)) < s->fresh_ms;
+}
+
 /* The socket of a stream broke. */
 static void stream_broke(struct stream *s)
 {
@@ -153,6 +173,10 @@ static void stream_broke(struct stream *s)
 	loop_unwatch(loop_of(s), &s->end_watch);
 	if (!s->owner->host_up) {
 		s->state = STREAM_LOST;
+	} else if (broke_early(s)) {
+		s->early++;
+		s->state = STREAM_REDIAL;
+		redial_failed(s);
 	} else {
 		s->state = STREAM_JUDGE;
 		s->broke_on = s->owner->host_number;
@@ -206,13 +230,6 @@ static void stream_source_ended(struct stream *s)
 
 /* --- a host is back -------------------------------------------------------- */
 
-static void redial_failed(struct stream *s)
-{
-	let_go_of_sock(s);
-	set_timer(s,
-		  ++s->dials < REDIAL_FAST_DIALS ? REDIAL_MS : REDIAL_SLOW_MS);
-}
-
 /* Connected again. What was not sent goes on, or the end is told. */
 static void redialled(struct stream *s)
 {
@@ -220,6 +237,7 @@ static void redialled(struct stream *s)
 
 	s->dials = 0;
 	s->half_closed = false;
+	look_alive(s);
 	s->state = STREAM_OPEN;
 	loop_unwatch(loop_of(s), &s->sock_watch);
 	loop_cancel(loop_of(s), &s->timer);
@@ -443,6 +461,10 @@ void streams_host(struct streams *all, bool up, uint32_t number)
 			redial(s);
 		else if (up && s->state == STREAM_LOST)
 			stream_discard(s);
+		else if (up && s->state == STREAM_OPEN && s->port != 0)
+			look_alive(s);
+		if (up)
+			s->early = 0;
 	}
 }
 

@@ -31,6 +31,13 @@
  * One with a port to dial again is JUDGED when its socket goes without a
  * half-close, and LOST and REDIALled as an output is.
  *
+ * A dial can be answered by a host that the VM leaves in this instant: then the
+ * socket stands here and nowhere else, and who writes nothing would not notice.
+ * So when a stream was dialled again, and when a host has negotiated anew, the
+ * host is made to look (transport_probe()), and a stream that breaks within
+ * STREAM_FRESH_MS of that is dialled again, not judged; STREAM_EARLY_MAX times
+ * for one connection of the bridge.
+ *
  * The plain protocol acknowledges nothing: what was written to a socket and not
  * read by the host that went away is not sent again, and nothing is sent twice.
  * With a host of ferry's own that is different: see bridge/guest/carry.h.
@@ -59,6 +66,8 @@
 #define STREAM_BUSY_BYTES ((uint64_t)1 << 20)
 #define STREAM_PIPE_BYTES (1 << 20)
 #define STREAM_JUDGE_MS 250
+#define STREAM_FRESH_MS 1000
+#define STREAM_EARLY_MAX 3u
 #define STREAM_LINGER_MS 10000
 /* A terminal that is silent this long after its process ended is drained. */
 #define STREAM_TTY_QUIET_MS 100
@@ -144,6 +153,8 @@ struct stream {
 	bool half_closed;  /* an output whose host sends no more */
 	bool refused;	   /* closed by a host that is still there */
 	uint32_t broke_on; /* connection that was up when the socket broke */
+	uint32_t early;	   /* breaks soon after the host was made to look */
+	int64_t fresh_ms;  /* until then it is soon */
 	struct loop_id sock_watch;
 	struct loop_id end_watch;
 	struct loop_id timer;

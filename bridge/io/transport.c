@@ -105,6 +105,22 @@ int transport_dial_result(int fd)
 	return -error;
 }
 
+void transport_probe(int fd)
+{
+	unsigned long long size = 0;
+	socklen_t len = sizeof(size);
+
+	if (getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, &len) <
+	    0)
+		return;
+	size++;
+	/* What cannot be asked is seen by the next write. */
+	(void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &size,
+			 sizeof(size));
+	(void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size,
+			 sizeof(size));
+}
+
 /* A socket file that nobody listens on is left over from a dead process. */
 static void remove_stale(const struct address *at)
 {

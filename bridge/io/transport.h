@@ -64,6 +64,18 @@ int transport_dial(const struct transport *t, uint32_t port, int *ret_fd,
 int transport_dial_result(int fd);
 
 /**
+ * transport_probe() - have the peer look whether it knows this connection
+ *
+ * Of a virtio socket a packet without data is sent, a credit update: a host that
+ * has no such connection (the VM moved while it was made) answers with a reset,
+ * which the socket's watcher sees. The buffer grows by a byte for that, which is
+ * what makes the kernel send it (virtio_transport_notify_buffer_size() in
+ * net/vmw_vsock/virtio_transport_common.c); it never shrinks, for credit that
+ * was given cannot be taken back. With other sockets nothing happens.
+ */
+void transport_probe(int fd);
+
+/**
  * transport_listen() - listen on @port; a stale unix socket is replaced
  * @backlog:	as listen(2)
  *

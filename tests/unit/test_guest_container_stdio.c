@@ -165,6 +165,32 @@ static void test_w_s3_a_closed_stream_holds_up_nothing(void **state UNUSED)
 	peer_exec_done(&r.x);
 }
 
+/*
+ * A dial that the source of a move answered in its last instant: here the
+ * connection stands, there nobody knows it, and the host's reset is the first
+ * word on it. That is no host that wants no more.
+ */
+static void test_a_half_open_stream_is_dialled_again(void **state UNUSED)
+{
+	struct run r = { .x.want = { true, true, false } };
+
+	started(&r, "read a; echo one; read b; echo two; exit 5", false);
+	lose_host(&r, true);
+	listen_again(&r);
+	host_is_back();
+	for (int i = 0; i < 2; i++) {
+		r.x.fd[i] = peer_take(&peer, r.x.listener[i]);
+		fd_close(&r.x.fd[i]);
+		r.x.fd[i] = peer_take(&peer, r.x.listener[i]);
+		fd_close(&r.x.listener[i]);
+	}
+	assert_int_equal(fd_write_full(r.x.fd[0], "\n\n", 2), 0);
+	peer.next_id += 100;
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 5);
+	assert_string_equal(peer_output(r.x.fd[1]), "one\ntwo\n");
+	peer_exec_done(&r.x);
+}
+
 static void test_w_s5_streams_go_on_after_a_shutdown(void **state UNUSED)
 {
 	struct run r = { .x.want = { true, true, false } };
@@ -283,6 +309,7 @@ int main(int argc, char **argv)
 		T(test_w_s3_a_closed_stream_holds_up_nothing),
 		T(test_w_s4_stdin_is_dialled_again),
 		T(test_a_terminal_is_dialled_again),
+		T(test_a_half_open_stream_is_dialled_again),
 		T(test_w_s5_streams_go_on_after_a_shutdown),
 		T(test_w_s6_the_log_has_it_once),
 		T(test_w_s7_the_drain_is_bounded),
