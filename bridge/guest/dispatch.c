@@ -8,6 +8,7 @@
 #include "bridge/hresult.h"
 #include "bridge/msg.h"
 #include "bridge/msg_container.h"
+#include "bridge/msg_ferry.h"
 #include "bridge/msg_settings.h"
 #include "bridge/wire.h"
 #include "config/util.h"
@@ -23,6 +24,7 @@ union request_body {
 	struct msg_create create;
 	struct msg_get_properties get_properties;
 	struct msg_modify_settings modify_settings;
+	struct msg_ferry_read_log read_log;
 };
 
 /**
@@ -68,6 +70,11 @@ static const struct row rows[] = {
 	    handle_delete_container_state),
 };
 
+/* Of ferry's own, whose numbers are those of others. */
+static const struct row read_log = { .type = WIRE_FERRY_READ_LOG,
+				     .schema = &msg_ferry_read_log_schema,
+				     .handler = handle_read_log };
+
 /* The row that may serve @type now, or NULL. */
 static const struct row *row_for(const struct agent *a, uint32_t type)
 {
@@ -77,6 +84,8 @@ static const struct row *row_for(const struct agent *a, uint32_t type)
 		return NULL;
 	if (a->conn.negotiated == (type == WIRE_NEGOTIATE_PROTOCOL))
 		return NULL;
+	if (type == read_log.type)
+		return &read_log;
 	if (n >= ARRAY_LEN(rows) || rows[n].type != type)
 		return NULL;
 	return rows[n].handler ? &rows[n] : NULL;

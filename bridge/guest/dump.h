@@ -12,6 +12,9 @@
 /* Bytes of PID 1's log at the end. */
 #define DUMP_LOG_BYTES 16384u
 
+/* Bytes of one ReadLog: escaped as \\u00NN, which none of them is, they fit too. */
+#define READ_LOG_MAX 8192u
+
 /** dump_state() - append it; no command line, environment or output byte */
 void dump_state(const struct agent *a, struct text *out);
 

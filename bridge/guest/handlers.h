@@ -19,6 +19,7 @@ handler_fn handle_start;
 handler_fn handle_shutdown;
 handler_fn handle_modify_settings;
 handler_fn handle_dump_stacks;
+handler_fn handle_read_log;
 
 /* create.c, askcontainer.c, delete.c: containers */
 handler_fn handle_create;

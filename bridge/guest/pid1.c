@@ -467,6 +467,37 @@ bool pid1_poweroff(struct pid1 *p)
 	return p->fd >= 0;
 }
 
+/* The oldest byte that cannot be overtaken while it is copied: its writer may
+ * take the oldest half meanwhile. */
+static uint64_t oldest(const struct control_ring *r, uint64_t head)
+{
+	return head > r->size / 2 ? head - r->size / 2 : 0;
+}
+
+bool pid1_log_read(const struct pid1 *p, uint64_t from, size_t max,
+		   struct pid1_log *ret, struct text *out)
+{
+	const struct control_ring *r = p->ring;
+	const char *data = (const char *)r + CONTROL_RING_DATA;
+	uint64_t first;
+
+	if (!r)
+		return false;
+	ret->head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
+	ret->dropped = __atomic_load_n(&r->dropped, __ATOMIC_RELAXED);
+	first = oldest(r, ret->head);
+	ret->from = from < first ? first : from > ret->head ? ret->head : from;
+	for (uint64_t at = ret->from; at < ret->head && at - ret->from < max;
+	     at++) {
+		const char c = data[at % r->size];
+
+		text_addc(out, c == '\n' || c == '\t' || (c >= ' ' && c <= '~')
+				       ? c
+				       : '?');
+	}
+	return true;
+}
+
 void pid1_log_tail(const struct pid1 *p, size_t max, struct text *out)
 {
 	const char *data;
@@ -476,8 +507,7 @@ void pid1_log_tail(const struct pid1 *p, size_t max, struct text *out)
 		return;
 	data = (const char *)p->ring + CONTROL_RING_DATA;
 	head = __atomic_load_n(&p->ring->head, __ATOMIC_ACQUIRE);
-	/* Its writer may overtake the oldest half; the tail is not there. */
-	n = head < p->ring->size / 2 ? head : p->ring->size / 2;
+	n = head - oldest(p->ring, head);
 	if (n > max)
 		n = max;
 	for (uint64_t at = head - n; at < head; at++)

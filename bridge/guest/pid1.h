@@ -181,6 +181,27 @@ void pid1_reaped(struct pid1 *p, uint64_t ticket);
  */
 bool pid1_poweroff(struct pid1 *p);
 
+/**
+ * struct pid1_log - a piece of PID 1's log
+ * @from:	number of its first byte: more than was asked for when that is gone
+ * @head:	behind the last byte there is
+ * @dropped:	bytes that nobody can read any more
+ */
+struct pid1_log {
+	uint64_t from;
+	uint64_t head;
+	uint64_t dropped;
+};
+
+/**
+ * pid1_log_read() - append bytes of the ring from @from on, @max at most
+ *
+ * A byte that is not ASCII becomes '?', so that numbers of bytes and of
+ * characters agree. Return: false: there is no log
+ */
+bool pid1_log_read(const struct pid1 *p, uint64_t from, size_t max,
+		   struct pid1_log *ret, struct text *out);
+
 /** pid1_log_tail() - append the last @max bytes of PID 1's log ring */
 void pid1_log_tail(const struct pid1 *p, size_t max, struct text *out);
 

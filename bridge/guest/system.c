@@ -7,6 +7,7 @@
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
 #include "bridge/msg.h"
+#include "bridge/msg_ferry.h"
 #include "bridge/msg_settings.h"
 #include "bridge/wire.h"
 
@@ -134,4 +135,30 @@ void handle_dump_stacks(struct call *c, const void *msg)
 	(void)reply_with(c->agent, &c->to, &msg_dump_stacks_result_schema,
 			 &result);
 	text_done(&text);
+}
+
+void handle_read_log(struct call *c, const void *msg)
+{
+	const struct msg_ferry_read_log *m = msg;
+	char buf[READ_LOG_MAX + 1];
+	struct pid1_log log;
+	struct text text;
+	struct msg_ferry_read_log_result result = {
+		.base = { .activity_id = c->to.activity },
+	};
+
+	text_fixed(&text, buf, sizeof(buf));
+	if (!pid1_log_read(&c->agent->pid1, m->from,
+			   m->max < READ_LOG_MAX ? m->max : READ_LOG_MAX, &log,
+			   &text)) {
+		(void)reply_error(c->agent, &c->to, HR_NOT_IMPLEMENTED,
+				  "nobody keeps a log in this UVM");
+		return;
+	}
+	result.from = log.from;
+	result.head = log.head;
+	result.dropped = log.dropped;
+	result.text = text_str(&text);
+	(void)reply_with(c->agent, &c->to, &msg_ferry_read_log_result_schema,
+			 &result);
 }

@@ -240,6 +240,25 @@ int host_dump_stacks(struct host_client *c, const struct host_done *done,
 	return start(c, &m, &content, false, false, done, ret_id, e);
 }
 
+int host_read_log(struct host_client *c, uint64_t from, uint32_t max,
+		  const struct host_done *done, uint64_t *ret_id, struct err *e)
+{
+	static const struct message m = {
+		.type = WIRE_FERRY_READ_LOG,
+		.request = &msg_ferry_read_log_schema,
+		.response = &msg_ferry_read_log_result_schema,
+		.response_size = sizeof(struct msg_ferry_read_log_result),
+		.timeout_ms = HOST_CALL_TIMEOUT_MS,
+	};
+	const struct msg_ferry_read_log content = {
+		.base = base(NULL),
+		.from = from,
+		.max = max,
+	};
+
+	return start(c, &m, &content, false, false, done, ret_id, e);
+}
+
 int host_shutdown(struct host_client *c, const char *container_id, bool forced,
 		  const struct host_done *done, uint64_t *ret_id, struct err *e)
 {

@@ -19,6 +19,7 @@
 #include "bridge/host/client.h"
 #include "bridge/msg.h"
 #include "bridge/msg_container.h"
+#include "bridge/msg_ferry.h"
 #include "config/err.h"
 
 /* Deadlines of the calls that have another than HOST_CALL_TIMEOUT_MS. */
@@ -140,6 +141,16 @@ int host_resize_console(struct host_client *c, const char *container_id,
 /** host_dump_stacks() - struct msg_dump_stacks_result; the text is raw */
 int host_dump_stacks(struct host_client *c, const struct host_done *done,
 		     uint64_t *ret_id, struct err *e);
+
+/**
+ * host_read_log() - struct msg_ferry_read_log_result
+ * @from:	number of a byte in the life of the log
+ *
+ * Of a ferry agent only, docs/resume.md 1.3; others refuse it.
+ */
+int host_read_log(struct host_client *c, uint64_t from, uint32_t max,
+		  const struct host_done *done, uint64_t *ret_id,
+		  struct err *e);
 
 /**
  * host_shutdown() - struct msg_result

@@ -72,6 +72,13 @@ check "a container that counts" status_is 0
 check "it counts" counts
 head -c 32 /dev/urandom >"$WORK/key"
 
+# A line of PID 1's log, to be found again.
+do_ferry exec -d e2esave -- /bin/sh -c 'kill -9 $(pidof gcs)'
+killed() { do_ferry logs e2esave; out_has 'was killed by signal 9'; }
+check "the log has that an agent was killed, and the next one gives it" wait_for 20 killed
+head_of_log() { sed -n '/log of PID 1/,$p' "$WORK/out" | sed -n '2,6p'; }
+log_before=$(head_of_log)
+
 # --- saved ------------------------------------------------------------------
 
 do_ferry save --key-file "$WORK/key" e2esave "$WORK/no/where"
@@ -119,6 +126,8 @@ check "the count went on where it was" test "${after:-0}" -ge "$before"
 check "the container counts" counts
 check "the files are gone, but for who may run it" \
 	eval '[ "$(ls "$WORK"/file*)" = "$WORK/file.lease" ]'
+check "the log survived" killed
+check "from its beginning on" test "$(head_of_log)" = "$log_before"
 do_ferry exec e2esave/c /bin/sh -c 'exit 9'
 check "new processes run" status_is 9
 restore_copies() { # --name NAME: another one, from copies that somebody kept

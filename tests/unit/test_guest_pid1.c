@@ -5,10 +5,14 @@
 #include "tests/unit/guest_peer.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
 #include <sys/mman.h>
 
 #include "bridge/guest/pid1.h"
 #include "bridge/io/control.h"
+#include "bridge/io/fd.h"
+#include "bridge/msg_ferry.h"
 
 /* The test's end of the control socket. */
 static int control = -1;
@@ -70,6 +74,9 @@ static int ring_new(const char *text)
 	return fd;
 }
 
+/* The log that the agent was given; PID 1 goes on writing it. */
+static int log_fd = -1;
+
 /* Says hello to the agent: it is number 3, and has this log. */
 static void say_hello(void)
 {
@@ -82,7 +89,8 @@ static void say_hello(void)
 	m.arg = 3;
 	m.status = CONTROL_VERSION;
 	assert_int_equal(control_send(control, &m, &ring, 1, NULL), 0);
-	close(ring);
+	fd_close(&log_fd);
+	log_fd = ring;
 }
 
 static void start_under_pid1(struct peer *p)
@@ -125,6 +133,7 @@ static int tear_down(void **state)
 	assert_true(peer_agent_lives(p));
 	peer_done(p);
 	fd_close(&control);
+	fd_close(&log_fd);
 	return 0;
 }
 
@@ -173,6 +182,64 @@ static void test_a_register_that_comes_late_closes_its_ticket(void **state)
 	expect(CONTROL_OP_REAPED, -ENOENT);
 	assert_int_equal(expect(CONTROL_OP_TICKET_CLOSE, 0).ticket,
 			 ticket.ticket);
+}
+
+static uint64_t read_log(struct peer *p, uint64_t from, uint32_t max,
+			 struct peer_frame *f)
+{
+	char body[160];
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"ContainerId\":\"" WIRE_NULL_ID "\",\"From\":%" PRIu64
+		       ",\"Max\":%u}",
+		       from, max);
+	assert_int_equal(peer_call(p, WIRE_FERRY_READ_LOG, body, f), HR_OK);
+	return (uint64_t)peer_number(f, "From");
+}
+
+static void put_log(uint64_t at, const char *text, uint64_t head)
+{
+	const uint64_t dropped =
+		head > CONTROL_RING_SIZE ? head - CONTROL_RING_SIZE : 0;
+
+	assert_true(pwrite(log_fd, text, strlen(text),
+			   CONTROL_RING_DATA +
+				   (off_t)(at % CONTROL_RING_SIZE)) > 0);
+	assert_int_equal(pwrite(log_fd, &head, sizeof(head),
+				offsetof(struct control_ring, head)),
+			 sizeof(head));
+	assert_int_equal(pwrite(log_fd, &dropped, sizeof(dropped),
+				offsetof(struct control_ring, dropped)),
+			 sizeof(dropped));
+}
+
+/* By the numbers of its bytes, so that no agent need remember who read what. */
+static void test_the_log_is_read_in_pieces(void **state)
+{
+	const uint64_t far = 3 * (uint64_t)CONTROL_RING_SIZE;
+	struct peer *p = *state;
+	struct peer_frame f;
+
+	assert_int_equal(read_log(p, 0, 5, &f), 0);
+	assert_non_null(strstr(f.body, "\"Text\":\"init:\""));
+	assert_int_equal(peer_number(&f, "Head"), 24);
+	assert_int_equal(read_log(p, 5, 1000, &f), 5);
+	assert_non_null(strstr(f.body, "\"Text\":\" a line of the log\\n\""));
+	assert_int_equal(read_log(p, 24, 1000, &f), 24);
+	assert_non_null(strstr(f.body, "\"Text\":\"\""));
+	assert_int_equal(read_log(p, 1000000, 1000, &f), 24);
+	put_log(24, "x\xc3\x01\"y", 29);
+	assert_int_equal(read_log(p, 24, 1000, &f), 24);
+	assert_non_null(strstr(f.body, "\"Text\":\"x\?\?\\\"y\""));
+	/* What its writer may be overtaking now is not shown, and told. */
+	put_log(far - 2, "z\n", far);
+	assert_int_equal(read_log(p, 29, 10, &f), far - CONTROL_RING_SIZE / 2);
+	assert_int_equal(peer_number(&f, "Dropped"), far - CONTROL_RING_SIZE);
+	assert_int_equal(read_log(p, far - 2, UINT32_MAX, &f), far - 2);
+	assert_non_null(strstr(f.body, "\"Text\":\"z\\n\""));
+	/* However much is asked for, it fits a frame. */
+	(void)read_log(p, 0, UINT32_MAX, &f);
+	assert_true(strlen(f.body) <= WIRE_GUEST_FRAME_MAX - WIRE_HEADER_SIZE);
 }
 
 static void test_exits_of_an_earlier_agent_are_acknowledged(void **state)
@@ -329,6 +396,7 @@ int main(void)
 		TEST(test_a_ticket_before_and_a_register_behind_a_start),
 		TEST(test_a_start_that_fails_closes_its_ticket),
 		TEST(test_a_register_that_comes_late_closes_its_ticket),
+		TEST(test_the_log_is_read_in_pieces),
 		TEST(test_exits_of_an_earlier_agent_are_acknowledged),
 		cmocka_unit_test(test_what_an_earlier_agent_left_is_cleared),
 		TEST(test_the_dump_ends_with_the_log_of_pid_1),

@@ -23,6 +23,8 @@
 #include "tools/shim/task_service.h"
 
 #define NS_PER_S 1000000000u
+/* Bytes of PID 1's log in one answer; the agent may give less. */
+#define LOG_PIECE 65536u
 
 static PbTimestamp *timestamp(PbTimestamp *out, uint64_t ns)
 {
@@ -454,6 +456,43 @@ static void on_dump(void *ctx, struct ttrpc_call *call,
 		refuse(call, &e);
 }
 
+static void on_log_read(void *ctx, const void *result,
+			const struct host_failure *f)
+{
+	const struct msg_ferry_read_log_result *r = result;
+	FerryLogResponse a = FERRY_LOG_RESPONSE__INIT;
+	struct ttrpc_call *call = ctx;
+
+	if (f) {
+		ttrpc_fail(call,
+			   f->kind == HOST_FAIL_REFUSED ? TTRPC_UNIMPLEMENTED
+							: TTRPC_UNAVAILABLE,
+			   "%s", f->err.text);
+		return;
+	}
+	a.from = r->from;
+	a.head = r->head;
+	a.dropped = r->dropped;
+	a.text = text(r->text);
+	ttrpc_reply(call, &a.base);
+}
+
+static void on_read_log(void *ctx, struct ttrpc_call *call,
+			const ProtobufCMessage *m)
+{
+	const FerryLogRequest *q = (const void *)m;
+	struct shim *s = ctx;
+	const struct host_done done = { .fn = on_log_read, .ctx = call };
+	struct host_client *c =
+		s->ended || !s->sandbox ? NULL : sandbox_client(s->sandbox);
+	struct err e;
+
+	if (!c)
+		ttrpc_fail(call, TTRPC_UNAVAILABLE, "the sandbox is ending");
+	else if (host_read_log(c, q->from, LOG_PIECE, &done, NULL, &e) < 0)
+		refuse(call, &e);
+}
+
 static void on_stop(void *ctx, struct ttrpc_call *call,
 		    const ProtobufCMessage *m)
 {
@@ -519,6 +558,7 @@ static const struct ttrpc_method ferry_methods[] = {
 	{ "Info", &ferry_info_request__descriptor, on_info },
 	{ "Processes", &ferry_processes_request__descriptor, on_processes },
 	{ "Dump", &ferry_dump_request__descriptor, on_dump },
+	{ "Log", &ferry_log_request__descriptor, on_read_log },
 	{ "Collect", &ferry_collect_request__descriptor, debug_on_collect },
 	{ "Metrics", &ferry_metrics_request__descriptor, metrics_on_ask },
 	{ "Stop", &ferry_stop_request__descriptor, on_stop },

@@ -214,8 +214,53 @@ static void on_ready(void *ctx)
 	}
 }
 
-static void on_log(void *ctx UNUSED, const struct host_log_line *line)
+void shim_log_bound(const struct shim *s)
 {
+	struct stat st;
+	int fd;
+
+	/* The console may still write to the old one. */
+	if (fstatat(s->dir.lock, SHIM_LOG_OLD, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_size > 2 * SHIM_LOG_MAX) {
+		fd = openat(s->dir.lock, SHIM_LOG_OLD,
+			    O_WRONLY | O_TRUNC | O_CLOEXEC);
+		fd_close(&fd);
+	}
+	if (fstat(s->log_fd, &st) < 0 || st.st_size <= SHIM_LOG_MAX ||
+	    renameat(s->dir.lock, SHIM_LOG, s->dir.lock, SHIM_LOG_OLD) < 0)
+		return;
+	fd = openat(s->dir.lock, SHIM_LOG,
+		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)dup3(fd, s->log_fd, O_CLOEXEC); /* else the old one */
+	fd_close(&fd);
+}
+
+/* A guest that says too much is not heard for the rest of the second. */
+static bool hears(struct shim *s)
+{
+	const int64_t second = loop_now_ms(s->loop) / 1000;
+	const uint32_t muted = s->guest_lines > SHIM_GUEST_LINES
+				       ? s->guest_lines - SHIM_GUEST_LINES
+				       : 0;
+
+	if (second != s->guest_second) {
+		s->guest_second = second;
+		s->guest_lines = 0;
+		if (muted)
+			log_warn("uvm: %u lines are left out", muted);
+		shim_log_bound(s);
+	}
+	if (s->guest_lines++ < SHIM_GUEST_LINES)
+		return true;
+	s->guest_muted++;
+	return false;
+}
+
+static void on_log(void *ctx, const struct host_log_line *line)
+{
+	if (!hears(ctx))
+		return;
 	log_write(&(struct log_site){ 0 }, line->level, "uvm: %s", line->msg);
 }
 

@@ -65,6 +65,7 @@ static void look(void *ctx)
 	struct err e;
 
 	look_later(w);
+	shim_log_bound(w->shim);
 	if (!c || w->asking || !host_client_connected(c))
 		return;
 	if (host_wait_for_process(c, NULL, NOBODY, 0, &done, NULL, &e) == 0) {
