@@ -107,19 +107,22 @@ static bool is_first(const struct network_endpoint *x)
 	return len >= 4 && strcmp(x->name + len - 4, "eth0") == 0;
 }
 
+/* The others by their names: a saved state has another order, and endpoints of
+ * two hosts are compared by their places. */
+static bool is_before(const struct network_endpoint *x,
+		      const struct network_endpoint *y)
+{
+	return is_first(x) != is_first(y) ? is_first(x)
+					  : strcmp(x->name, y->name) < 0;
+}
+
 void network_endpoints_insert(struct network_endpoint **list,
 			      struct network_endpoint *x)
 {
-	struct network_endpoint *last = *list;
-
-	if (!last || is_first(x)) {
-		x->next = last;
-		*list = x;
-		return;
-	}
-	while (last->next)
-		last = last->next;
-	last->next = x;
+	while (*list && !is_before(x, *list))
+		list = &(*list)->next;
+	x->next = *list;
+	*list = x;
 }
 
 struct network_endpoint *network_endpoint_copy(const struct network_endpoint *x,

@@ -101,10 +101,15 @@ bundle() { # NAME TYPE SCRIPT ANNOTATION
 		  {"type": "network"}, {"type": "ipc"}, {"type": "uts"}]}}
 	END
 }
+# Three cards: a state has them in an order of its own, QEMU knows them by ports.
 bundle p sandbox 'sleep 100000' ', "io.ferry.network.adapters":
 	"[{\"endpoint\": \"tap:vm0\", \"mac\": \"00-15-5D-09-00-02\", \"settings\":
 	{\"IPConfigs\": [{\"IPAddress\": \"10.9.0.2\", \"PrefixLength\": 24},
-	{\"IPAddress\": \"fd09::2\", \"PrefixLength\": 64}]}}]"'
+	{\"IPAddress\": \"fd09::2\", \"PrefixLength\": 64}]}},
+	{\"endpoint\": \"user\", \"mac\": \"00-15-5D-09-00-03\", \"settings\":
+	{\"IPConfigs\": [{\"IPAddress\": \"10.0.2.15\", \"PrefixLength\": 24}]}},
+	{\"endpoint\": \"user\", \"mac\": \"00-15-5D-09-00-04\", \"settings\":
+	{\"IPConfigs\": [{\"IPAddress\": \"10.0.9.15\", \"PrefixLength\": 24}]}}]"'
 sed -i -z 's/\n\t/ /g' "$WORK/p/config.json"
 bundle w container 'nc -l -p 8080 -e cat; sleep 100000' ''
 
@@ -112,7 +117,7 @@ on 1 run --vsock "${FERRY_E2E_VSOCK:-auto}" --detach --name e2ewire \
 	--memory 512 --annotation "$MIGRATABLE"
 check "a sandbox" status_is 0
 task 1 create p "$WORK/p" '' '' ''
-check "a pod with a card" status_is 0
+check "a pod with cards" status_is 0
 on 1 exec e2ewire/p /bin/ip addr
 check "its address is there" out_has 10.9.0.2/24
 task 1 create w "$WORK/w" '' '' ''
@@ -166,7 +171,7 @@ for i in $(seq $((2 * rounds))); do
 	check "move $i: not a byte is lost" in_order
 	check "move $i: ARP tells the neighbours" wait_for 10 seen "arp $MAC 10.9.0.2" "$arps"
 	check "move $i: a neighbour advertisement too" wait_for 10 seen "na $MAC fd09::2" "$nas"
-	check "move $i: and it was the barrier" log_has "$here" '2 addresses announced'
+	check "move $i: and it was the barrier" log_has "$here" '4 addresses announced'
 	check "move $i: by IPv6 it is reached" in_ns peer busybox ping -6 -c 1 -W 10 fd09::2
 done
 echo "# $(lines) lines echoed in $((2 * rounds)) moves"

@@ -65,6 +65,30 @@ static void test_a_card_stays_when_its_settings_do(void **state UNUSED)
 	}
 }
 
+/* Both hosts have cards in the same order, whatever that of a state is. */
+static void test_cards_are_in_the_order_of_their_names(void **state UNUSED)
+{
+	static const char *const names[] = { "eth2", "eth1", "eth0", "eth3" };
+	const struct network_endpoint *x;
+	const struct seams seams = { 0 };
+	struct network_ctl n;
+	struct err e;
+	char want = '0';
+
+	assert_int_equal(network_ctl_init(&n, "ns", &seams, &e), 0);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct network_endpoint add = {
+			.endpoint_id = (char[]){ "user" },
+			.name = (char *)(uintptr_t)names[i],
+		};
+
+		assert_int_equal(network_ctl_add(&n, &add, &e), 0);
+	}
+	for (x = n.endpoints; x; x = x->next)
+		assert_int_equal(x->name[3], want++);
+	network_ctl_done(&n);
+}
+
 static void test_l12_calls_repeated_or_out_of_order(void **state UNUSED)
 {
 	struct move m;
@@ -307,6 +331,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_card_stays_when_its_settings_do),
+		cmocka_unit_test(test_cards_are_in_the_order_of_their_names),
 		cmocka_unit_test(test_l12_calls_repeated_or_out_of_order),
 		cmocka_unit_test(test_l13_w2_finalize_goes_on_where_it_failed),
 		cmocka_unit_test(test_l14_cancel_reverts_nothing),
