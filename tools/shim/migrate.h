@@ -57,6 +57,7 @@ void move_times_add(struct move_times *t, uint64_t ms);
  * @reconnect_ms: from there until the guest had called
  * @stopped_ns, @running_ns: of the wall clock
  * @silence:	who asked how far it is asks no more
+ * @judged:	a lease tells who may let the guest go on
  * @back:	of a source that goes on by itself
  * @unwanted:	of a destination: nobody calls it any more
  * @seen:	the orchestrator knows how it ended and asks no more
@@ -76,6 +77,7 @@ struct shim_migration {
 	uint64_t stopped_ns;
 	uint64_t running_ns;
 	struct loop_id silence;
+	bool judged;
 	struct op back;
 	void (*unwanted)(void *owner);
 	void *owner;
@@ -99,7 +101,7 @@ void shim_migration_note(struct shim_migration *m, enum vm_move_note note,
 void shim_migration_touch(struct shim_migration *m);
 
 /** shim_migration_asked() - the orchestrator is there, and will ask again */
-void shim_migration_asked(struct shim_migration *m);
+void shim_migration_asked(struct shim_migration *m, bool judged);
 
 /** shim_migration_expect() - a destination: @unwanted is called, perhaps again
  * and again, while nobody calls */

@@ -66,14 +66,21 @@ static void on_silence(void *ctx)
 	if (m->session.state == SESSION_IDLE || m->back.ctx ||
 	    m->session.origin != SESSION_SOURCE)
 		return;
+	/* The other side may have been told to let it go on. */
+	if (m->session.state == SESSION_TRANSFER_COMPLETED && !m->judged) {
+		log_err("nobody asks for the move any more, and no lease tells "
+			"who runs the guest: it stands still here");
+		return;
+	}
 	log_warn("nobody asks for the move any more: it is called off");
 	step_back(m);
 }
 
-void shim_migration_asked(struct shim_migration *m)
+void shim_migration_asked(struct shim_migration *m, bool judged)
 {
 	if (!m->there)
 		return;
+	m->judged = judged;
 	if (m->unwanted)
 		shim_migration_touch(m);
 	(void)loop_at(m->loop, loop_now_ms(m->loop) + MIGRATE_SILENCE_MS,

@@ -162,6 +162,13 @@ struct question {
 	struct ttrpc_call *call;
 };
 
+static bool has_lease(const struct shim *s)
+{
+	char owner[LEASE_OWNER_SIZE];
+
+	return lease_word(ops_lease(s->tasks.ops), 0, owner) != LEASE_WORD_NONE;
+}
+
 static void answer(void *ctx, const struct vm_progress *p)
 {
 	struct question *q = ctx;
@@ -219,7 +226,7 @@ void move_on_ask(void *ctx, struct ttrpc_call *call, const ProtobufCMessage *m)
 	/* Another orchestrator does not keep alive what one left. */
 	if (*words->session != '\0' && s->migration.there &&
 	    strcmp(words->session, text(s->migration.session.id)) == 0)
-		shim_migration_asked(&s->migration);
+		shim_migration_asked(&s->migration, has_lease(s));
 	if (words->force && s->sandbox && !s->ended)
 		vm_move_force(sandbox_move(s->sandbox));
 	if (s->ended || !s->sandbox ||
