@@ -17,6 +17,7 @@
 #include "bridge/io/fd.h"
 #include "config/util.h"
 #include "tools/ops_own.h"
+#include "tools/qemu/nbd.h"
 #include "tools/qemu/plug.h"
 
 #define TAP "tap:"
@@ -104,6 +105,8 @@ static enum plug_image image_of(const struct vmm_disk *d)
 
 	if (d->kind == VMM_DISK_DEVICE)
 		return PLUG_DEVICE;
+	if (nbd_is(d->path))
+		return PLUG_NBD;
 	return n > n_end && strcmp(d->path + n - n_end, QCOW2) == 0 ? PLUG_QCOW2
 								    : PLUG_RAW;
 }
@@ -111,7 +114,7 @@ static enum plug_image image_of(const struct vmm_disk *d)
 int ops_disk_add(void *ctx, const struct vmm_disk *d, struct op *op,
 		 struct err *e)
 {
-	const struct plug_disk disk = {
+	struct plug_disk disk = {
 		.controller = d->controller,
 		.lun = d->lun,
 		.path = d->path,
@@ -119,8 +122,18 @@ int ops_disk_add(void *ctx, const struct vmm_disk *d, struct op *op,
 		.read_only = d->read_only,
 	};
 	struct plug *p = plug_of(ctx, e);
+	char line[NBD_LINE_MAX];
 
-	return p ? plug_disk_add(p, &disk, on_plugged, op, e) : -e->code;
+	if (!p)
+		return -e->code;
+	if (disk.image == PLUG_NBD) {
+		const int r = nbd_read(d->path, line, e);
+
+		if (r < 0)
+			return r;
+		disk.path = line;
+	}
+	return plug_disk_add(p, &disk, on_plugged, op, e);
 }
 
 static int disk_remove(void *ctx, uint32_t controller, uint32_t lun,

@@ -95,6 +95,14 @@ bundle p sandbox false 'sleep 100000'
 bundle w container false 'i=0; while :; do echo $i; i=$((i+1)); done'
 bundle t container true 'while :; do sleep 1000; done'
 bundle x container false 'sleep 2; exit 7'
+# Its disks have names, which the other host knows as well.
+mkfs.erofs "$WORK/x.erofs" "$WORK/x/rootfs" >/dev/null 2>&1
+truncate -s 16M "$WORK/x.ext4"
+mkfs.ext4 -q "$WORK/x.ext4"
+sed -i "s|\"annotations\": {|&\"ferry.disk.rootfs\": \"$WORK/x.erofs\",\n\
+	\"ferry.disk.rootfs-fs\": \"erofs\", \"ferry.disk.scratch\": \"$WORK/x.ext4\",|" \
+	"$WORK/x/config.json"
+rm -rf "$WORK/x/rootfs"/*
 
 on 1 run --vsock "${FERRY_E2E_VSOCK:-auto}" --detach --name e2emove \
 	--memory 512 --annotation "$MIGRATABLE"

@@ -42,6 +42,7 @@ enum plug_image {
 	PLUG_RAW,
 	PLUG_QCOW2,
 	PLUG_DEVICE, /* a block device of the host */
+	PLUG_NBD,    /* served by another machine */
 	PLUG_IMAGES,
 };
 
@@ -49,7 +50,7 @@ enum plug_image {
  * struct plug_disk - one disk
  * @controller:	below the number of controllers
  * @lun:	below QEMU_LUNS
- * @path:	absolute, UTF-8
+ * @path:	absolute, UTF-8; PLUG_NBD: nbd://HOST:PORT/EXPORT
  * @image:	what @path is
  * @read_only:	QEMU opens it so, and tells the guest
  */

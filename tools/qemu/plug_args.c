@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bridge/json_check.h"
+#include "tools/qemu/nbd.h"
 
 #define MAC_LEN 17
 
@@ -66,28 +67,56 @@ static int whole(const struct text *out, struct err *e)
 	return out->full ? err_set(e, EINVAL, "a path is too long") : 0;
 }
 
+/* Where the bytes are, behind what is said of any file. */
+static int add_place(const struct plug_disk *d, struct text *out, struct err *e)
+{
+	struct nbd nbd;
+	int r;
+
+	if (d->image != PLUG_NBD) {
+		r = check_path(d->path, e);
+		if (r < 0)
+			return r;
+		text_add(out, "\"filename\":");
+		add_string(out, d->path);
+		return 0;
+	}
+	r = nbd_parse(d->path, &nbd, e);
+	if (r < 0)
+		return r;
+	text_addf(out,
+		  "\"server\":{\"type\":\"inet\",\"host\":\"%s\","
+		  "\"port\":\"%s\"},\"export\":\"%s\"",
+		  nbd.host, nbd.port, nbd.name);
+	return 0;
+}
+
 int plug_disk_backend(const struct plug_disk *d, struct text *out,
 		      struct err *e)
 {
-	static const char *const format[PLUG_IMAGES] = {
-		[PLUG_RAW] = "raw",
-		[PLUG_QCOW2] = "qcow2",
-		[PLUG_DEVICE] = "raw",
+	static const struct {
+		const char *format;
+		const char *driver;
+	} of[PLUG_IMAGES] = {
+		[PLUG_RAW] = { "raw", "file" },
+		[PLUG_QCOW2] = { "qcow2", "file" },
+		[PLUG_DEVICE] = { "raw", "host_device" },
+		[PLUG_NBD] = { "raw", "nbd" },
 	};
 	const char *ro = d->read_only ? "true" : "false";
 	struct plug_names names;
-	const int r = check_path(d->path, e);
+	int r;
 
-	if (r < 0)
-		return r;
 	plug_disk_names(d->controller, d->lun, &names);
 	text_addf(out,
 		  "{\"driver\":\"%s\",\"node-name\":\"%s\",\"read-only\":%s,"
 		  "\"discard\":\"unmap\",\"file\":{\"driver\":\"%s\","
-		  "\"read-only\":%s,\"discard\":\"unmap\",\"filename\":",
-		  format[d->image], names.backend, ro,
-		  d->image == PLUG_DEVICE ? "host_device" : "file", ro);
-	add_string(out, d->path);
+		  "\"read-only\":%s,\"discard\":\"unmap\",",
+		  of[d->image].format, names.backend, ro, of[d->image].driver,
+		  ro);
+	r = add_place(d, out, e);
+	if (r < 0)
+		return r;
 	text_add(out, "}}");
 	return whole(out, e);
 }

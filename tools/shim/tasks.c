@@ -37,6 +37,7 @@ static void disk_release(struct task_disk *d)
 	disk_job_free(d->job);
 	d->job = NULL;
 	disk_done(&d->disk);
+	free(d->named);
 }
 
 static void release(struct shim_task *task)
@@ -94,18 +95,6 @@ static void on_created(struct op *op, int result, const struct err *e)
 	op_end(caller, 0, NULL);
 }
 
-static struct container_disk disk_of(const struct task_disk *d, bool read_only)
-{
-	return (struct container_disk){
-		.disk = { .path = (char *)(uintptr_t)d->disk.path,
-			  .read_only = read_only,
-			  .kind = VMM_DISK_IMAGE },
-		.mount = { .read_only = read_only,
-			   .filesystem = (char *)(uintptr_t)disk_fs_name(
-				   d->disk.fs) },
-	};
-}
-
 /* The pod of a task; one that begins a pod makes it. */
 static int find_pod(struct shim_task *task, struct pod_ctl **ret, struct err *e)
 {
@@ -152,13 +141,13 @@ static int document(struct shim_task *task, const struct pod_ctl *pod,
 
 static int create(struct shim_task *task, struct err *e)
 {
-	const struct container_disk layer = disk_of(&task->rootfs, true);
+	const struct container_disk layer = task_disk_of(&task->rootfs, true);
 	struct container_spec spec = {
 		.id = task->id,
 		.bundle = task->dir,
 		.layers = &layer,
 		.n_layers = 1,
-		.scratch = disk_of(&task->scratch, false),
+		.scratch = task_disk_of(&task->scratch, false),
 		.init = { .terminal = task->terminal },
 	};
 	struct pod_ctl *pod = NULL;
@@ -283,10 +272,11 @@ static int open_task(struct shim_task *task, const struct task_wish *wish,
 		return task_take_disks(task, source_of(task, wish), e);
 	r = bundle_open(task->dir, &task->bundle, e);
 	if (r == 0)
-		r = mount_rootfs(task, wish, e);
-	if (r == 0)
-		r = make_disks(task, e);
-	return r;
+		r = task_named_disks(task, e);
+	if (r != 0) /* when its disks are there, nothing is to be made */
+		return r < 0 ? r : 0;
+	r = mount_rootfs(task, wish, e);
+	return r == 0 ? make_disks(task, e) : r;
 }
 
 int shim_task_create(struct shim_tasks *t, const struct task_wish *wish,
@@ -319,8 +309,10 @@ int shim_task_create(struct shim_tasks *t, const struct task_wish *wish,
 	task->next = t->first;
 	t->first = task;
 	t->n++;
-	if (!source_of(task, wish))
+	if (!source_of(task, wish)) {
+		advance(t); /* its disks may be there already */
 		return 0;
+	}
 	r = task_patch(task, source_of(task, wish), e);
 	if (r < 0)
 		forget(task);

@@ -36,6 +36,17 @@ struct shim;
 /* Annotation of a container that comes with a VM: its id on the source. */
 #define SHIM_SOURCE_ID "io.microsoft.migration.source-container-id"
 
+/*
+ * Annotations of a container whose disks are there already, under names that
+ * other hosts have for them too: absolute paths of raw images, ".qcow2" images,
+ * block devices, or ".nbd" files (tools/qemu/nbd.h). The root file system is
+ * read-only, ext4 unless the third one says erofs; what the container writes
+ * goes to an ext4 one. Either both are given or none.
+ */
+#define SHIM_DISK_ROOTFS "ferry.disk.rootfs"
+#define SHIM_DISK_ROOTFS_FS "ferry.disk.rootfs-fs"
+#define SHIM_DISK_SCRATCH "ferry.disk.scratch"
+
 enum task_stage {
 	TASK_MAKING,
 	TASK_CREATING,
@@ -43,9 +54,10 @@ enum task_stage {
 	TASK_DELETING,
 };
 
-/* One of a task's disks, or of those in the making. */
+/* One of a task's disks, or of those in the making; @named: it is not ours. */
 struct task_disk {
 	struct shim_task *task;
+	char *named;
 	struct disk_job *job;
 	struct disk disk;
 	bool ready;
@@ -154,6 +166,25 @@ int shim_tasks_wait(struct shim_tasks *t, struct err *e);
 
 /** shim_tasks_arrived() - the guest has come; containers may be created */
 void shim_tasks_arrived(struct shim_tasks *t);
+
+/* Of task_disks.c. */
+
+/**
+ * task_named_disks() - take the disks that the annotations name, if they do
+ *
+ * Return: 1 (they do), 0, -EINVAL, -ENOMEM, -errno (one cannot be opened)
+ */
+int task_named_disks(struct shim_task *task, struct err *e);
+
+/** task_disk_name() - take the disk at @path under that name */
+int task_disk_name(struct task_disk *d, const char *path, bool read_only,
+		   struct err *e);
+
+/** task_disk_of() - for the controllers */
+struct container_disk task_disk_of(const struct task_disk *d, bool read_only);
+
+/** task_disk_path() - the path for QEMU */
+const char *task_disk_path(const struct task_disk *d);
 
 /* Of tasks_move.c: a task whose container has come with its VM. */
 

@@ -13,6 +13,9 @@
 #include "tools/shim/cards.h"
 #include "tools/shim/shim.h"
 
+/* Disks of ferry's making, see tools/disk/disk.h. */
+#define UNNAMED "/proc/"
+
 static struct container_ctl *find(const struct shim_task *task,
 				  const char *source_id, struct err *e)
 {
@@ -41,6 +44,9 @@ static int take(struct task_disk *d, const char *reservation, bool read_only,
 
 	if (!disk)
 		return err_set(e, EINVAL, "a disk is not in the state");
+	/* One that has a name keeps it, for the next move too. */
+	if (strncmp(disk->config.path, UNNAMED, strlen(UNNAMED)) != 0)
+		return task_disk_name(d, disk->config.path, read_only, e);
 	d->disk.fd = open(disk->config.path,
 			  (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (d->disk.fd < 0)
@@ -88,7 +94,7 @@ int task_patch(struct shim_task *task, const char *source_id, struct err *e)
 		[OCI_SANDBOX] = "sandbox",
 		[OCI_CONTAINER] = "container",
 	};
-	const char *const layer = task->rootfs.disk.path;
+	const char *const layer = task_disk_path(&task->rootfs);
 	struct cards cards;
 	int r = cards_read(&task->facts, &cards, e);
 	struct session_patch p = {
@@ -98,7 +104,7 @@ int task_patch(struct shim_task *task, const char *source_id, struct err *e)
 		.bundle = task->dir,
 		.layers = &layer,
 		.n_layers = 1,
-		.scratch = task->scratch.disk.path,
+		.scratch = task_disk_path(&task->scratch),
 		.init = { .terminal = task->terminal },
 		.namespace_id = cards.namespace_id,
 		.endpoints = cards.endpoint,
