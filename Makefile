@@ -387,9 +387,12 @@ check-asan: check-plain $(asan_bin) $(golden_asan_bin) $(fuzz_bin)
 e2e: all image $(e2e_bin)
 	tests/run.sh e2e $(sort $(e2e_tests))
 
-# Moves only: QEMU alone, then shims of two hosts.
+# Moves only: QEMU alone, shims of two hosts on one machine, then two virtual
+# machines as hosts, with the kernel's vhost_vsock: guests in guests, which takes
+# minutes.
 e2e-migrate: all image $(e2e_bin)
-	tests/run.sh e2e-migrate tests/e2e/qemu_move.sh tests/e2e/migrate.sh
+	FERRY_TEST_LIMIT_S=3600 tests/run.sh e2e-migrate tests/e2e/qemu_move.sh \
+		tests/e2e/migrate.sh tests/nodes/move.sh
 
 # The long forms: libFuzzer over the same targets, SOAK_S seconds each, and
 # the tests in QEMU with FERRY_SOAK=1, which those heed that can be longer, each

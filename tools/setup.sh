@@ -46,6 +46,8 @@ packages=(
 	e2fsprogs erofs-utils
 	# tests and bench
 	libcmocka-dev valgrind containerd cpio procps zstd diod
+	# tests of moves between nodes: the NBD server of their disks
+	qemu-utils
 	# tests of networks: namespaces, taps, bridges
 	iproute2 util-linux
 	# soak (the library of Debian 12's clang), lint

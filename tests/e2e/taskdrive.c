@@ -15,7 +15,7 @@
 #include "config/util.h"
 #include "tools/ttrpc/client.h"
 
-#define CALL_MS 60000
+#define CALL_MS 600000
 
 static char *exec_id;
 static struct loop *loop;
