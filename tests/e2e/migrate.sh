@@ -13,7 +13,13 @@ top=$TMPDIR
 far=$WORK/endpoint
 doors=()
 
-shims() { pgrep -f "^build/ferry (run --detach --name e2emove|migrate receive .*$WORK)" || true; }
+# Other runs of this script may have theirs: ours have our folder.
+shims() {
+	local pid
+	for pid in $(pgrep -f '^build/ferry (run --detach --name e2emove|migrate receive)'); do
+		grep -qzF "TMPDIR=$top/" "/proc/$pid/environ" 2>/dev/null && echo "$pid"
+	done
+}
 cleanup_shims() {
 	local pid
 	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done
