@@ -93,8 +93,9 @@ int ops_new(const struct ops_config *c, struct ops **ret, struct err *e);
  */
 void ops_ended(struct ops *o);
 
-/** ops_waiting() - the sandbox that was made can be spoken to */
-void ops_waiting(struct ops *o);
+/** ops_waiting() - the sandbox that was made can be spoken to; or, with @why, is
+ * not what it has to be */
+void ops_waiting(struct ops *o, const struct err *why);
 
 /** ops_free() - after sandbox_free(), whose calls end here; NULL is fine */
 void ops_free(struct ops *o);

@@ -271,9 +271,13 @@ static void go_on(struct ops *o)
 		give_up(o, r, &e);
 }
 
-void ops_waiting(struct ops *o)
+void ops_waiting(struct ops *o, const struct err *why)
 {
-	if (o->move.op && o->move.making)
+	if (!o->move.op || !o->move.making)
+		return;
+	if (why)
+		give_up(o, -why->code, why);
+	else
 		go_on(o);
 }
 

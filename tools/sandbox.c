@@ -188,7 +188,7 @@ static void on_vm_ready(void *ctx)
 
 	plug_up(s->plug, vm_qmp(s->vm));
 	vm_move_up(s->move, vm_qmp(s->vm));
-	if (s->c->incoming && s->c->waiting && !s->ending)
+	if (s->c->waiting && !s->ending)
 		s->c->waiting(s->c->ctx);
 }
 
@@ -404,6 +404,7 @@ static int start_vm(struct sandbox *s, struct err *e)
 			.qmp = s->qmp,
 			.console = s->console_listen >= 0 ? s->console : NULL,
 			.cid = s->transport.cid,
+			.machine = s->c->machine,
 			.scsi = s->c->scsi,
 			.nics = s->c->nics,
 			.incoming = s->c->incoming ? "defer" : NULL,

@@ -49,6 +49,7 @@ enum sandbox_phase {
  * @image:	path of the initramfs
  * @vhost_lib:	path of ferry's vsock library, for VHOST_USER
  * @accel:	accelerator, ACCEL_AUTO is settled here
+ * @machine:	see struct qemu_options
  * @vsock:	backend, VHOST_AUTO is settled here
  * @scsi:	SCSI controllers for disks to be plugged, at most QEMU_SCSI_MAX
  * @nics:	ports for network cards to be plugged, at most QEMU_NICS_MAX
@@ -56,7 +57,7 @@ enum sandbox_phase {
  *		nobody waits for its bridge
  * @session:	ask the agent for a session: calls and streams outlive connections,
  *		but not the death of the agent
- * @waiting:	with @incoming: QEMU can be spoken to; may be NULL
+ * @waiting:	QEMU can be spoken to, the guest boots or has to come; may be NULL
  * @moved:	what QEMU says of a migration; may be NULL
  * @boot_timeout_ms: 0: SANDBOX_BOOT_MS
  * @console_fd:	where the output of the UVM's console goes, -1: nowhere. Used
@@ -75,6 +76,7 @@ struct sandbox_config {
 	const struct sandbox_options *options;
 	const char *line;
 	const char *qemu;
+	const char *machine;
 	const char *kernel;
 	const char *image;
 	const char *vhost_lib;

@@ -48,6 +48,7 @@ enum qemu_slot {
 /**
  * struct qemu_options - what the machine is made of; all strings are borrowed
  * @binary:	program, "qemu-system-x86_64" or a path
+ * @machine:	versioned name of a q35 machine; NULL: QEMU's own, "q35"
  * @accel:	ACCEL_TCG or ACCEL_KVM
  * @memory_mib:	memory of the guest
  * @processors:	virtual processors
@@ -68,6 +69,7 @@ enum qemu_slot {
  */
 struct qemu_options {
 	const char *binary;
+	const char *machine;
 	enum accel accel;
 	uint64_t memory_mib;
 	uint32_t processors;

@@ -15,8 +15,9 @@
 #define VERSION 1u
 /* What a text of that size may decode to. */
 #define DECODED_MAX ((size_t)2 * 1024 * 1024)
-/* The machine of tools/qemu/argv.h. */
+/* The machine of tools/qemu/argv.h; and what its versions begin with. */
 #define MACHINE "q35"
+#define MACHINE_VERSIONS "pc-q35-"
 
 /* A network card, by its port: so QEMU finds it. */
 struct card {
@@ -39,6 +40,9 @@ struct description {
 	uint32_t nics;
 	bool console;
 	const char *line;
+	const char *qemu; /* statement only, as the next two */
+	const char *kernel;
+	const char *image;
 	struct msg_pairs annotations;
 	struct card *card;
 	size_t n_cards;
@@ -62,6 +66,9 @@ static const struct schema_member members[] = {
 	SCHEMA_U32(T, nics, "nics", SCHEMA_ALWAYS),
 	SCHEMA_BOOL(T, console, "console", SCHEMA_ALWAYS),
 	SCHEMA_STRING(T, line, "line", SCHEMA_ALWAYS),
+	SCHEMA_STRING(T, qemu, "qemu", SCHEMA_OPTIONAL),
+	SCHEMA_STRING(T, kernel, "kernel", SCHEMA_OPTIONAL),
+	SCHEMA_STRING(T, image, "image", SCHEMA_OPTIONAL),
 	SCHEMA_PAIRS(T, annotations, "annotations", SCHEMA_OPTIONAL),
 	SCHEMA_ARRAY(struct card, T, card, n_cards, "cards", SCHEMA_OPTIONAL,
 		     card_schema),
@@ -80,7 +87,8 @@ static struct description of(const struct shim *s)
 
 	return (struct description){
 		.v = VERSION,
-		.machine = MACHINE,
+		.machine = *s->machine.id.machine ? s->machine.id.machine
+						  : MACHINE,
 		.accel = accel_name(sandbox_accel(s->sandbox)),
 		.vsock = vsock_name(sandbox_vsock(s->sandbox)),
 		.memory_mib = (uint32_t)o->memory_mib,
@@ -99,16 +107,26 @@ static int put(const struct description *m, struct text *out, struct err *e)
 			 : 0;
 }
 
-int machine_compat(const struct shim *s, struct text *out, struct err *e)
+int machine_compat(struct shim *s, struct text *out, struct err *e)
 {
+	const uint32_t *v = s->machine.id.version;
 	struct description m = of(s);
 	struct card cards[QEMU_NICS_MAX];
+	char version[40];
 	const char *id;
 
 	m.card = cards;
 	for (uint32_t i = 0; (id = ops_card(s->tasks.ops, i)) != NULL; i++)
 		if (*id)
 			cards[m.n_cards++] = (struct card){ i, id };
+	(void)snprintf(version, sizeof(version), "%u.%u.%u", v[0], v[1], v[2]);
+	m.qemu = version;
+	m.kernel = file_sum_hex(&s->machine.file[MACHINE_KERNEL], e);
+	if (!m.kernel)
+		return err_wrap(e, "kernel");
+	m.image = file_sum_hex(&s->machine.file[MACHINE_IMAGE], e);
+	if (!m.image)
+		return err_wrap(e, "image");
 	return put(&m, out, e);
 }
 
@@ -152,13 +170,72 @@ static int get(const void *p, size_t len, struct arena *a,
 	return 0;
 }
 
+/* It becomes an argument of QEMU's, which splits at commas. */
+static bool is_machine(const char *name)
+{
+	const size_t n = strlen(MACHINE_VERSIONS);
+
+	if (strcmp(name, MACHINE) == 0)
+		return true; /* of a ferry that did not ask for the version */
+	return strncmp(name, MACHINE_VERSIONS, n) == 0 &&
+	       strlen(name) < VM_MACHINE_SIZE &&
+	       strspn(name + n, "0123456789.") == strlen(name + n);
+}
+
+static int same_file(struct shim *s, int which, const char *what,
+		     const char *there, struct err *e)
+{
+	const char *here;
+
+	if (!*there)
+		return 0; /* the same */
+	here = file_sum_hex(&s->machine.file[which], e);
+	if (!here)
+		return err_wrap(e, "%s", what);
+	if (strcmp(here, there) == 0)
+		return 0;
+	return err_set(e, EPRECONDITION,
+		       "%s: another one there, by its content (SHA-256 %.16s "
+		       "there, %.16s here)",
+		       what, there, here);
+}
+
+/* QEMU takes the state of an older one, not that of a newer one. */
+int machine_is_right(const struct shim *s, struct err *e)
+{
+	const struct machine_facts *f = &s->machine;
+	const uint32_t *there = f->oldest, *here = f->id.version;
+
+	if (vm_identity_newer(there, here))
+		return err_set(e, EPRECONDITION,
+			       "QEMU: %u.%u.%u there, %u.%u.%u here is older",
+			       there[0], there[1], there[2], here[0], here[1],
+			       here[2]);
+	if (*f->wanted && strcmp(f->wanted, MACHINE) != 0 &&
+	    strcmp(f->wanted, f->id.machine) != 0)
+		return differs(e, "machine", f->wanted, f->id.machine);
+	return 0;
+}
+
+static void remember(struct shim *s, const struct description *doc,
+		     const struct description *said)
+{
+	struct machine_facts *f = &s->machine;
+	uint32_t v[3] = { 0 };
+
+	(void)snprintf(f->wanted, sizeof(f->wanted), "%s", doc->machine);
+	if (sscanf(said->qemu, "%5u.%5u.%5u", &v[0], &v[1], &v[2]) == 3)
+		memcpy(f->oldest, v, sizeof(v));
+}
+
 /* What no option of ours can make equal. */
 static int check(const struct description *m, struct err *e)
 {
 	char number[16];
 
-	if (strcmp(m->machine, MACHINE) != 0)
-		return differs(e, "machine", m->machine, MACHINE);
+	if (!is_machine(m->machine))
+		return differs(e, "machine", m->machine,
+			       MACHINE_VERSIONS "...");
 	(void)snprintf(number, sizeof(number), "%u", m->scsi);
 	if (m->scsi != QEMU_SCSI_MAX)
 		return differs(e, "SCSI controllers", number, "others");
@@ -174,7 +251,8 @@ static int check(const struct description *m, struct err *e)
 static int agree(const struct description *doc, const struct description *said,
 		 struct err *e)
 {
-	if (strcmp(doc->machine, said->machine) != 0)
+	if (strcmp(doc->machine, said->machine) != 0 &&
+	    strcmp(doc->machine, MACHINE) != 0)
 		return differs(e, "machine", said->machine, doc->machine);
 	if (strcmp(doc->accel, said->accel) != 0)
 		return differs(e, "accelerator", said->accel, doc->accel);
@@ -236,10 +314,16 @@ int machine_take(struct shim *s, const struct vmm_config *c, struct err *e)
 	if (r == 0)
 		r = agree(&doc, &said, e);
 	if (r == 0)
+		r = same_file(s, MACHINE_KERNEL, "kernel", said.kernel, e);
+	if (r == 0)
+		r = same_file(s, MACHINE_IMAGE, "image", said.image, e);
+	if (r == 0)
 		r = apply(s, &doc, e);
 	for (size_t i = 0; r == 0 && i < said.n_cards; i++)
 		ops_card_expect(s->tasks.ops, said.card[i].port,
 				said.card[i].id);
+	if (r == 0)
+		remember(s, &doc, &said);
 	arena_done(&a);
 	return r;
 }

@@ -30,6 +30,8 @@
 #define FAREWELL_MOVE_MS 10000
 /* Clients that may knock at once. */
 #define SHIM_BACKLOG 128
+/* Between two pieces of a file that is summed. */
+#define SUM_MS 1
 /* Sockets of a folder have short names, see RUNDIR_MAX. */
 #define PATH_SIZE (RUNDIR_MAX + 16)
 
@@ -191,6 +193,52 @@ static int start_main(struct shim *s, struct err *e)
 	return uvm_proc_start(p, sandbox_client(s->sandbox), &op, e);
 }
 
+/* --- what a move compares ----------------------------------------------------------------- */
+
+/* A piece a turn, and then everybody else. */
+static void on_sum(void *ctx)
+{
+	struct shim *s = ctx;
+	struct file_sum *f = s->machine.file;
+	int i = 0;
+
+	while (i < MACHINE_FILES && !file_sum_step(&f[i]))
+		i++;
+	/* What is left without a timer is done when it is asked for. */
+	if (i < MACHINE_FILES)
+		(void)loop_at(s->loop, loop_now_ms(s->loop) + SUM_MS, on_sum, s,
+			      &s->sum_timer, NULL);
+}
+
+/* Opened before QEMU reads them, summed when there is time. */
+static void open_files(struct shim *s)
+{
+	file_sum_open(&s->machine.file[MACHINE_KERNEL], s->launch->kernel);
+	file_sum_open(&s->machine.file[MACHINE_IMAGE], s->launch->image);
+}
+
+static void on_identity(void *ctx, const struct vm_identity *id)
+{
+	struct shim *s = ctx;
+	struct err e;
+
+	s->machine.id = *id;
+	if (!s->birth->incoming)
+		return;
+	ops_waiting(s->tasks.ops, machine_is_right(s, &e) < 0 ? &e : NULL);
+}
+
+static void on_waiting(void *ctx)
+{
+	struct shim *s = ctx;
+	struct err e;
+
+	if (vm_identity_ask(vm_qmp(sandbox_vm(s->sandbox)), on_identity, s,
+			    &e) < 0 &&
+	    s->birth->incoming)
+		ops_waiting(s->tasks.ops, &e);
+}
+
 static void on_ready(void *ctx)
 {
 	struct shim *s = ctx;
@@ -199,6 +247,7 @@ static void on_ready(void *ctx)
 	s->state = SHIM_READY;
 	log_info("the sandbox is ready");
 	watch_begin(&s->watch, s);
+	on_sum(s);
 	if (s->birth->incoming) {
 		shim_migration_arrived(&s->migration);
 		shim_tasks_arrived(&s->tasks);
@@ -391,17 +440,11 @@ static void configure(struct shim *s)
 	s->config.nics = QEMU_NICS_MAX;
 	s->config.console_fd = s->launch->args.console ? s->log_fd : -1;
 	s->config.ready = on_ready;
+	s->config.waiting = on_waiting;
 	s->config.moved = on_moved;
 	s->config.log = on_log;
 	s->config.ended = on_sandbox_ended;
 	s->config.ctx = s;
-}
-
-static void on_waiting(void *ctx)
-{
-	struct shim *s = ctx;
-
-	ops_waiting(s->tasks.ops);
 }
 
 int shim_make(struct shim *s, const struct vmm_config *c, struct sandbox **ret,
@@ -413,7 +456,7 @@ int shim_make(struct shim *s, const struct vmm_config *c, struct sandbox **ret,
 		return r;
 	configure(s);
 	s->config.incoming = true;
-	s->config.waiting = on_waiting;
+	s->config.machine = s->machine.wanted;
 	r = sandbox_new(&s->config, &s->sandbox, e);
 	if (r == 0)
 		*ret = s->sandbox;
@@ -456,7 +499,10 @@ static int start(struct shim *s, struct err *e)
 		r = serve(s, e);
 	if (r < 0)
 		return r;
+	if (s->birth->incoming || s->launch->options.migratable)
+		open_files(s);
 	if (s->birth->incoming) {
+		on_sum(s);
 		r = shim_tasks_wait(&s->tasks, e);
 		if (r == 0)
 			shim_migration_expect(&s->migration, on_unwanted, s);
@@ -484,7 +530,10 @@ static void finish(struct shim *s)
 		loop_unwatch(s->loop, &s->signal_watch);
 		loop_unwatch(s->loop, &s->ready_watch);
 		loop_cancel(s->loop, &s->end_timer);
+		loop_cancel(s->loop, &s->sum_timer);
 	}
+	file_sum_done(&s->machine.file[MACHINE_KERNEL]);
+	file_sum_done(&s->machine.file[MACHINE_IMAGE]);
 	loop_free(s->loop);
 	fd_close(&s->signal_fd);
 	fd_close(&s->ready_fd);
@@ -523,6 +572,8 @@ void shim_run(struct launch *l, const struct shim_birth *birth, int ready_fd)
 	struct err e;
 
 	annotation_map_init(&s.lock);
+	file_sum_none(&s.machine.file[MACHINE_KERNEL]);
+	file_sum_none(&s.machine.file[MACHINE_IMAGE]);
 	if (start(&s, &e) < 0) {
 		verdict(&s, &e);
 	} else if (loop_run(s.loop, &e) < 0) {

@@ -26,6 +26,7 @@
 #include "tools/qemu/rundir.h"
 #include "tools/sandbox.h"
 #include "tools/shim/events.h"
+#include "tools/shim/machine.h"
 #include "tools/shim/migrate.h"
 #include "tools/shim/tasks.h"
 #include "tools/shim/uvm.h"
@@ -55,6 +56,7 @@ enum shim_state {
  * @launch:	what it was made from, borrowed
  * @name:	of the sandbox
  * @lock:	annotations that are fixed when it is migratable
+ * @machine:	what a move compares; @sum_timer: its files, piece by piece
  * @tasks:	its containers
  * @migration:	of the whole sandbox
  * @events:	NULL: nobody wants to hear
@@ -74,6 +76,8 @@ struct shim {
 	struct sandbox_config config;
 	struct sandbox *sandbox;
 	struct annotation_map lock;
+	struct machine_facts machine;
+	struct loop_id sum_timer;
 	struct uvm_procs procs;
 	struct shim_tasks tasks;
 	struct shim_migration migration;
