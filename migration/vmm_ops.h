@@ -80,6 +80,7 @@ struct vmm_options {
 	uint32_t downtime_ms;	    /* at most 2000000 */
 	uint32_t blackout_limit_ms; /* cancel when it lasts longer */
 	bool cancel_over_limit;
+	uint32_t switchover_ms;	   /* a destination that hangs then; tests */
 	uint32_t compress_threads; /* 1..255 */
 	bool trace;
 	bool long_timeouts;

@@ -348,6 +348,27 @@ static void who_stood_goes_on_after_a_cancel(void **state)
 	assert_int_equal(f->cancel, 0);
 }
 
+/* QEMU would wait for it for ever, and the guest stand still. */
+static void a_destination_that_hangs_in_the_switchover(void **state)
+{
+	struct fixture *f = *state;
+	const struct vmm_options o = { .switchover_ms = 1 };
+
+	arm(f, VM_MOVE_SOURCE, &o);
+	transfer(f, "\"migrate\"");
+	say(f, "{\"event\":\"STOP\"}\n");
+	status(f, "pre-switchover");
+	expect(f, "\"migrate-continue\"");
+	answer(f, "{}");
+	status(f, "device");
+	expect(f, "\"migrate_cancel\"");
+	answer(f, "{}");
+	status(f, "cancelled");
+	say(f, "{\"event\":\"RESUME\"}\n");
+	assert_int_equal(f->transfer, -ECANCELED);
+	assert_non_null(strstr(f->notes, "running"));
+}
+
 static void a_blocked_machine_is_not_armed(void **state)
 {
 	struct fixture *f = *state;
@@ -491,6 +512,7 @@ int main(void)
 		MOVE_TEST(a_newer_tcg_copies_while_the_guest_runs),
 		MOVE_TEST(who_stood_goes_on_after_a_failure),
 		MOVE_TEST(who_stood_goes_on_after_a_cancel),
+		MOVE_TEST(a_destination_that_hangs_in_the_switchover),
 		MOVE_TEST(a_blocked_machine_is_not_armed),
 		MOVE_TEST(options_become_parameters),
 		MOVE_TEST(a_file_has_no_return_path),

@@ -146,7 +146,7 @@ int vm_move_arm(struct vm_move *m, enum vm_move_side side,
 		return r;
 	m->side = side;
 	m->o = o ? *o : (struct vmm_options){ 0 };
-	m->continued = false;
+	m->continued = m->patient = false;
 	m->stands = false;
 	vm_move_ask(m, &m->op, "query-migrate", NULL, on_blockers);
 	return 0;

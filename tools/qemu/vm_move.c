@@ -208,6 +208,32 @@ int vm_move_transfer(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 	return 0;
 }
 
+/* Behind pre-switchover a cancel breaks the socket, and the guest runs again. */
+static void on_stuck(void *ctx)
+{
+	struct vm_move *m = ctx;
+	struct err e;
+
+	loop_cancel(m->loop, &m->limit);
+	if (m->transfer.active && !m->patient)
+		(void)qmp_send(m->qmp, "migrate_cancel", NULL, VM_MOVE_STEP_MS,
+			       NULL, NULL, &e);
+}
+
+static void watch_switchover(struct vm_move *m)
+{
+	const int64_t ms = (m->o.switchover_ms ? m->o.switchover_ms
+					       : VM_MOVE_SWITCHOVER_MS) +
+			   (int64_t)m->o.downtime_ms;
+	struct err e;
+
+	loop_cancel(m->loop, &m->limit);
+	/* Without memory for it who orchestrates it has a limit, too. */
+	if (m->side == VM_MOVE_SOURCE && !m->o.to_file)
+		(void)loop_at(m->loop, loop_now_ms(m->loop) + ms, on_stuck, m,
+			      &m->limit, &e);
+}
+
 static void on_limit(void *ctx)
 {
 	struct vm_move *m = ctx;
@@ -250,7 +276,7 @@ static void on_pass(struct vm_move *m, const struct qmp_data *data)
 	if (m->side != VM_MOVE_SOURCE || m->continued)
 		return;
 	if (m->o.passes_max && pass == (int64_t)m->o.passes_max + 1)
-		set_downtime(m, VM_MOVE_DOWNTIME_MAX_MS);
+		vm_move_force(m);
 	else if (m->o.passes_target && m->o.blackout_limit_ms &&
 		 pass == (int64_t)m->o.passes_target + 1)
 		set_downtime(m, m->o.blackout_limit_ms);
@@ -278,7 +304,7 @@ static void on_status(struct vm_move *m, const char *text)
 		if (m->cancel.active)
 			return;
 		m->continued = true;
-		loop_cancel(m->loop, &m->limit);
+		watch_switchover(m);
 		if (qmp_send(m->qmp, "migrate-continue",
 			     "{\"state\":\"pre-switchover\"}", VM_MOVE_STEP_MS,
 			     on_continued, m, &e) < 0)
@@ -447,8 +473,10 @@ int vm_move_resume(struct vm_move *m, vm_move_done_fn *done, void *ctx,
 
 void vm_move_force(struct vm_move *m)
 {
-	if (m->qmp && m->transfer.active && !m->continued)
-		set_downtime(m, VM_MOVE_DOWNTIME_MAX_MS);
+	if (!m->qmp || !m->transfer.active || m->continued)
+		return;
+	m->patient = true;
+	set_downtime(m, VM_MOVE_DOWNTIME_MAX_MS);
 }
 
 /* --- life ------------------------------------------------------------------------------- */

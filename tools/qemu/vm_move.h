@@ -33,6 +33,12 @@
 #define VM_MOVE_STEP_MS 30000
 #define VM_MOVE_CANCEL_MS 30000
 #define VM_MOVE_POLL_MS 20
+/*
+ * From pre-switchover to the end: the guest stands still, and QEMU waits for
+ * ever for a destination that is there and does nothing. Not while it may stand
+ * still for as long as it takes, nor for a file.
+ */
+#define VM_MOVE_SWITCHOVER_MS 30000
 /* Bytes a second; QEMU's own limit would hold a fast network back. */
 #define VM_MOVE_BANDWIDTH ((int64_t)100 * 1024 * 1024 * 1024)
 /* What "as long as it takes" is for QEMU's downtime-limit. */

@@ -21,6 +21,7 @@ struct vm_move {
 	struct waiter cancel;
 	bool continued; /* it was told to go on behind pre-switchover */
 	bool told;	/* to run the guest */
+	bool patient;	/* it may stand still for long */
 	bool stands;	/* it is to be stopped before it is copied */
 	bool stopped;	/* by us, and not continued */
 	struct loop_id poll;
