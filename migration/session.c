@@ -246,6 +246,10 @@ int session_ctl_blocks_tasks(const struct session_ctl *s, struct err *e)
 {
 	if (s->state == SESSION_IDLE)
 		return 0;
+	/* Its outcome is there, and nobody may ever come to clean up. */
+	if (s->state == SESSION_FINALIZED &&
+	    s->sandbox->vm.state == VM_RUNNING && !s->op)
+		return 0;
 	return err_set(e, EPRECONDITION, "the sandbox migrates: session is %s",
 		       states[s->state]);
 }

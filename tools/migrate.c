@@ -1,7 +1,6 @@
 #include "tools/migrate.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include "bridge/io/fd.h"
 #include "build/proto/ferry.pb-c.h"
 #include "build/proto/migration.pb-c.h"
-#include "config/num.h"
 #include "config/util.h"
 #include "tools/receive.h"
 #include "tools/shim/uvm.h"
@@ -26,8 +24,6 @@
 #define FINALIZE_MS 150000
 #define MS_PER_S 1000
 #define NS_PER_MS 1000000
-#define DOWNTIME_MAX_MS 2000000u
-#define TIMEOUT_MAX_S (7u * 24 * 3600)
 
 static volatile sig_atomic_t stopped;
 
@@ -163,6 +159,7 @@ static void on_look(void *ctx, const ProtobufCMessage *answer)
 	const FerryMoveResponse *a = (const void *)answer;
 	struct migrate_side *s = ctx;
 
+	(void)snprintf(s->session, sizeof(s->session), "%s", a->session);
 	(void)snprintf(s->state, sizeof(s->state), "%s", a->state);
 	(void)snprintf(s->vm, sizeof(s->vm), "%s", a->vm);
 	(void)snprintf(s->reason, sizeof(s->reason), "%s", a->reason);
@@ -329,7 +326,7 @@ static const char *roll_back(struct migrate *m, bool resuming)
 	struct err e;
 
 	if (migrate_look(m, &m->source, false, &e) == 0) {
-		if (is(&m->source, "idle"))
+		if (strcmp(m->source.session, m->session) != 0)
 			return "source"; /* it had not begun */
 		if (resuming && !ended && lease_is(&m->source, "none"))
 			return "nobody knows; see both hosts";
@@ -340,6 +337,8 @@ static const char *roll_back(struct migrate *m, bool resuming)
 		    (lease_is(&m->source, "elsewhere") ||
 		     lease_is(&m->source, "ended")))
 			return gone_on(m);
+		if (strcmp(m->source.vm, "terminated") != 0)
+			return "nobody: the source does not go on";
 	}
 	if (!resuming || ended)
 		return "nobody: the source has ended";
@@ -386,6 +385,7 @@ static void on_session(void *ctx, const ProtobufCMessage *answer)
 	struct migrate *m = ctx;
 
 	(void)snprintf(m->session, sizeof(m->session), "%s", a->session);
+	m->over = strcmp(a->state, "finalized") == 0;
 }
 
 static int call_off(struct migrate *m, struct err *e)
@@ -395,7 +395,7 @@ static int call_off(struct migrate *m, struct err *e)
 			    &ferry_move_response__descriptor, on_session, m,
 			    CALL_MS, e);
 
-	if (r == 0 && !*m->session)
+	if (r == 0 && (!*m->session || m->over))
 		r = err_set(e, ENOENT, "%s does not move", m->remote.name);
 	if (r == 0)
 		r = migrate_call(m, &m->source, "Cancel", e);
@@ -432,8 +432,10 @@ static int run(struct migrate *m)
 				r = 1; /* it was told */
 		}
 	}
-	if (m->remote.loop)
+	if (m->remote.loop) {
 		loop_unwatch(m->remote.loop, &m->offer_watch);
+		loop_cancel(m->remote.loop, &m->pulse);
+	}
 	if (m->offer >= 0)
 		(void)unlink(m->path);
 	fd_close(&m->offer);
@@ -445,103 +447,17 @@ static int run(struct migrate *m)
 	return r > 0 ? TOOL_FAILURE : TOOL_OK;
 }
 
-static const char help[] =
-	"usage: ferry migrate SANDBOX --to ENDPOINT [OPTION...]\n"
-	"       ferry migrate SANDBOX --cancel\n"
-	"       ferry migrate receive --listen ENDPOINT [--once]\n"
-	"\n"
-	"Moves a running sandbox to the host where 'ferry migrate receive' "
-	"listens.\n"
-	"\n"
-	"  --to ENDPOINT       a path with '/', for a unix socket, or "
-	"HOST:PORT\n"
-	"  --lease FILE|none   who may run it is told by FILE, on storage that "
-	"both\n"
-	"                      hosts share; by default it works on one machine "
-	"only\n"
-	"  --max-downtime MS   how long the guest may stand still, about\n"
-	"  --timeout SECONDS   for the transfer, by default none\n"
-	"  --on-timeout cancel|force\n"
-	"                      call it off then, or let the guest stand still\n"
-	"  --cancel            call off the move that is under way\n"
-	"  --json              one JSON object a line\n";
-
-static int number(const char *text, uint32_t max, uint32_t *ret)
-{
-	struct err e;
-
-	return num_u32(text, 1, max, ret, &e) < 0
-		       ? tool_usage("migrate", "%s", e.text)
-		       : 0;
-}
-
-static int take_option(int id, struct migrate_args *a)
-{
-	switch (id) {
-	case 't':
-		a->to = optarg;
-		return 0;
-	case 'L':
-		if (*optarg != '/' && strcmp(optarg, LEASE_NONE) != 0)
-			return tool_usage("migrate", "--lease: want an "
-						     "absolute path or none");
-		a->lease = optarg;
-		return 0;
-	case 'd':
-		return number(optarg, DOWNTIME_MAX_MS, &a->downtime_ms);
-	case 's':
-		return number(optarg, TIMEOUT_MAX_S, &a->timeout_s);
-	case 'o':
-		a->force = strcmp(optarg, "force") == 0;
-		return a->force || strcmp(optarg, "cancel") == 0
-			       ? 0
-			       : tool_usage("migrate",
-					    "--on-timeout: cancel or force");
-	case 'c':
-		a->cancel = true;
-		return 0;
-	case 'j':
-		a->json = true;
-		return 0;
-	default:
-		return tool_usage("migrate", "no such option");
-	}
-}
-
 int tool_migrate(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "to", required_argument, NULL, 't' },
-		{ "lease", required_argument, NULL, 'L' },
-		{ "max-downtime", required_argument, NULL, 'd' },
-		{ "timeout", required_argument, NULL, 's' },
-		{ "on-timeout", required_argument, NULL, 'o' },
-		{ "cancel", no_argument, NULL, 'c' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	const struct sigaction act = { .sa_handler = on_signal };
 	struct migrate m = { .data = -1, .offer = -1 };
-	int id;
 	int code;
 
 	if (argc > 1 && strcmp(argv[1], "receive") == 0)
 		return tool_receive(argc - 1, argv + 1);
-	while ((id = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-		if (id == 'h') {
-			(void)fputs(help, stdout);
-			return TOOL_OK;
-		}
-		code = take_option(id, &m.args);
-		if (code != 0)
-			return code;
-	}
-	if (optind + 1 != argc)
-		return tool_usage("migrate", "want one sandbox");
-	m.args.sandbox = argv[optind];
-	if (!m.args.to == !m.args.cancel)
-		return tool_usage("migrate", "want --to or --cancel");
+	code = migrate_args(argc, argv, &m.args);
+	if (code != TOOL_OK || !m.args.sandbox)
+		return code;
 	(void)sigaction(SIGINT, &act, NULL);
 	(void)sigaction(SIGTERM, &act, NULL);
 	return run(&m);

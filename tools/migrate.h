@@ -29,7 +29,14 @@ struct migrate_args {
 	const char *to;
 	const char *lease;
 	uint32_t downtime_ms;
+	uint32_t cancel_downtime_ms;
+	uint32_t max_passes;
+	uint32_t target_passes;
+	uint32_t throttle_start; /* percent */
+	uint32_t throttle_step;
+	uint32_t compress; /* threads */
 	uint32_t timeout_s;
+	bool no_throttle;
 	bool force; /* after the time limit; else it is called off */
 	bool cancel;
 	bool json;
@@ -38,6 +45,7 @@ struct migrate_args {
 /* How far one side is. */
 struct migrate_side {
 	struct ttrpc_client *client;
+	char session[40];
 	char state[32];
 	char vm[40];
 	char reason[ERR_TEXT_MAX];
@@ -60,6 +68,7 @@ struct migrate_side {
  * @session:	id
  * @data:	where the memory goes
  * @offer:	where the source's shim asks for @data
+ * @pulse:	both are told now and then that we live
  * @most:	progress that was told
  */
 struct migrate {
@@ -71,6 +80,7 @@ struct migrate {
 	int data;
 	int offer;
 	struct loop_id offer_watch;
+	struct loop_id pulse;
 	char token[HANDOFF_TOKEN_MIN + 1];
 	char path[HANDOFF_PATH_MAX + 1];
 	char far_path[HANDOFF_PATH_MAX + 1];
@@ -80,7 +90,16 @@ struct migrate {
 	uint64_t most;
 	const char *phase;
 	bool forced;
+	bool over; /* what is to be called off has had its outcome */
 };
+
+/**
+ * migrate_args() - read the command line
+ * @a:		zeros; @a->sandbox stays NULL when there is nothing to do (help)
+ *
+ * Return: TOOL_OK, TOOL_USAGE and the user was told why
+ */
+int migrate_args(int argc, char **argv, struct migrate_args *a);
 
 /** migrate_ask() - a call to one side, and wait for its answer */
 int migrate_ask(struct migrate *m, struct migrate_side *side,
@@ -102,6 +121,10 @@ int migrate_finalize(struct migrate *m, struct migrate_side *side, bool resume,
 int migrate_look(struct migrate *m, struct migrate_side *side, bool force,
 		 struct err *e);
 
+/** migrate_pulse() - from now on both are told that we live, while the loop
+ * turns; whoever does not hear it any more goes on without us */
+void migrate_pulse(struct migrate *m);
+
 /** migrate_link() - connect to both sides; the memory's way too */
 int migrate_link(struct migrate *m, struct err *e);
 
@@ -112,6 +135,8 @@ int migrate_hand_over(struct migrate *m, struct err *e);
 /* Of migrate_report.c. */
 void migrate_report(struct migrate *m, const char *phase);
 void migrate_report_done(const struct migrate *m);
+/* It is in files now, and nowhere else. */
+void migrate_report_saved(const struct migrate *m, const char *file);
 void migrate_report_failed(const struct migrate *m, const struct err *why,
 			   const char *where);
 

@@ -15,6 +15,8 @@
 /* A shim that starts, disks that are opened, QEMU that starts. */
 #define STEP_MS 60000
 #define HANDOFF_SOCKET "m"
+/* A fraction of what a shim waits (tools/shim/migrate.h). */
+#define PULSE_MS 2000
 
 /* --- connections ----------------------------------------------------------------- */
 
@@ -93,6 +95,48 @@ int migrate_link(struct migrate *m, struct err *e)
 				  m, &m->offer_watch, e);
 }
 
+/* --- that we live ---------------------------------------------------------------- */
+
+static void on_beat(void *ctx UNUSED, enum ttrpc_code code UNUSED,
+		    const char *text UNUSED, const ProtobufCMessage *m UNUSED)
+{
+}
+
+static void beat(struct migrate *m, struct migrate_side *side)
+{
+	FerryMoveRequest q = FERRY_MOVE_REQUEST__INIT;
+	const struct ttrpc_ask ask = {
+		.service = "Ferry",
+		.method = "Move",
+		.request = &q.base,
+		.response = &ferry_move_response__descriptor,
+		.timeout_ms = STEP_MS,
+		.done = on_beat,
+	};
+	struct err e;
+
+	q.session = m->session;
+	if (side->client && !side->lost)
+		(void)ttrpc_client_call(side->client, &ask, &e);
+}
+
+static void on_pulse(void *ctx)
+{
+	struct migrate *m = ctx;
+	struct err e;
+
+	beat(m, &m->source);
+	beat(m, &m->destination);
+	/* Without memory for a timer we are as good as dead. */
+	(void)loop_at(m->remote.loop, loop_now_ms(m->remote.loop) + PULSE_MS,
+		      on_pulse, m, &m->pulse, &e);
+}
+
+void migrate_pulse(struct migrate *m)
+{
+	on_pulse(m);
+}
+
 /* --- the state ----------------------------------------------------------------------- */
 
 /* From the source straight to the destination. */
@@ -132,6 +176,8 @@ static int carry_state(struct migrate *m, const MigrationOptions *o,
 	r = migrate_ask(m, &m->source, "Migration", "PrepareAndExportSandbox",
 			&q.base, &migration_export_response__descriptor,
 			on_exported, &c, STEP_MS, e);
+	if (r == 0) /* from here on it would wait for us */
+		r = migrate_look(m, &m->source, false, e);
 	i.config = c.config;
 	if (r == 0)
 		r = c.config ? migrate_ask(m, &m->destination, "Migration",
@@ -211,19 +257,46 @@ static int prepare(struct migrate *m, const MigrationOptions *o, struct err *e)
 			   &q.base, NULL, NULL, NULL, STEP_MS, e);
 }
 
+static void wishes(const struct migrate_args *a, MigrationOptions *o,
+		   MigrationThrottle *t, MigrationCompression *c)
+{
+	o->has_memory_transport = true;
+	o->memory_transport = MIGRATION_TRANSPORT__MIGRATION_TRANSPORT_TCP;
+	o->throttle = t;
+	o->ferry_lease = (char *)(uintptr_t)a->lease; /* or NULL */
+	o->has_cancel_over_blackout_limit = a->cancel_downtime_ms != 0;
+	o->cancel_over_blackout_limit = a->cancel_downtime_ms != 0;
+	t->has_skip_throttling = a->no_throttle;
+	t->skip_throttling = a->no_throttle;
+	t->has_throttling_scale = a->throttle_step != 0;
+	t->throttling_scale = a->throttle_step;
+	t->has_minimum_throttle_percentage = a->throttle_start != 0;
+	t->minimum_throttle_percentage = a->throttle_start;
+	t->has_target_brownout_passes = a->target_passes != 0;
+	t->target_brownout_passes = a->target_passes;
+	t->has_maximum_brownout_passes = a->max_passes != 0;
+	t->maximum_brownout_passes = a->max_passes;
+	t->has_target_blackout_ms = a->downtime_ms != 0;
+	t->target_blackout_ms = a->downtime_ms;
+	t->has_blackout_limit_ms = a->cancel_downtime_ms != 0;
+	t->blackout_limit_ms = a->cancel_downtime_ms;
+	if (!a->compress)
+		return;
+	o->compression = c;
+	c->has_throttle_worker_count = true;
+	c->throttle_worker_count = a->compress;
+}
+
 int migrate_hand_over(struct migrate *m, struct err *e)
 {
 	MigrationOptions o = MIGRATION_OPTIONS__INIT;
 	MigrationThrottle t = MIGRATION_THROTTLE__INIT;
+	MigrationCompression c = MIGRATION_COMPRESSION__INIT;
 	int r;
 
-	o.has_memory_transport = true;
-	o.memory_transport = MIGRATION_TRANSPORT__MIGRATION_TRANSPORT_TCP;
-	o.throttle = &t;
-	o.ferry_lease = (char *)(uintptr_t)m->args.lease; /* or NULL */
-	t.has_target_blackout_ms = m->args.downtime_ms != 0;
-	t.target_blackout_ms = m->args.downtime_ms;
+	wishes(&m->args, &o, &t, &c);
 	migrate_report(m, "state");
+	migrate_pulse(m);
 	r = carry_state(m, &o, e);
 	if (r == 0)
 		r = adopt(m, e);

@@ -120,6 +120,25 @@ void migrate_report_done(const struct migrate *m)
 		     line.blackout_ms, line.reconnect_ms, m->most / MIB);
 }
 
+void migrate_report_saved(const struct migrate *m, const char *file)
+{
+	const struct report_line line = {
+		.event = "done",
+		.bytes = m->most,
+		.total_ms = since(m),
+		.runs = "file",
+	};
+
+	if (m->args.json) {
+		small_json(&line_schema, &line);
+		return;
+	}
+	if (for_people(m))
+		(void)fputs("\r\033[K", stderr);
+	(void)printf("%s is in %s: total %" PRIu64 " ms, %" PRIu64 " MiB\n",
+		     m->remote.name, file, line.total_ms, m->most / MIB);
+}
+
 void migrate_report_failed(const struct migrate *m, const struct err *why,
 			   const char *where)
 {

@@ -116,6 +116,8 @@ static int import(struct restore *r, struct err *e)
 
 	q.session_id = r->m.session;
 	q.sandbox_id = r->m.remote.name;
+	q.has_ferry_from_file = true;
+	q.ferry_from_file = true;
 	q.config = pb_any__unpack(NULL, r->files.state.len,
 				  (const uint8_t *)r->files.state.buf);
 	if (!q.config)

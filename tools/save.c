@@ -24,13 +24,14 @@
 #define COPY_LOOK_MS 100
 
 static const char usage[] =
-	"usage: ferry save [--key-file KEY] SANDBOX FILE\n"
+	"usage: ferry save [--key-file KEY] [--json] SANDBOX FILE\n"
 	"\n"
 	"Saves a running sandbox and ends it: its state in FILE, and its "
 	"memory and\n"
 	"disks in files beside it. 'ferry restore FILE' lets it go on.\n"
 	"\n"
-	"  --key-file KEY   seal FILE with this key\n";
+	"  --key-file KEY   seal FILE with this key\n"
+	"  --json           one JSON object a line\n";
 
 struct save {
 	struct migrate m;
@@ -160,6 +161,8 @@ static int copy(struct save *s, const char *from, const char *to, struct err *e)
 		r = loop_turn(s->m.remote.loop, COPY_LOOK_MS, e);
 		if (r >= 0)
 			r = migrate_look(&s->m, &s->m.source, false, e);
+		if (r >= 0)
+			migrate_report(&s->m, "disks");
 	}
 	if (r < 0) {
 		(void)kill(pid, SIGKILL);
@@ -253,6 +256,7 @@ static int save(struct save *s, struct err *e)
 
 	if (r < 0)
 		return r;
+	migrate_report(&s->m, "state");
 	r = export(s, e);
 	if (r == 0)
 		r = containers(s, e);
@@ -260,8 +264,10 @@ static int save(struct save *s, struct err *e)
 		r = memory(s, e);
 	if (r == 0)
 		r = disks(s, e);
-	if (r == 0)
+	if (r == 0) {
+		migrate_report(&s->m, "files");
 		r = write_files(s, e);
+	}
 	if (r < 0) {
 		saved_files_remove(&s->files, s->decoded ? &s->saved : NULL);
 		go_on(s);
@@ -272,10 +278,12 @@ static int save(struct save *s, struct err *e)
 	if (migrate_finalize(&s->m, &s->m.source, false, &ignored) < 0)
 		(void)fprintf(stderr, "ferry: %s\n", ignored.text);
 	(void)migrate_call(&s->m, &s->m.source, "Cleanup", &ignored);
+	migrate_report_saved(&s->m, s->files.file);
 	return 0;
 }
 
-static int run(const char *sandbox, const char *file, const char *key_file)
+static int run(const char *sandbox, const char *file, const char *key_file,
+	       bool json)
 {
 	static struct save s = { .m = { .data = -1, .offer = -1 },
 				 .pipe = { .fd = -1, .file = -1 } };
@@ -285,6 +293,8 @@ static int run(const char *sandbox, const char *file, const char *key_file)
 	if (r == 0)
 		r = remote_open(sandbox, &s.m.remote, &e);
 	if (r == 0) {
+		s.m.args.json = json;
+		s.m.begun_ms = loop_now_ms(s.m.remote.loop);
 		s.m.source.client = s.m.remote.client;
 		r = save(&s, &e);
 	}
@@ -301,21 +311,26 @@ int tool_save(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "key-file", required_argument, NULL, 'k' },
+		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	const char *key_file = NULL;
+	bool json = false;
 	int id;
 
 	while ((id = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		if (id == 'h')
 			return fputs(usage, stdout) < 0 ? TOOL_FAILURE
 							: TOOL_OK;
-		if (id != 'k')
+		if (id == 'k')
+			key_file = optarg;
+		else if (id == 'j')
+			json = true;
+		else
 			return tool_usage("save", "no such option");
-		key_file = optarg;
 	}
 	if (optind + 2 != argc)
 		return tool_usage("save", "want a sandbox and a file");
-	return run(argv[optind], argv[optind + 1], key_file);
+	return run(argv[optind], argv[optind + 1], key_file, json);
 }

@@ -244,6 +244,8 @@ int saved_wait(struct migrate *m, struct migrate_side *side,
 
 		if (r < 0)
 			return r;
+		if (p->write_file)
+			migrate_report(m, "memory");
 		if (*side->reason)
 			return err_set(e, EIO, "%s", side->reason);
 		if (strcmp(side->state, "failed") == 0 ||

@@ -92,8 +92,11 @@ timeout "$LIMIT_S" build/ferry exec -i e2esave /bin/sh -c \
 status=$?
 check "its random generator has a new key" status_is 0
 before=$(count_is)
-do_ferry save --key-file "$WORK/key" e2esave "$WORK/file"
+do_ferry save --json --key-file "$WORK/key" e2esave "$WORK/file"
 check "saved" status_is 0
+phases() { grep -oE '"phase":"[a-z]+"' "$WORK/out" | uniq | tr -dc 'a-z\n' | sed 's/^phase//' | tr '\n' ' '; }
+check "its steps are told" test "$(phases)" = 'state memory disks files '
+check "and where it is" out_has '"event":"done"'
 check "the sandbox has ended" wait_for 20 gone
 check "no QEMU is left" wait_for 20 eval '[ -z "$(qemus)" ]'
 do_ferry state check --key-file "$WORK/key" "$WORK/file"

@@ -240,6 +240,22 @@ static bool has_uvm_processes(const struct shim *s, struct err *e)
 	return false;
 }
 
+static void on_forgotten(struct op *op UNUSED, int result UNUSED,
+			 const struct err *e UNUSED)
+{
+}
+
+/* A move that has had its outcome, and that nobody cleaned up, hinders none. */
+static void forget_finished(struct session_ctl *session, const char *id)
+{
+	static struct op op = { .done = on_forgotten }; /* over at once */
+	struct err e;
+
+	if (session->state == SESSION_FINALIZED && !session->op &&
+	    strcmp(session->id, id) != 0)
+		(void)session_ctl_cleanup(session, session->id, &op, &e);
+}
+
 static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 			      const ProtobufCMessage *m)
 {
@@ -259,6 +275,7 @@ static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 		refuse(call, &e);
 		return;
 	}
+	forget_finished(session, text(q->session_id));
 	a = ask_step(ctx, call, reply_exported, "export");
 	if (a &&
 	    session_ctl_export(session, text(q->session_id),
@@ -278,6 +295,7 @@ static int import(struct session_ctl *session, const MigrationImportRequest *q,
 	state = malloc(pb_any__get_packed_size(q->config) + 1);
 	if (!state)
 		return err_set(e, ENOMEM, "no memory for a state");
+	session->from_file = q->ferry_from_file;
 	r = session_ctl_import(session, text(q->session_id),
 			       text(q->sandbox_id), state,
 			       pb_any__pack(q->config, state), e);

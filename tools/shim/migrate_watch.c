@@ -46,7 +46,8 @@ static void go_back(struct op *op, int result, const struct err *e)
 	}
 	op->ctx = NULL;
 	if (result == 0) {
-		log_warn("the sandbox runs here again");
+		if (s->sandbox->vm.state == VM_RUNNING)
+			log_warn("the sandbox runs here");
 	} else if (result == -EREMOTEIO || result == -ESTALE) {
 		log_warn("%s: the sandbox is given up", e->text);
 		m->back = (struct op){ .done = go_back, .ctx = m };
@@ -63,8 +64,13 @@ static void on_silence(void *ctx)
 	struct shim_migration *m = ctx;
 
 	loop_cancel(m->loop, &m->silence);
-	if (m->session.state == SESSION_IDLE || m->back.ctx ||
-	    m->session.origin != SESSION_SOURCE)
+	if (m->session.state == SESSION_IDLE || m->back.ctx)
+		return;
+	if (m->session.state == SESSION_FINALIZED) {
+		step_back(m); /* nothing is left to do but to forget it */
+		return;
+	}
+	if (m->session.origin != SESSION_SOURCE)
 		return;
 	/* The other side may have been told to let it go on. */
 	if (m->session.state == SESSION_TRANSFER_COMPLETED && !m->judged) {
