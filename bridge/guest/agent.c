@@ -386,12 +386,12 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	list_init(&unsent);
+	requests_done(&a->requests); /* they tell who works for them */
 	containers_done(&a->containers);
 	conn_close(&a->conn, &unsent);
 	answer_free_all(&unsent);
 	answer_free_all(&a->held);
 	link_stop(&a->link);
-	requests_done(&a->requests);
 	upkeep_done(a);
 	networks_done(&a->networks);
 	cgroups_done(&a->cgroups);

@@ -263,8 +263,8 @@ static void prepare(const char *program)
 int main(int argc, char **argv)
 {
 	static uint8_t nothing[1];
-	const unsigned long runs =
-		environment_number("FERRY_FUZZ_RUNS", RUNS_DEFAULT);
+	const unsigned long runs = environment_number(
+		"FERRY_FUZZ_RUNS", &fuzz_runs ? fuzz_runs : RUNS_DEFAULT);
 
 	prepare(argv[0]);
 	if (argc > 1) { /* replay these only */

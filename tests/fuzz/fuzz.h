@@ -20,6 +20,9 @@ int fuzz_one(const uint8_t *data, size_t size);
 /* Further folders with inputs, NULL at the end; a target may leave it out. */
 extern const char *const fuzz_folders[] __attribute__((weak));
 
+/* Mutations to try in make check, where the usual number takes too long. */
+extern const unsigned int fuzz_runs __attribute__((weak));
+
 /* A property that must hold for every input, in every kind of build. */
 #define FUZZ_CHECK(condition)                                                  \
 	do {                                                                   \
