@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bridge/guest/agent.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/pack.h"
 #include "bridge/guest/slot.h"
@@ -283,6 +284,62 @@ static void test_golden_version_1(void **state)
 	assert_false(keep_process_read(&v, &p));
 }
 
+static void test_golden_wait_of_version_1(void **state)
+{
+	struct slot_view v = golden("wait", SLOT_REQUEST);
+	struct keep_wait w;
+
+	(void)state;
+	assert_true(keep_wait_read(&v, &w));
+	assert_true(w.to.id == 77 && w.to.keep == 9 && w.serial == 4);
+	assert_int_equal(w.to.type, 0x10100601);
+	assert_int_equal(w.to.conn, 3);
+	assert_string_equal(w.to.activity,
+			    "11111111-2222-3333-4444-555555555555");
+	assert_int_equal(w.pid, 4242);
+	v.len--;
+	assert_false(keep_wait_read(&v, &w));
+}
+
+static void test_golden_container_of_version_1(void **state)
+{
+	struct slot_view v = golden("container", SLOT_CONTAINER);
+	struct agent *a = calloc(1, sizeof(*a));
+	const struct container_facts *f;
+	struct container *c;
+
+	(void)state;
+	assert_non_null(a);
+	pid1_init(&a->pid1);
+	slots_init(&a->slots);
+	containers_init(&a->containers, a);
+	v.handle = 8;
+	c = keep_container_read(a, &v);
+	assert_non_null(c);
+	f = &c->facts;
+	assert_string_equal(f->id, "one");
+	assert_true(f->serial == 4 && f->number == 12 && c->slot == 8);
+	assert_int_equal(f->state, 3);
+	assert_int_equal(f->exit, 1);
+	assert_int_equal(f->oci.kind, 2);
+	assert_int_equal(f->uid, 1000);
+	assert_int_equal(f->gid, 100);
+	assert_int_equal(f->told_epoch, 6);
+	assert_int_equal(f->init_pid, 4242);
+	assert_int_equal(f->port[2], 0x40000006);
+	assert_true(f->has_user && f->told && f->oci.terminal && f->oci.vsock);
+	assert_false(f->host_network || f->deleting || f->oci.by_name);
+	assert_string_equal(f->bundle, "/run/gcs/c/one");
+	assert_string_equal(f->oci.cgroup, "/pods/pod/one");
+	assert_string_equal(f->oci.rlimits, "[]");
+	assert_true(a->containers.serial == 4);
+	container_free(c);
+	v.len--;
+	assert_null(keep_container_read(a, &v));
+	containers_done(&a->containers);
+	free(a);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -296,6 +353,8 @@ int main(void)
 		TEST(test_a_kill_leaves_the_old_or_the_new),
 		cmocka_unit_test(test_numbers_and_texts),
 		cmocka_unit_test(test_golden_version_1),
+		cmocka_unit_test(test_golden_wait_of_version_1),
+		cmocka_unit_test(test_golden_container_of_version_1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
