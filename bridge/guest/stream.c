@@ -180,6 +180,7 @@ static void stream_broke(struct stream *s)
 	} else {
 		s->state = STREAM_JUDGE;
 		s->broke_on = s->owner->host_number;
+		s->looks = 0;
 		set_timer(s, STREAM_JUDGE_MS);
 	}
 	changed(s);
@@ -392,6 +393,10 @@ static void on_timer(void *ctx)
 		redial(s);
 	} else if (s->state == STREAM_JUDGE) {
 		if (all->host_up && all->host_number == s->broke_on) {
+			if (++s->looks < STREAM_JUDGE_LOOKS) {
+				set_timer(s, STREAM_JUDGE_MS);
+				return;
+			}
 			s->refused = true; /* it was the stream that ended */
 			stream_close(s);
 			return;

@@ -9,8 +9,8 @@
  * States of an output stream:
  *
  *	OPEN	bytes move
- *	JUDGE	the socket broke; for STREAM_JUDGE_MS it is open whether only the
- *		stream ended (the host does not want any more: the process gets
+ *	JUDGE	the socket broke; for STREAM_JUDGE_LOOKS times STREAM_JUDGE_MS it
+ *		is open whether only the stream ended (the host does not want any more: the process gets
  *		EPIPE, as with the reference) or the whole host is gone
  *	LOST	the host is gone: what the process writes stays in its pipe, and
  *		when that is full the process waits
@@ -66,6 +66,9 @@
 #define STREAM_BUSY_BYTES ((uint64_t)1 << 20)
 #define STREAM_PIPE_BYTES (1 << 20)
 #define STREAM_JUDGE_MS 250
+/* A machine may stand still between the end of the stream and that of the bridge:
+ * only turns of the loop in which nothing was heard of it count as time. */
+#define STREAM_JUDGE_LOOKS 3u
 #define STREAM_FRESH_MS 1000
 #define STREAM_EARLY_MAX 3u
 #define STREAM_LINGER_MS 10000
@@ -153,6 +156,7 @@ struct stream {
 	bool half_closed;  /* an output whose host sends no more */
 	bool refused;	   /* closed by a host that is still there */
 	uint32_t broke_on; /* connection that was up when the socket broke */
+	uint32_t looks;	   /* of JUDGE */
 	uint32_t early;	   /* breaks soon after the host was made to look */
 	int64_t fresh_ms;  /* until then it is soon */
 	struct loop_id sock_watch;
