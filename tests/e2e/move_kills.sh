@@ -116,7 +116,7 @@ strike() { # VICTIM
 	link) kill -USR2 "$hold" ;;
 	esac
 	case $1 in # with the others what is held is lost
-	source-* | tool | agent) kill -USR1 "$hold" ;;
+	source-* | agent) kill -USR1 "$hold" ;;
 	esac
 }
 
