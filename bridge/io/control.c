@@ -67,13 +67,18 @@ int control_recv(int fd, struct control_msg *m, int fds[CONTROL_FDS_MAX],
 		.msg_control = &a,
 		.msg_controllen = sizeof(a),
 	};
+	int reset = 0;
 	ssize_t n;
 
 	for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
 		fds[i] = -1;
+	/* A peer that is gone and had not read everything is told once, before
+	 * what it had sent. */
 	do {
 		n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
+		reset += n < 0 && errno == ECONNRESET;
+	} while (n < 0 &&
+		 (errno == EINTR || (errno == ECONNRESET && reset == 1)));
 	if (n < 0)
 		return err_sys(e, "control: receive");
 

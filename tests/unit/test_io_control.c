@@ -140,6 +140,28 @@ static void test_a_peer_that_does_not_read_never_blocks(void **state)
 	close_pair(&p);
 }
 
+/* The kernel tells once that the peer had not read everything. */
+static void test_what_a_killed_peer_has_sent_is_read_to_its_end(void **state)
+{
+	struct control_msg m = { .op = CONTROL_OP_DEPOSIT };
+	struct pair p = open_pair();
+	int fds[CONTROL_FDS_MAX];
+
+	(void)state;
+	for (m.tag = 0; m.tag < 3; m.tag++) {
+		assert_int_equal(control_send(p.a, &m, &p.a, 1, NULL), 0);
+		assert_int_equal(control_send(p.b, &m, NULL, 0, NULL), 0);
+	}
+	fd_close(&p.a);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(control_recv(p.b, &m, fds, NULL), 1);
+		assert_int_equal(m.tag, i);
+		fd_close(&fds[0]);
+	}
+	assert_int_equal(control_recv(p.b, &m, fds, NULL), 0);
+	close_pair(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +170,8 @@ int main(void)
 		cmocka_unit_test(test_packets_of_another_size_are_refused),
 		cmocka_unit_test(test_too_many_descriptors_are_refused),
 		cmocka_unit_test(test_a_peer_that_does_not_read_never_blocks),
+		cmocka_unit_test(
+			test_what_a_killed_peer_has_sent_is_read_to_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
