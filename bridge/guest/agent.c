@@ -362,6 +362,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	upkeep_init(a);
 	r = streams_init(&a->streams, a->loop, &a->flags.transport);
 	a->streams.on_end = on_stream_end;
+	a->streams.on_kept = keep_stream;
 	a->streams.ctx = a;
 	if (r < 0)
 		(void)err_set(e, -r, "no memory for streams");
@@ -401,6 +402,7 @@ void agent_free(struct agent *a)
 	modify_done(&a->modify);
 	processes_done(&a->processes);
 	a->streams.on_end = NULL;
+	a->streams.on_kept = NULL;
 	streams_done(&a->streams);
 	slots_done(&a->slots);
 	pid1_done(&a->pid1);

@@ -143,24 +143,24 @@ static void wait_for(struct call *c, struct process *p, uint32_t timeout_ms)
 		(void)reply_error(a, &c->to, HR_FAIL, "%s", e.text);
 		return;
 	}
-	if (timeout_ms == MSG_WAIT_FOREVER) {
+	if (timeout_ms == MSG_WAIT_FOREVER)
 		keep_first(r, p);
-		keep_wait(a, r, p);
-	}
+	keep_wait(a, r, p,
+		  timeout_ms == MSG_WAIT_FOREVER
+			  ? 0
+			  : loop_now_ms(a->loop) + timeout_ms);
 	list_push(&p->waiters, &r->waiting);
 }
 
-void process_wait_again(struct agent *a, struct process *p,
-			const struct answer_to *to, uint32_t slot)
+void process_wait_again(struct agent *a, struct process *p, struct request *r,
+			int64_t until_ms)
 {
-	struct request *r = request_new(&a->requests, to);
+	const struct answer_to *to = &r->to;
 
-	if (!r) {
-		slot_drop(&a->slots, &slot);
-		return;
-	}
 	r->ctx = a;
-	r->slot = slot;
+	if (until_ms != 0)
+		(void)loop_at(a->loop, until_ms, on_wait_timeout, r, &r->timer,
+			      NULL);
 	if (to->keep != 0 && p->container) {
 		p->container->kept_wait = true;
 		r->on_drop = on_kept_dropped;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/guest/carrystep.h"
@@ -33,6 +35,12 @@ void carry_tell(const struct stream *s, uint32_t type)
 
 	all->tell(all->tell_ctx, type, s->carry->port,
 		  type == WIRE_FERRY_STREAM_MARK ? s->mark : s->carry->length);
+}
+
+void carry_note(const struct stream *s, uint64_t value)
+{
+	if (s->carry->word)
+		__atomic_store_n(s->carry->word, value, __ATOMIC_RELEASE);
 }
 
 void carry_timer(struct stream *s, struct loop_id *id, int ms,
@@ -78,7 +86,10 @@ void carry_done(struct stream *s)
 		return;
 	let_go_of_sock(s);
 	loop_cancel(loop_of(s), &c->run_timer);
+	if (s->owner->on_kept)
+		s->owner->on_kept(s->owner->ctx, s, NULL);
 	fd_close(&c->file);
+	fd_close(&c->mid);
 	s->carry = NULL;
 	free(c);
 }
@@ -276,44 +287,113 @@ static void drop(struct stream *s)
 		stream_close(s);
 }
 
-int stream_new_carried(struct streams *all, enum stream_kind kind,
-		       uint32_t port, int end, bool tty, stream_change_fn *fn,
-		       void *ctx, struct stream **ret, struct err *e)
+/* Where an earlier agent has left it. */
+static void go_on(struct stream *s, const struct carry_new *n)
+{
+	struct carry *c = s->carry;
+	struct stat st;
+	off_t at;
+
+	while (c->mid >= 0 && carry_move(c->mid, c->file, STREAM_BUFFER) > 0)
+		;
+	at = lseek(c->file, 0, SEEK_CUR);
+	if (at < 0 || fstat(c->file, &st) < 0)
+		return; /* not with a memfd */
+	if (s->kind == STREAM_OUT) {
+		s->offset = (uint64_t)at;
+		c->acked = n->word;
+		c->at = n->word;
+	} else {
+		s->offset = (uint64_t)st.st_size;
+		c->at = (uint64_t)at;
+		c->ended = n->word != 0;
+		c->length = n->word - 1;
+	}
+}
+
+/* A pipe by one descriptor. Without it a terminal is read. */
+static int both_ends(void)
+{
+	char name[32];
+	int p[2], fd;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -1;
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", p[0]);
+	fd = open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	(void)close(p[0]);
+	(void)close(p[1]);
+	return fd;
+}
+
+static struct stream *make(struct streams *all, const struct carry_new *n,
+			   stream_change_fn *fn, void *ctx)
 {
 	struct carry *c = calloc(1, sizeof(*c));
 	struct stream *s = calloc(1, sizeof(*s));
-	const int file = memfd_create("ferry-stream", MFD_CLOEXEC);
+	const int file = n->file >= 0
+				 ? n->file
+				 : memfd_create("ferry-stream", MFD_CLOEXEC);
 
 	if (!c || !s || file < 0) {
-		(void)err_set(e, file < 0 ? errno : ENOMEM,
-			      "no memory for a stream");
-		if (file >= 0)
-			(void)close(file);
-		fd_close(&end);
+		fd_close(&(int){ file });
 		free(c);
 		free(s);
-		return err_code(e);
+		return NULL;
 	}
-	*c = (struct carry){ .port = port, .file = file };
+	*c = (struct carry){
+		.port = n->port, .file = file, .mid = n->mid, .slot = n->slot
+	};
+	if (n->tty && n->kind == STREAM_OUT && n->file < 0)
+		c->mid = both_ends();
 	*s = (struct stream){ .owner = all,
-			      .kind = kind,
+			      .kind = n->kind,
 			      .state = STREAM_LOST,
 			      .sock = -1,
-			      .end = end,
+			      .end = n->end,
 			      .tee = -1,
-			      .tty = tty,
+			      .tty = n->tty,
+			      .number = n->number,
+			      .role = n->role,
 			      .carry = c,
 			      .on_change = fn,
 			      .ctx = ctx };
 	list_push(&all->all, &s->node);
 	all->n++;
+	if (n->file >= 0)
+		go_on(s, n);
+	if (s->kind == STREAM_OUT && s->end < 0) {
+		c->ended = true;
+		c->length = s->offset;
+	}
+	if (all->on_kept)
+		all->on_kept(all->ctx, s, n);
+	return s;
+}
+
+int stream_new_carried(struct streams *all, const struct carry_new *n,
+		       stream_change_fn *fn, void *ctx, struct stream **ret,
+		       struct err *e)
+{
+	struct stream *s = make(all, n, fn, ctx);
+
+	if (!s) {
+		fd_close(&(int){ n->end });
+		return err_set(e, ENOMEM, "no memory for a stream");
+	}
 	*ret = s;
 	if (!all->session) {
 		drop(s); /* it was over before the process began */
 		return 0;
 	}
-	carry_watch(s, &s->end_watch, end, true,
-		    kind == STREAM_OUT ? EPOLLIN : 0u, carry_on_end);
+	carry_watch(s, &s->end_watch, s->end, true,
+		    s->kind == STREAM_OUT      ? EPOLLIN
+		    : s->carry->at < s->offset ? EPOLLOUT
+					       : 0u,
+		    carry_on_end);
+	/* That may not have been told yet. */
+	if (s->kind == STREAM_OUT && s->carry->ended)
+		carry_tell(s, WIRE_FERRY_STREAM_END);
 	dial(s);
 	return 0;
 }
@@ -347,6 +427,7 @@ void streams_end(struct streams *all, uint32_t port, uint64_t length)
 	}
 	s->carry->ended = true;
 	s->carry->length = length;
+	carry_note(s, length + 1);
 	run(s);
 }
 

@@ -16,7 +16,8 @@
  * how much was given; the size of an input's file says how much was taken. The
  * kernel moves both with the bytes, so that a later incarnation of the agent
  * finds the numbers in the file itself. Whole pages that nobody needs any more
- * are punched out.
+ * are punched out. What else it has to know is in the stream's record, whose word
+ * is for an output @acked, for an input its length plus one, once that is known.
  *
  * States of struct stream: OPEN connected, REDIAL being dialled, LOST waiting
  * for a host or for the next attempt, CLOSED. When the session is over what is
@@ -51,8 +52,10 @@
 
 /**
  * struct carry - what a stream of the session has more
+ * @slot:	its record, with the word that is written in place, NULL: none
  * @port:	of the host; the name of the stream
  * @file:	the memfd
+ * @mid:	an output of a terminal: a pipe before the memfd, -1: none
  * @greeted:	the first offset of this connection was told
  * @ended:	@length is known
  * @ack_due:	what was taken has to be acknowledged
@@ -64,8 +67,11 @@
  * @dials:	attempts in a row
  */
 struct carry {
+	uint32_t slot;
+	uint64_t *word;
 	uint32_t port;
 	int file;
+	int mid;
 	bool greeted;
 	bool ended;
 	bool ack_due;
@@ -84,13 +90,35 @@ struct carry {
 };
 
 /**
- * stream_new_carried() - as stream_new(), of the session
+ * struct carry_new - what makes one, and what a later agent has to know of it
  * @port:	the host's, dialled when a connection of the session is up
+ * @number, @role: of the deposit of @end
+ * @serial, @pid: its process
  * @end:	pipe end or terminal master, non-blocking; taken, also on failure
+ * @file:	of an earlier agent's, taken likewise; -1: it begins
+ * @mid:	the same, -1: none
+ * @slot:	its record then
+ * @word:	and the word of that
  */
-int stream_new_carried(struct streams *all, enum stream_kind kind,
-		       uint32_t port, int end, bool tty, stream_change_fn *fn,
-		       void *ctx, struct stream **ret, struct err *e);
+struct carry_new {
+	enum stream_kind kind;
+	bool tty;
+	uint32_t port;
+	uint64_t number;
+	uint32_t role;
+	uint64_t serial;
+	uint32_t pid;
+	int end;
+	int file;
+	int mid;
+	uint32_t slot;
+	uint64_t word;
+};
+
+/** stream_new_carried() - as stream_new(), of the session */
+int stream_new_carried(struct streams *all, const struct carry_new *n,
+		       stream_change_fn *fn, void *ctx, struct stream **ret,
+		       struct err *e);
 
 /** carry_host() - a host came or went */
 void carry_host(struct stream *s);

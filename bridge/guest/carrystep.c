@@ -54,22 +54,60 @@ static bool source_ended(struct stream *s)
 	return true;
 }
 
+ssize_t carry_move(int from, int to, size_t most)
+{
+	return splice(from, NULL, to, NULL, most,
+		      SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+}
+
+/* Of a terminal only a pipe takes by splice. What an earlier agent has left in
+ * that comes first. */
+static ssize_t take_by_mid(struct stream *s, size_t most)
+{
+	struct carry *c = s->carry;
+	ssize_t n = carry_move(c->mid, c->file, most);
+
+	if (n >= 0 || errno != EAGAIN)
+		return n;
+	n = carry_move(s->end, c->mid, most);
+	if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EINVAL)
+		return 0; /* the end of a terminal is EIO */
+	return n > 0 ? carry_move(c->mid, c->file, most) : n;
+}
+
+/* Once, whatever becomes of the host. A log that is full loses, and one whose
+ * agent is killed in here. */
+static void log_output(struct stream *s, size_t n)
+{
+	uint8_t *const buf = s->owner->scratch;
+
+	for (off_t at = (off_t)s->offset; n > 0;) {
+		const ssize_t got =
+			pread(s->carry->file, buf,
+			      n < STREAM_BUFFER ? n : STREAM_BUFFER, at);
+
+		if (got <= 0)
+			return;
+		(void)fd_write_full(s->tee, buf, (size_t)got);
+		at += got;
+		n -= (size_t)got;
+	}
+}
+
 static ssize_t take(struct stream *s, size_t most)
 {
 	uint8_t *const buf = s->owner->scratch;
 	ssize_t n;
 
+	if (s->tty && s->carry->mid >= 0 && !s->no_splice)
+		return take_by_mid(s, most);
 	if (!s->tty && !s->no_splice)
-		return splice(s->end, NULL, s->carry->file, NULL, most,
-			      SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+		return carry_move(s->end, s->carry->file, most);
 	n = read(s->end, buf, most < STREAM_BUFFER ? most : STREAM_BUFFER);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return 0; /* the end of a terminal is EIO */
 	if (n <= 0)
 		return n;
-	/* Once, whatever becomes of the host. A log that is full loses. */
-	if (s->tee >= 0)
-		(void)fd_write_full(s->tee, buf, (size_t)n);
 	/* There is no way to put it back: a write of a few pages to memory
 	 * fails when the machine does. */
 	return fd_write_full(s->carry->file, buf, (size_t)n) < 0 ? 0 : n;
@@ -87,6 +125,8 @@ static bool pull_output(struct stream *s)
 	if (n == 0)
 		return source_ended(s);
 	if (n > 0) {
+		if (s->tee >= 0)
+			log_output(s, (size_t)n);
 		stream_count(s, (size_t)n);
 		return true;
 	}
@@ -137,6 +177,7 @@ static bool take_number(struct stream *s, uint64_t n)
 			carry_tell(s, WIRE_FERRY_STREAM_END);
 	}
 	c->acked = n;
+	carry_note(s, n);
 	punch(c, n, s->offset);
 	return true;
 }

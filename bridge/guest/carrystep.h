@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "bridge/guest/carry.h"
 
@@ -15,6 +16,9 @@
 
 /** carry_tell() - send a frame about the stream */
 void carry_tell(const struct stream *s, uint32_t type);
+
+/** carry_note() - what a later agent has to know of it */
+void carry_note(const struct stream *s, uint64_t value);
 
 /** carry_timer() - call @fn in @ms, with the stream */
 void carry_timer(struct stream *s, struct loop_id *id, int ms,
@@ -45,6 +49,9 @@ void carry_on_run_timer(void *ctx);
  * others have their turn; the stream may be closed then */
 void carry_run_output(struct stream *s);
 void carry_run_input(struct stream *s);
+
+/** carry_move() - splice() what is there, without waiting */
+ssize_t carry_move(int from, int to, size_t most);
 
 /** carry_input_over() - all of it was given, or nobody reads it any more */
 void carry_input_over(struct stream *s);

@@ -274,6 +274,13 @@ static void push(struct op *op)
 	advance(c);
 }
 
+void op_answers(struct op *op, struct request *r)
+{
+	op->request = r;
+	r->ctx = op;
+	r->on_drop = on_op_dropped;
+}
+
 void op_queue(struct op *op, const struct answer_to *to)
 {
 	struct container *c = op->container;
@@ -290,8 +297,7 @@ void op_queue(struct op *op, const struct answer_to *to)
 		op->release(op);
 		return;
 	}
-	op->request->ctx = op;
-	op->request->on_drop = on_op_dropped;
+	op_answers(op, op->request);
 	push(op);
 }
 

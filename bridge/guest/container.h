@@ -87,6 +87,7 @@ enum container_exit {
  * @has_user:	its document named a user, which is @uid and @gid
  * @deleting:	DeleteContainerState has begun
  * @told:	a host object was sent the notice of its end, that of @told_epoch
+ * @told_frame: number of that in the session, 0: not known
  * @oom_kills:	processes that were killed for want of memory
  * @oom_told:	of those, what a host was told of
  * @init_pid:	0: none yet
@@ -111,6 +112,7 @@ struct container_facts {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t told_epoch;
+	uint64_t told_frame;
 	uint64_t oom_kills;
 	uint64_t oom_told;
 	uint32_t init_pid;
@@ -251,6 +253,9 @@ void container_watch_oom(struct container *c);
 /** container_start_again() - its init process was being let go (start.c) */
 void container_start_again(struct container *c);
 
+/** container_start_asked() - and @r, of an earlier agent, had asked for that */
+void container_start_asked(struct container *c, struct request *r);
+
 /**
  * container_streams() - those of its init process outlive the host, and its log
  * gets what goes out (start.c)
@@ -275,6 +280,9 @@ void *op_new(size_t size, struct container *c, op_fn *begin, op_fn *release);
  * On failure the request was answered.
  */
 void op_queue(struct op *op, const struct answer_to *to);
+
+/** op_answers() - @r, which nobody looks after, is answered by it */
+void op_answers(struct op *op, struct request *r);
 
 /** op_queue_own() - the same for the agent's own work, without a request */
 void op_queue_own(struct op *op);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
 #include "bridge/msg.h"
@@ -110,11 +111,26 @@ static void read_base(struct call *c, const struct frame *f)
 		take_activity(c, base.activity_id);
 }
 
+/* From here on it is ours: whatever becomes of this agent, it gets one answer. */
+static void take(struct call *c, const struct frame *f, const char *container)
+{
+	struct agent *a = c->agent;
+	struct keep_request k = { .to = c->to, .frame = resume_next(a) };
+
+	if (strlen(container) < sizeof(k.container))
+		(void)snprintf(k.container, sizeof(k.container), "%s",
+			       container);
+	if (f->header.type != WIRE_NEGOTIATE_PROTOCOL)
+		keep_request(a, &a->requests.kept, &k);
+	resume_took(a, f);
+}
+
 static void refuse(struct call *c, const struct frame *f)
 {
 	const char *name = wire_type_name(f->header.type);
 
 	read_base(c, f);
+	take(c, f, "");
 	(void)reply_error(
 		c->agent, &c->to, HR_NOT_IMPLEMENTED,
 		"bridge: function not supported, header type: %s (0x%08x)%s",
@@ -139,10 +155,12 @@ static void handle(struct call *c, const struct frame *f, const struct row *row)
 					       .activity_id = "" };
 	} else {
 		read_base(c, f);
+		take(c, f, "");
 		(void)reply_error(c->agent, &c->to, HR_INVALID_JSON,
 				  "request of %zu bytes: %s", f->len, e.text);
 		return;
 	}
+	take(c, f, body.base.container_id);
 	if (!is_uvm(body.base.container_id))
 		found = container_find(&c->agent->containers,
 				       body.base.container_id);
@@ -182,4 +200,5 @@ void dispatch(struct agent *a, const struct frame *f)
 		handle(&c, f, row);
 	else
 		refuse(&c, f);
+	request_passed(&a->requests);
 }

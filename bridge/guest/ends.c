@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bridge/guest/carry.h"
+#include "bridge/guest/container.h"
 #include "bridge/guest/pty.h"
 #include "bridge/io/fd.h"
 #include "bridge/msg_ferry.h"
@@ -65,7 +66,7 @@ static int share_master(struct ends *d, const bool wanted[MSG_STDIO],
 			struct err *e)
 {
 	for (int i = 0; i < MSG_STDERR; i++) {
-		if (!wanted[i])
+		if (!wanted[i] || d->ours[i] >= 0)
 			continue;
 		d->ours[i] = fcntl(d->terminal, F_DUPFD_CLOEXEC, 3);
 		if (d->ours[i] < 0)
@@ -153,7 +154,7 @@ int ends_restore(struct ends *d, struct streams *all, struct process *p,
 	int r = 0;
 
 	/* A socket that is gone ends the input, unless it is dialled again. */
-	if (port[MSG_STDIN] == 0)
+	if (port[MSG_STDIN] == 0 && !p->stream[MSG_STDIN])
 		not_wanted(d, all, p, MSG_STDIN);
 	for (int i = 0; i < MSG_STDIO && r == 0; i++) {
 		if (d->ours[i] < 0)
@@ -166,13 +167,21 @@ int ends_restore(struct ends *d, struct streams *all, struct process *p,
 		if (r == 0)
 			stream_redial(p->stream[i], port[i]);
 	}
-	p->terminal = fd_take(&d->terminal);
+	if (d->terminal >= 0)
+		p->terminal = fd_take(&d->terminal);
 	return r;
 }
 
 static int make_carried(struct ends *d, struct streams *all, struct process *p,
 			int i, uint32_t port, struct err *e)
 {
+	struct carry_new n;
+
+	if (p->stream[i]) {
+		/* An earlier agent got as far as that; it is a terminal. */
+		fd_close(&d->ours[i]);
+		return 0;
+	}
 	if (port == 0) {
 		not_wanted(d, all, p, i);
 		return 0;
@@ -181,13 +190,33 @@ static int make_carried(struct ends *d, struct streams *all, struct process *p,
 		all->tell(all->tell_ctx, WIRE_FERRY_STREAM_END, port, 0);
 		return 0;
 	}
-	if (stream_new_carried(all, i == MSG_STDIN ? STREAM_IN : STREAM_OUT,
-			       port, fd_take(&d->ours[i]), p->console,
-			       on_stream_change, p, &p->stream[i], e) < 0)
-		return err_code(e);
-	if (!p->console)
-		stream_deposited(p->stream[i], p->number, (uint32_t)i);
-	return 0;
+	n = (struct carry_new){
+		.kind = i == MSG_STDIN ? STREAM_IN : STREAM_OUT,
+		.tty = p->console,
+		.port = port,
+		.number = p->number,
+		.role = (uint32_t)i,
+		.serial = p->container ? p->container->facts.serial : 0,
+		.pid = (uint32_t)p->pid,
+		.end = fd_take(&d->ours[i]),
+		.file = -1,
+		.mid = -1,
+	};
+	return stream_new_carried(all, &n, on_stream_change, p, &p->stream[i],
+				  e);
+}
+
+int ends_carry_on(struct streams *all, struct process *p,
+		  const struct carry_new *n, struct err *e)
+{
+	struct stream *s = NULL;
+	const int r = stream_new_carried(all, n, on_stream_change, p, &s, e);
+
+	if (r == 0 && p)
+		p->stream[n->role] = s;
+	else if (r == 0)
+		stream_forget(s);
+	return r;
 }
 
 int ends_connect(struct ends *d, struct streams *all, struct process *p,
@@ -202,6 +231,10 @@ int ends_connect(struct ends *d, struct streams *all, struct process *p,
 			r = port ? make_carried(d, all, p, i, port[i], e)
 				 : make_stream(d, all, p, i, &sock[i], e);
 		fd_close(&sock[i]);
+	}
+	if (port) {
+		p->carried = true;
+		process_keep(p);
 	}
 	return r;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bridge/guest/carry.h"
 #include "bridge/guest/pid1.h"
 #include "bridge/guest/process.h"
 #include "bridge/guest/stream.h"
@@ -86,5 +87,15 @@ int ends_connect(struct ends *d, struct streams *all, struct process *p,
  */
 int ends_restore(struct ends *d, struct streams *all, struct process *p,
 		 const uint32_t port[MSG_STDIO], struct err *e);
+
+/**
+ * ends_carry_on() - a stream of the session that an earlier agent has left
+ * @p:		its process, NULL: that is over, and the stream goes on alone
+ * @n:		with its descriptors, which are taken
+ *
+ * Return: 0 or -errno
+ */
+int ends_carry_on(struct streams *all, struct process *p,
+		  const struct carry_new *n, struct err *e);
 
 #endif

@@ -157,6 +157,7 @@ static int run_child(const struct execute *x, const struct ends *d,
 	(*ret)->number = k->number;
 	(*ret)->request = k->request;
 	(*ret)->slot = slot;
+	memcpy((*ret)->port, k->port, sizeof(k->port));
 	return 0;
 }
 
@@ -173,6 +174,8 @@ static int run_kept(struct execute *x, struct ends *d, struct process **ret,
 	uint32_t slot = 0;
 	int r;
 
+	if (x->dial.carried)
+		memcpy(k.port, x->dial.port, sizeof(k.port));
 	k.number = ends_deposit(d, &a->pid1);
 	keep_process_put(a, &slot, &k);
 	r = run_child(x, d, &k, slot, ret, e);
@@ -216,13 +219,28 @@ static int execute_start(struct execute *x, struct process **ret, struct err *e)
 	return r;
 }
 
+void process_tell_start(struct agent *a, const struct answer_to *to,
+			const struct process *p)
+{
+	const struct msg_execute_process_result result = {
+		.base = { .activity_id = to->activity },
+		.process_id = (uint32_t)p->pid,
+	};
+
+	(void)reply_with(a, to, &msg_execute_process_result_schema, &result);
+}
+
+void process_answer_start(struct agent *a, struct request *r,
+			  const struct process *p)
+{
+	process_tell_start(a, &r->to, p);
+	request_free(&a->requests, r);
+}
+
 static void execute_finish(struct execute *x)
 {
 	struct agent *a = x->agent;
 	struct request *r = x->request;
-	struct msg_execute_process_result result = {
-		.base = { .activity_id = r->to.activity },
-	};
 	struct process *p = NULL;
 	struct err e = { 0 };
 
@@ -230,9 +248,7 @@ static void execute_finish(struct execute *x)
 		execute_fail(x, &e);
 		return;
 	}
-	result.process_id = (uint32_t)p->pid;
-	(void)reply_with(a, &r->to, &msg_execute_process_result_schema,
-			 &result);
+	process_tell_start(a, &r->to, p);
 	execute_free(x);
 	request_free(&a->requests, r);
 }

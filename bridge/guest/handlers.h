@@ -44,10 +44,18 @@ handler_fn handle_resize_console;
 
 /**
  * process_wait_again() - a wait that an earlier agent was asked for
- * @slot:	its record; the request's now
+ * @until_ms:	its limit, 0: none
  */
-void process_wait_again(struct agent *a, struct process *p,
-			const struct answer_to *to, uint32_t slot);
+void process_wait_again(struct agent *a, struct process *p, struct request *r,
+			int64_t until_ms);
+
+/** process_tell_start() - answer a start: this is what runs */
+void process_tell_start(struct agent *a, const struct answer_to *to,
+			const struct process *p);
+
+/** process_answer_start() - the same, and forget the request */
+void process_answer_start(struct agent *a, struct request *r,
+			  const struct process *p);
 
 /** process_answer_waiters() - a process is over: answer who waits for it */
 void process_answer_waiters(void *ctx, struct process *p);

@@ -66,6 +66,9 @@ void keep_process_put(struct agent *a, uint32_t *slot,
 	pack_put(&p, k->state, 1);
 	pack_put(&p, k->init, 1);
 	pack_put(&p, k->console, 1);
+	pack_put(&p, k->carried, 1);
+	for (int i = 0; i < MSG_STDIO; i++)
+		pack_put(&p, k->port[i], 4);
 	put(a, slot, SLOT_PROCESS, &p);
 }
 
@@ -83,6 +86,9 @@ bool keep_process_read(const struct slot_view *v, struct keep_process *ret)
 	ret->state = (enum process_state)unpack(&p, 1);
 	ret->init = unpack_bool(&p);
 	ret->console = unpack_bool(&p);
+	ret->carried = v->version > 1 && unpack_bool(&p);
+	for (int i = 0; i < MSG_STDIO; i++)
+		ret->port[i] = v->version > 1 ? unpack_u32(&p) : 0;
 	if (ret->pid == 0)
 		ret->pid = (uint32_t)v->word;
 	return !p.bad && ret->state <= PROCESS_OVER;
@@ -92,7 +98,9 @@ bool keep_process_read(const struct slot_view *v, struct keep_process *ret)
 static void withdraw(struct agent *a, struct process *p, bool forgotten)
 {
 	if (forgotten || (p->state == PROCESS_OVER && !p->init)) {
-		pid1_withdraw(&a->pid1, p->number, CONTROL_ROLE_ALL);
+		/* Streams of the session see to their own. */
+		pid1_withdraw(&a->pid1, p->number,
+			      p->carried ? PROCESS_TERMINAL : CONTROL_ROLE_ALL);
 		p->number = 0;
 	} else if (p->console && p->terminal < 0 && p->number != 0) {
 		pid1_withdraw(&a->pid1, p->number, PROCESS_TERMINAL);
@@ -113,6 +121,8 @@ void keep_process(void *agent, struct process *p, bool forgotten)
 		.state = p->state,
 		.init = p->init,
 		.console = p->console,
+		.carried = p->carried,
+		.port = { p->port[0], p->port[1], p->port[2] },
 	};
 
 	if (forgotten)
@@ -122,27 +132,44 @@ void keep_process(void *agent, struct process *p, bool forgotten)
 	withdraw(a, p, forgotten);
 }
 
-/* --- waits -------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------- */
 
-void keep_wait(struct agent *a, struct request *r, const struct process *p)
+void keep_request(struct agent *a, uint32_t *slot, const struct keep_request *k)
 {
 	uint8_t body[KEEP_BODY_MAX];
 	struct pack w = pack_write(body, sizeof(body));
 
-	pack_put(&w, r->to.id, 8);
-	pack_put(&w, r->to.type, 4);
-	pack_put(&w, r->to.conn, 4);
-	pack_put(&w, r->to.keep, 8);
-	pack_text(&w, r->to.activity);
-	pack_put(&w, p->container ? p->container->facts.serial : 0, 8);
-	pack_put(&w, (uint32_t)p->pid, 4);
-	put(a, &r->slot, SLOT_REQUEST, &w);
+	pack_put(&w, k->to.id, 8);
+	pack_put(&w, k->to.type, 4);
+	pack_put(&w, k->to.conn, 4);
+	pack_put(&w, k->to.keep, 8);
+	pack_text(&w, k->to.activity);
+	pack_put(&w, k->serial, 8);
+	pack_put(&w, k->pid, 4);
+	pack_put(&w, k->frame, 8);
+	pack_put(&w, (uint64_t)k->until_ms, 8);
+	pack_text(&w, k->container);
+	put(a, slot, SLOT_REQUEST, &w);
 }
 
-bool keep_wait_read(const struct slot_view *v, struct keep_wait *ret)
+void keep_wait(struct agent *a, struct request *r, const struct process *p,
+	       int64_t until_ms)
+{
+	const struct keep_request k = {
+		.to = r->to,
+		.pid = (uint32_t)p->pid,
+		.serial = p->container ? p->container->facts.serial : 0,
+		.until_ms = until_ms,
+	};
+
+	keep_request(a, &r->slot, &k);
+}
+
+bool keep_request_read(const struct slot_view *v, struct keep_request *ret)
 {
 	struct pack p = pack_read(v->body, v->len);
 
+	*ret = (struct keep_request){ 0 };
 	ret->to.id = unpack(&p, 8);
 	ret->to.type = unpack_u32(&p);
 	ret->to.conn = unpack_u32(&p);
@@ -150,7 +177,86 @@ bool keep_wait_read(const struct slot_view *v, struct keep_wait *ret)
 	unpack_name(&p, ret->to.activity, sizeof(ret->to.activity));
 	ret->serial = unpack(&p, 8);
 	ret->pid = unpack_u32(&p);
+	if (v->version == 1)
+		return !p.bad;
+	ret->frame = unpack(&p, 8);
+	ret->until_ms = (int64_t)unpack(&p, 8);
+	unpack_name(&p, ret->container, sizeof(ret->container));
 	return !p.bad;
+}
+
+/* --- the session -------------------------------------------------------------- */
+
+void keep_session(struct agent *a)
+{
+	const struct session_id *id = &a->resume.session;
+	uint8_t body[sizeof(*id)];
+	struct pack w = pack_write(body, sizeof(body));
+
+	pack_bytes(&w, id->id, sizeof(id->id));
+	pack_bytes(&w, id->key, sizeof(id->key));
+	put(a, &a->resume.slot, SLOT_SESSION, &w);
+}
+
+bool keep_session_read(const struct slot_view *v, struct session_id *ret)
+{
+	struct pack p = pack_read(v->body, v->len);
+
+	unpack_bytes(&p, ret->id, sizeof(ret->id));
+	unpack_bytes(&p, ret->key, sizeof(ret->key));
+	return !p.bad;
+}
+
+void keep_stream(void *agent, struct stream *s, const struct carry_new *n)
+{
+	struct agent *a = agent;
+	struct carry *c = s->carry;
+	uint8_t body[KEEP_BODY_MAX];
+	struct pack w = pack_write(body, sizeof(body));
+
+	if (!n) {
+		pid1_withdraw(&a->pid1, s->number, PROCESS_FILE + s->role);
+		if (c->mid >= 0)
+			pid1_withdraw(&a->pid1, s->number,
+				      PROCESS_MID + s->role);
+		slot_drop(&a->slots, &c->slot);
+		return;
+	}
+	if (n->number != 0 && c->slot == 0) {
+		pid1_deposit(&a->pid1, n->number, PROCESS_FILE + n->role,
+			     c->file);
+		if (n->tty)
+			pid1_deposit(&a->pid1, n->number, n->role, s->end);
+		if (c->mid >= 0)
+			pid1_deposit(&a->pid1, n->number, PROCESS_MID + n->role,
+				     c->mid);
+		pack_put(&w, n->kind, 1);
+		pack_put(&w, n->tty, 1);
+		pack_put(&w, n->port, 4);
+		pack_put(&w, n->number, 8);
+		pack_put(&w, n->role, 4);
+		pack_put(&w, n->serial, 8);
+		pack_put(&w, n->pid, 4);
+		put(a, &c->slot, SLOT_STREAM, &w);
+	}
+	c->word = slot_word(&a->slots, c->slot);
+}
+
+bool keep_stream_read(const struct slot_view *v, struct carry_new *ret)
+{
+	struct pack p = pack_read(v->body, v->len);
+
+	*ret = (struct carry_new){
+		.end = -1, .file = -1, .mid = -1, .slot = v->handle
+	};
+	ret->kind = (enum stream_kind)unpack(&p, 1);
+	ret->tty = unpack_bool(&p);
+	ret->port = unpack_u32(&p);
+	ret->number = unpack(&p, 8);
+	ret->role = unpack_u32(&p);
+	ret->serial = unpack(&p, 8);
+	ret->pid = unpack_u32(&p);
+	return !p.bad && ret->kind <= STREAM_OUT && ret->role < MSG_STDIO;
 }
 
 /* --- containers --------------------------------------------------------------- */
@@ -212,6 +318,7 @@ static void pack_container(struct pack *p, struct container *c)
 		pack_put(p, *flag[i], 1);
 	for (unsigned int i = 0; i < CONTAINER_TEXTS; i++)
 		pack_text(p, *text[i]);
+	pack_put(p, f->told_frame, 8);
 }
 
 void keep_container(struct container *c)
@@ -229,7 +336,8 @@ void keep_container(struct container *c)
 	free(body);
 }
 
-static void unpack_container(struct pack *p, struct container *c)
+static void unpack_container(struct pack *p, uint16_t version,
+			     struct container *c)
 {
 	struct container_facts *f = &c->facts;
 	const char **text[CONTAINER_TEXTS];
@@ -259,6 +367,7 @@ static void unpack_container(struct pack *p, struct container *c)
 		if (!*text[i])
 			p->bad = true;
 	}
+	f->told_frame = version > 1 ? unpack(p, 8) : 0;
 	if (f->state >= CONTAINER_STATES || f->exit > CONTAINER_FORCED ||
 	    f->oci.kind > OCI_WORKLOAD)
 		p->bad = true;
@@ -275,7 +384,7 @@ struct container *keep_container_read(struct agent *a,
 
 	if (!c)
 		return NULL;
-	unpack_container(&p, c);
+	unpack_container(&p, v->version, c);
 	a->containers.serial =
 		c->facts.serial > serial ? c->facts.serial : serial;
 	if (!p.bad) {

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "bridge/guest/agent.h"
+#include "bridge/guest/carry.h"
 
 /* Bytes of a body without its texts. */
 #define KEEP_BODY_MAX 512u
@@ -47,7 +48,8 @@ bool keep_agent_read(const struct slot_view *v, struct keep_agent *ret);
  * @ticket, @number, @request: see struct process
  * @serial:	of its container, 0: of the UVM
  * @pid:	0: in the word of the record, or it was never started
- * @ports:	a host's ports may be dialled again
+ * @port:	streams of the session: the host's, 0: none
+ * @carried:	all these streams were made, and have records of their own
  */
 struct keep_process {
 	uint64_t ticket;
@@ -60,6 +62,8 @@ struct keep_process {
 	enum process_state state;
 	bool init;
 	bool console;
+	bool carried;
+	uint32_t port[MSG_STDIO];
 };
 
 /** keep_process_put() - before there is an object; *@slot as for slot_put() */
@@ -69,22 +73,48 @@ void keep_process_put(struct agent *a, uint32_t *slot,
 void keep_process(void *agent, struct process *p, bool forgotten);
 bool keep_process_read(const struct slot_view *v, struct keep_process *ret);
 
-/* --- waits -------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------- */
 
 /**
- * struct keep_wait - a request without a limit that waits for an exit
+ * struct keep_request - a request that was not answered
  * @to:		whom to answer
- * @serial:	of the container, 0: of the UVM
+ * @frame:	its number in the session; one behind those that were taken will
+ *		come again
+ * @pid:	it waits for the exit of this process, 0: for something else
+ * @serial:	of its container, 0: of the UVM
+ * @until_ms:	limit of a wait, CLOCK_MONOTONIC, 0: none
+ * @container:	that it names, "": none of ours
  */
-struct keep_wait {
+struct keep_request {
 	struct answer_to to;
-	uint64_t serial;
+	uint64_t frame;
 	uint32_t pid;
+	uint64_t serial;
+	int64_t until_ms;
+	char container[129];
 };
 
-/** keep_wait() - @r waits for @p */
-void keep_wait(struct agent *a, struct request *r, const struct process *p);
-bool keep_wait_read(const struct slot_view *v, struct keep_wait *ret);
+void keep_request(struct agent *a, uint32_t *slot,
+		  const struct keep_request *k);
+/** keep_wait() - @r waits for @p until @until_ms */
+void keep_wait(struct agent *a, struct request *r, const struct process *p,
+	       int64_t until_ms);
+bool keep_request_read(const struct slot_view *v, struct keep_request *ret);
+
+/* --- the session -------------------------------------------------------------- */
+
+/** keep_session() - its name and key; the word counts frames of the host */
+void keep_session(struct agent *a);
+bool keep_session_read(const struct slot_view *v, struct session_id *ret);
+
+/**
+ * keep_stream() - a stream of the session begins, or, without @n, ends
+ *
+ * Its file is deposited, and a terminal, which no other deposit has for it.
+ */
+void keep_stream(void *agent, struct stream *s, const struct carry_new *n);
+/** keep_stream_read() - all of it but the descriptors */
+bool keep_stream_read(const struct slot_view *v, struct carry_new *ret);
 
 /* --- containers --------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include "bridge/guest/agent.h"
 #include "bridge/guest/answer.h"
 #include "bridge/guest/container.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/reply.h"
 #include "bridge/io/log.h"
 #include "bridge/msg.h"
@@ -42,6 +43,10 @@ void notice_send(struct container *c)
 	}
 	c->facts.told = true;
 	c->facts.told_epoch = a->epoch;
+	/* An agent that is killed between these two is told from one that has
+	 * put it there. */
+	c->facts.told_frame = resume_number(a);
+	keep_container(c);
 	(void)reply_route(a, notice);
 }
 

@@ -62,6 +62,10 @@
 
 /* Role of the terminal's master among the deposits. */
 #define PROCESS_TERMINAL 3u
+/* Those of the files of its streams of the session begin here, and those of the
+ * pipes before them. */
+#define PROCESS_FILE 4u
+#define PROCESS_MID 8u
 /* No request has started it, or that was answered long ago. */
 #define PROCESS_NO_REQUEST UINT64_MAX
 
@@ -94,6 +98,7 @@ typedef void process_settled_fn(void *ctx, struct process *p);
  * @number:	of its deposits with PID 1, 0: none; roles are those of the streams,
  *		and PROCESS_TERMINAL
  * @request:	id of the request that has started it
+ * @port, @carried: see struct keep_process
  */
 struct process {
 	struct processes *owner;
@@ -120,6 +125,8 @@ struct process {
 	uint32_t slot;
 	uint64_t number;
 	uint64_t request;
+	uint32_t port[MSG_STDIO];
+	bool carried;
 };
 
 /* Called when a process is OVER: answer its waiters. */

@@ -7,6 +7,7 @@ void requests_init(struct requests *all, struct loop *l)
 	all->loop = l;
 	all->n = 0;
 	all->slots = NULL;
+	all->kept = 0;
 	all->max = REQUESTS_MAX;
 	list_init(&all->all);
 	for (size_t i = 0; i < REQUEST_BUCKETS; i++)
@@ -29,6 +30,8 @@ struct request *request_new(struct requests *all, const struct answer_to *to)
 		return NULL;
 	r->to = *to;
 	r->loop = all->loop;
+	r->slot = all->kept;
+	all->kept = 0;
 	list_init(&r->waiting);
 	list_push(&all->all, &r->node);
 	list_push(bucket_of(all, to->id), &r->bucket);
@@ -46,6 +49,32 @@ void request_free(struct requests *all, struct request *r)
 	loop_cancel(r->loop, &r->timer);
 	all->n--;
 	free(r);
+}
+
+void request_pass(struct requests *all, struct request *r)
+{
+	all->kept = r->slot;
+	r->slot = 0;
+	request_free(all, r);
+}
+
+void request_passed(struct requests *all)
+{
+	if (all->slots)
+		slot_drop(all->slots, &all->kept);
+}
+
+struct request *request_find(struct requests *all, uint64_t id)
+{
+	const struct list *head = bucket_of(all, id);
+
+	for (struct list *l = head->prev; l != head; l = l->prev) {
+		struct request *r = LIST_ITEM(l, struct request, bucket);
+
+		if (r->to.id == id)
+			return r;
+	}
+	return NULL;
 }
 
 static void request_drop(struct requests *all, struct request *r)

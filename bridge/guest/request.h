@@ -55,6 +55,7 @@ struct request {
  * @all:	oldest first
  * @max:	REQUESTS_MAX; a test may want less
  * @slots:	where records are dropped, NULL: there are none
+ * @kept:	record of the request that is being handled, until request_new()
  */
 struct requests {
 	struct loop *loop;
@@ -63,6 +64,7 @@ struct requests {
 	size_t n;
 	size_t max;
 	struct slots *slots;
+	uint32_t kept;
 };
 
 /** requests_init() - none */
@@ -81,6 +83,15 @@ struct request *request_new(struct requests *all, const struct answer_to *to);
 
 /** request_free() - it was answered: forget it */
 void request_free(struct requests *all, struct request *r);
+
+/** request_pass() - the same, but its record is for the next request_new() */
+void request_pass(struct requests *all, struct request *r);
+
+/** request_passed() - drop the record that no request_new() has taken */
+void request_passed(struct requests *all);
+
+/** request_find() - the newest of that id, or NULL */
+struct request *request_find(struct requests *all, uint64_t id);
 
 /**
  * requests_drop_id() - the host uses @id itself: older holders of it, which

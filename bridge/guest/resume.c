@@ -11,6 +11,7 @@
 #include "bridge/guest/agent.h"
 #include "bridge/guest/carry.h"
 #include "bridge/guest/fixup.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/power.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
@@ -24,11 +25,9 @@ void resume_init(struct resume *r)
 	list_init(&r->waiting);
 }
 
-/* The old session's frames are for nobody. */
-static void forget(struct resume *r)
+static void let_go(struct resume *r)
 {
 	answer_free_all(&r->waiting);
-	r->waiting_bytes = 0;
 	r->exists = false;
 	r->on = false;
 	if (r->memory)
@@ -40,47 +39,121 @@ static void forget(struct resume *r)
 void resume_done(struct resume *r, struct loop *l)
 {
 	loop_cancel(l, &r->timer);
-	forget(r);
+	let_go(r);
+}
+
+/* The old session's frames are for nobody. */
+static void forget(struct agent *a)
+{
+	struct resume *r = &a->resume;
+
+	slot_drop(&a->slots, &r->slot);
+	if (r->memfd >= 0)
+		pid1_withdraw(&a->pid1, PID1_OUTBOX, 0);
+	let_go(r);
 }
 
 /* --- negotiation ----------------------------------------------------------- */
 
 static int map_box(struct resume *r, struct err *e)
 {
-	void *memory;
+	void *memory = mmap(NULL, RESUME_BOX_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_SHARED, r->memfd, 0);
+
+	if (memory == MAP_FAILED)
+		return err_sys(e, "map the outbox");
+	r->memory = memory;
+	return 0;
+}
+
+static int new_box(struct resume *r, struct err *e)
+{
+	int code;
 
 	r->memfd = memfd_create("ferry-outbox", MFD_CLOEXEC);
 	if (r->memfd < 0)
 		return err_sys(e, "memfd of the outbox");
 	if (ftruncate(r->memfd, (off_t)RESUME_BOX_BYTES) < 0)
 		return err_sys(e, "size of the outbox");
-	memory = mmap(NULL, RESUME_BOX_BYTES, PROT_READ | PROT_WRITE,
-		      MAP_SHARED, r->memfd, 0);
-	if (memory == MAP_FAILED)
-		return err_sys(e, "map the outbox");
-	r->memory = memory;
-	return outbox_init(&r->out, memory, RESUME_BOX_BYTES, e);
+	code = map_box(r, e);
+	return code < 0 ? code
+			: outbox_init(&r->out, r->memory, RESUME_BOX_BYTES, e);
 }
 
-static int new_session(struct resume *r, struct err *e)
+static int new_session(struct agent *a, struct err *e)
 {
+	struct resume *r = &a->resume;
 	int code;
 
-	forget(r);
+	forget(a);
 	r->in = (struct session_in){ 0 };
 	r->trimmed = 0;
-	code = map_box(r, e);
+	code = new_box(r, e);
+	if (code == 0 && getrandom(&r->session, sizeof(r->session), 0) !=
+				 (ssize_t)sizeof(r->session))
+		code = err_set(e, EIO, "no random bytes for a session");
 	if (code < 0) {
-		forget(r);
+		let_go(r);
 		return code;
 	}
-	if (getrandom(&r->session, sizeof(r->session), 0) !=
-	    (ssize_t)sizeof(r->session)) {
-		forget(r);
-		return err_set(e, EIO, "no random bytes for a session");
-	}
 	r->exists = true;
+	pid1_deposit(&a->pid1, PID1_OUTBOX, 0, r->memfd);
+	pid1_flush(&a->pid1);
+	keep_session(a);
 	return RESUME_NEW;
+}
+
+bool resume_restore(struct agent *a, int box)
+{
+	struct resume *r = &a->resume;
+	struct slot_view v;
+	struct err e = { 0 };
+	const bool known = slot_next(&a->slots, SLOT_SESSION, 0, &v) &&
+			   keep_session_read(&v, &r->session);
+
+	if (known) {
+		r->memfd = fd_take(&box);
+		r->slot = v.handle;
+		r->in = (struct session_in){ .taken = v.word, .told = v.word };
+		r->exists = r->memfd >= 0 && map_box(r, &e) == 0 &&
+			    outbox_open(&r->out, r->memory, RESUME_BOX_BYTES,
+					&e) == 0;
+		if (!r->exists) {
+			log_err("the session of the earlier agent is lost: %s",
+				e.text);
+			forget(a);
+		}
+	}
+	slot_survived(&a->slots);
+	fd_close(&box);
+	a->streams.session = r->exists ? &r->session : NULL;
+	return r->exists;
+}
+
+void resume_answered(struct agent *a)
+{
+	const struct outbox *o = &a->resume.out;
+	uint64_t at = o->head->tail;
+	struct iovec part[2];
+	int n;
+
+	while ((n = outbox_read(o, &at, part)) > 0) {
+		uint8_t head[WIRE_HEADER_SIZE];
+		const size_t first = part[0].iov_len < sizeof(head)
+					     ? part[0].iov_len
+					     : sizeof(head);
+		struct wire_header h;
+		struct request *r;
+
+		memcpy(head, part[0].iov_base, first);
+		if (n > 1)
+			memcpy(head + first, part[1].iov_base,
+			       sizeof(head) - first);
+		h = wire_header_get(head);
+		r = request_find(&a->requests, h.id);
+		if (r && h.type == wire_response_type(r->to.type))
+			request_free(&a->requests, r);
+	}
 }
 
 static bool is_ours(const struct resume *r, const struct msg_ferry_hello *m)
@@ -91,9 +164,10 @@ static bool is_ours(const struct resume *r, const struct msg_ferry_hello *m)
 	       memcmp(id, r->session.id, sizeof(id)) == 0;
 }
 
-static int go_on(struct resume *r, const struct msg_ferry_hello *m,
+static int go_on(struct agent *a, const struct msg_ferry_hello *m,
 		 struct err *e)
 {
+	struct resume *r = &a->resume;
 	int code = 0;
 
 	if (m->sent < r->in.taken)
@@ -104,7 +178,7 @@ static int go_on(struct resume *r, const struct msg_ferry_hello *m,
 	else
 		code = outbox_resume(&r->out, m->received, e);
 	if (code < 0) {
-		forget(r);
+		forget(a);
 		return err_wrap(e, "Ferry.Received");
 	}
 	return RESUME_GOES_ON;
@@ -170,11 +244,11 @@ int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 	    !session_unhex(m->nonce, r->nonce, sizeof(r->nonce))) {
 		if (r->exists)
 			log_info("a plain host: the session is over");
-		forget(r);
+		forget(a);
 		session_over(a);
 		return RESUME_PLAIN;
 	}
-	code = is_ours(r, m) ? go_on(r, m, e) : new_session(r, e);
+	code = is_ours(r, m) ? go_on(a, m, e) : new_session(a, e);
 	if (code != RESUME_GOES_ON)
 		session_over(a);
 	if (code < 0)
@@ -289,7 +363,6 @@ static void move_waiting(struct resume *r)
 
 		if (outbox_put(&r->out, first->frame, first->len, NULL) < 0)
 			return;
-		r->waiting_bytes -= first->len;
 		(void)list_pop(&r->waiting); /* it is the first */
 		answer_free(first);
 	}
@@ -369,6 +442,23 @@ static void stream_unwanted(struct agent *a, const struct frame *f)
 		log_warn("an unwanted stream: %s, ignored", e.text);
 }
 
+uint64_t resume_next(const struct agent *a)
+{
+	return a->resume.on ? a->resume.in.taken + 1 : 0;
+}
+
+void resume_took(struct agent *a, const struct frame *f)
+{
+	struct resume *r = &a->resume;
+	uint64_t *word = slot_word(&a->slots, r->slot);
+
+	if (!r->on)
+		return;
+	session_in_took(&r->in, f->header.size);
+	if (word)
+		__atomic_store_n(word, r->in.taken, __ATOMIC_RELEASE);
+}
+
 bool resume_frame(struct agent *a, const struct frame *f)
 {
 	struct resume *r = &a->resume;
@@ -380,14 +470,22 @@ bool resume_frame(struct agent *a, const struct frame *f)
 		take_received(a, f);
 		return true;
 	}
-	session_in_took(&r->in, f->header.size);
+	/* An agent that was killed in here does the same again. */
 	if (f->header.type == WIRE_FERRY_STREAM_END)
 		stream_ended(a, f);
 	else if (f->header.type == WIRE_FERRY_UNWANTED)
 		stream_unwanted(a, f);
 	else
 		return false;
+	resume_took(a, f);
 	return true;
+}
+
+uint64_t resume_number(const struct agent *a)
+{
+	const struct resume *r = &a->resume;
+
+	return r->exists && list_empty(&r->waiting) ? r->out.put + 1 : 0;
 }
 
 void resume_put(struct agent *a, struct answer *answer)
@@ -399,9 +497,8 @@ void resume_put(struct agent *a, struct answer *answer)
 		answer_free(answer);
 		return;
 	}
-	r->waiting_bytes += answer->len;
 	list_push(&r->waiting, &answer->node);
-	if (r->waiting_bytes > RESUME_WAITING_MAX && r->on && !a->conn.lost) {
+	if (r->on && !a->conn.lost) {
 		a->conn.lost = true;
 		(void)err_set(&a->conn.why, ENOBUFS,
 			      "the host acknowledges nothing");

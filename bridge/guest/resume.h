@@ -11,10 +11,13 @@
  *	none --hello--> on --loss--> off --hello of this session--> on
  *		off --hello of another, or a plain host--> none, or a new one
  *
- * The outbox is a memfd, so that it can be handed to the next incarnation. What
- * finds no room in it waits in a list; when that is long too the host has
- * acknowledged nothing for megabytes, and the connection is given up: the next
- * negotiation says what came.
+ * The outbox is a memfd that PID 1 has too, the rest of the session is a record
+ * (bridge/guest/keep.h), whose word counts the frames of the host: the next
+ * incarnation of the agent goes on with the session. A frame counts when there
+ * is a record of the request (or when it was acted on, if it has no answer), a
+ * request is over when its answer is in the outbox. What finds no room there
+ * waits in memory, and the connection is given up: the next negotiation says
+ * what came.
  */
 #ifndef FERRY_BRIDGE_GUEST_RESUME_H
 #define FERRY_BRIDGE_GUEST_RESUME_H
@@ -35,11 +38,9 @@
 struct agent;
 
 /* Memory of the outbox; its pages are given back while it is empty. */
-#define RESUME_BOX_BYTES (OUTBOX_HEAD_BYTES + ((size_t)4 << 20))
+#define RESUME_BOX_BYTES (OUTBOX_HEAD_BYTES + ((size_t)16 << 20))
 #define RESUME_TRIM_BYTES ((uint64_t)256 << 10)
 #define RESUME_PAGE_BYTES ((size_t)64 << 10) /* the largest there are */
-/* Answers that found no room in it. */
-#define RESUME_WAITING_MAX ((size_t)12 << 20)
 
 /* The member Ferry of an answer, with what its strings are in. */
 struct resume_welcome {
@@ -58,6 +59,7 @@ struct resume_welcome {
  * @in:		frames of the host
  * @out:	ours; its memory is @memfd, mapped at @memory
  * @waiting:	answers behind those in @out
+ * @slot:	its record
  * @heard_ms:	when the last frame came
  * @trimmed:	bytes of the box when its pages were given back
  * @linked_ns:	when the connection was made, or the host was told to negotiate
@@ -77,7 +79,7 @@ struct resume {
 	void *memory;
 	int memfd;
 	struct list waiting;
-	size_t waiting_bytes;
+	uint32_t slot;
 	uint32_t heartbeat_ms;
 	int64_t heard_ms;
 	struct loop_id timer;
@@ -121,6 +123,17 @@ void resume_done(struct resume *r, struct loop *l);
 int resume_hello(struct agent *a, const struct msg_ferry_hello *m,
 		 struct resume_welcome *w, struct err *e);
 
+/**
+ * resume_restore() - go on with the session of an earlier agent
+ * @box:	the outbox; taken, also on failure
+ *
+ * Return: false: there is none, or it is damaged
+ */
+bool resume_restore(struct agent *a, int box);
+
+/** resume_answered() - forget the requests whose answers are in the outbox */
+void resume_answered(struct agent *a);
+
 /** resume_begin() - the answer has left: number frames from here on */
 void resume_begin(struct agent *a);
 
@@ -134,8 +147,17 @@ void resume_lost(struct agent *a);
  */
 bool resume_frame(struct agent *a, const struct frame *f);
 
+/** resume_next() - number of the host's next frame, 0: they have none now */
+uint64_t resume_next(const struct agent *a);
+
+/** resume_took() - a frame of the host that has an answer is ours now */
+void resume_took(struct agent *a, const struct frame *f);
+
 /** resume_put() - keep and send an answer, which is taken */
 void resume_put(struct agent *a, struct answer *answer);
+
+/** resume_number() - of the next frame of ours, 0: it has none */
+uint64_t resume_number(const struct agent *a);
 
 /**
  * resume_tell() - a frame about a stream of the session

@@ -11,7 +11,7 @@
 #include "bridge/io/log.h"
 
 /* Version of the bodies that this agent writes, of every kind. */
-#define VERSION 1u
+#define VERSION 2u
 
 void slots_init(struct slots *s)
 {
@@ -332,6 +332,12 @@ bool slot_next(struct slots *s, enum slot_kind kind, uint32_t after,
 
 void slot_survived(struct slots *s)
 {
-	if (s->head)
-		__atomic_store_n(&s->head->suspect, 0, __ATOMIC_RELEASE);
+	uint32_t i;
+
+	if (!s->head)
+		return;
+	i = s->head->suspect;
+	if (i != 0 && i <= SLOTS_MAX)
+		s->slot[i - 1].deaths = 0; /* two in a row are meant */
+	__atomic_store_n(&s->head->suspect, 0, __ATOMIC_RELEASE);
 }

@@ -56,6 +56,7 @@ enum slot_kind {
 	SLOT_ADAPTER = 6,
 	SLOT_VOLUME = 7,
 	SLOT_REQUEST = 8,
+	SLOT_STREAM = 9, /* of the session */
 	SLOT_KINDS,
 };
 

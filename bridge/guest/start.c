@@ -66,15 +66,8 @@ static void start_release(struct op *op)
 
 static void answer_pid(struct op *op, const struct process *p)
 {
-	struct msg_execute_process_result result = {
-		.process_id = (uint32_t)p->pid,
-	};
-
-	if (!op->request)
-		return;
-	result.base.activity_id = op->request->to.activity;
-	(void)reply_with(op->agent, &op->request->to,
-			 &msg_execute_process_result_schema, &result);
+	if (op->request)
+		process_tell_start(op->agent, &op->request->to, p);
 }
 
 /* --- the init process ------------------------------------------------------ */
@@ -120,6 +113,7 @@ static void on_started_again(void *ctx, struct runtime_result *r)
 	if (c->facts.state == CONTAINER_CREATED)
 		c->facts.state = CONTAINER_RUNNING;
 	keep_container(c);
+	answer_pid(op, c->init);
 	op_end(op);
 }
 
@@ -146,6 +140,18 @@ void container_start_again(struct container *c)
 		op_queue_own(op);
 	else
 		log_warn("container=%s: no memory to start it", c->facts.id);
+}
+
+void container_start_asked(struct container *c, struct request *r)
+{
+	struct op *op = list_empty(&c->ops)
+				? NULL
+				: LIST_ITEM(c->ops.next, struct op, node);
+
+	if (op && op->begin == begin_again)
+		op_answers(op, r);
+	else
+		process_answer_start(c->agent, r, c->init);
 }
 
 /* The host's ports may be dialled again, and the output goes to a log too. */
@@ -211,6 +217,11 @@ static void begin_init(struct op *op)
 		return;
 	}
 	memcpy(c->facts.port, s->dial.port, sizeof(c->facts.port));
+	if (s->dial.carried)
+		memcpy(c->init->port, s->dial.port, sizeof(c->init->port));
+	c->init->request =
+		op->request ? op->request->to.id : PROCESS_NO_REQUEST;
+	process_keep(c->init);
 	c->facts.starting = true;
 	keep_container(c);
 	r = ends_connect(&c->ends, &a->streams, c->init, s->dial.sock,
@@ -398,7 +409,7 @@ static void on_dialled(void *ctx, struct err *e)
 	const struct answer_to to = s->request->to;
 	struct container *c = container_find(&a->containers, s->id);
 
-	request_free(&a->requests, s->request);
+	request_pass(&a->requests, s->request);
 	s->request = NULL;
 	if (e) {
 		(void)reply_error(a, &to, HR_FAIL, "%s", e->text);
@@ -412,6 +423,7 @@ static void on_dialled(void *ctx, struct err *e)
 		s->op.release = start_release;
 		op_queue(&s->op, &to);
 	}
+	request_passed(&a->requests);
 }
 
 static struct start *start_new(struct call *c, const struct container *found,

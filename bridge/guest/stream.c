@@ -534,7 +534,7 @@ void stream_redial(struct stream *s, uint32_t port)
 void stream_tee(struct stream *s, int fd)
 {
 	s->tee = fd;
-	s->no_splice = true;
+	s->no_splice = !s->carry;
 }
 
 void stream_process_exited(struct stream *s)

@@ -76,6 +76,7 @@
 #define STREAM_TTY_QUIET_MS 100
 
 struct carry;
+struct carry_new;
 struct session_id;
 struct stream;
 
@@ -107,6 +108,7 @@ enum stream_state {
  * @moved:	bytes ever moved
  * @discarded:	bytes ever dropped in DISCARD
  * @on_end:	the far end of a stream with a @number is about to be closed
+ * @on_kept:	a stream of the session begins, or ends (no @n); see keep_stream()
  * @scratch:	STREAM_BUFFER bytes, for one read at a time
  * @session:	NULL: there is none
  * @nonce:	of the connection that is up, NULL: none, or none of the session
@@ -124,6 +126,7 @@ struct streams {
 	uint64_t moved;
 	uint64_t discarded;
 	void (*on_end)(void *ctx, uint64_t number, uint32_t role);
+	void (*on_kept)(void *ctx, struct stream *s, const struct carry_new *n);
 	void *ctx;
 	uint8_t *scratch;
 	const struct session_id *session;

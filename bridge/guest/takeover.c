@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,8 +12,11 @@
 #include "bridge/guest/keep.h"
 #include "bridge/guest/left.h"
 #include "bridge/guest/notice.h"
+#include "bridge/guest/reply.h"
+#include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
+#include "bridge/wire.h"
 
 /* --- the state --------------------------------------------------------------- */
 
@@ -60,6 +64,13 @@ static void restore_agent(struct agent *a)
 
 /* --- processes ---------------------------------------------------------------- */
 
+static void drop_fd(struct left *left, uint64_t number, uint32_t role)
+{
+	int fd = left_take_fd(left, number, role);
+
+	fd_close(&fd);
+}
+
 static void take_ends(struct left *left, const struct keep_process *k,
 		      struct ends *d)
 {
@@ -69,6 +80,11 @@ static void take_ends(struct left *left, const struct keep_process *k,
 
 	for (uint32_t i = 0; i < MSG_STDIO; i++)
 		d->ours[i] = left_take_fd(left, k->number, i);
+	/* Of a stream that has no record: it begins again, and so do these. */
+	for (uint32_t i = 0; i < MSG_STDIO; i++) {
+		drop_fd(left, k->number, PROCESS_FILE + i);
+		drop_fd(left, k->number, PROCESS_MID + i);
+	}
 	master = left_take_fd(left, k->number, PROCESS_TERMINAL);
 	if (master >= 0 && ends_master(d, both, master, &e) < 0)
 		log_warn("terminal of pid=%u: %s", k->pid, e.text);
@@ -97,24 +113,22 @@ static void settle_process(struct agent *a, struct left *left,
 	}
 }
 
-static bool restore_process(struct agent *a, struct left *left,
-			    const struct slot_view *v)
+/* Return: the process, without its ends; NULL: there is none any more */
+static struct process *restore_process(struct agent *a,
+				       const struct slot_view *v)
 {
-	static const uint32_t none[MSG_STDIO];
 	struct keep_process k;
 	struct container *c = NULL;
 	struct process *p;
-	struct ends d;
-	struct err e = { 0 };
 
 	if (!keep_process_read(v, &k) || k.pid == 0)
-		return false;
+		return NULL;
 	if (k.serial != 0)
 		c = container_by_serial(&a->containers, k.serial);
 	p = k.serial == 0 || c ? process_restore(&a->processes, (pid_t)k.pid, c)
 			       : NULL;
 	if (!p)
-		return false;
+		return NULL;
 	p->slot = v->handle;
 	p->ticket = k.ticket;
 	p->number = k.number;
@@ -123,37 +137,134 @@ static bool restore_process(struct agent *a, struct left *left,
 	p->told_on = k.told_on;
 	p->init = k.init;
 	p->console = k.console;
+	p->carried = k.carried;
+	memcpy(p->port, k.port, sizeof(p->port));
 	if (c)
 		list_push(&c->processes, &p->sibling);
 	if (c && k.init)
 		c->init = p;
-	ends_init(&d);
-	take_ends(left, &k, &d);
-	if (c && k.init && !c->facts.starting) {
-		c->ends = d; /* it was not started yet */
-		ends_init(&d);
-	} else if (k.state != PROCESS_OVER &&
-		   ends_restore(&d, &a->streams, p,
-				c && k.init ? c->facts.port : none, &e) < 0)
-		log_warn("streams of pid=%u: %s", k.pid, e.text);
-	ends_close(&d);
-	if (c && k.init && c->facts.starting)
-		container_streams(c);
-	process_restored(p, k.state);
-	settle_process(a, left, p);
-	keep_process(a, p, false);
-	return true;
+	return p;
 }
 
-static void restore_processes(struct agent *a, struct left *left)
+static void restore_processes(struct agent *a)
 {
 	struct slot_view v = { 0 };
 
 	while (slot_next(&a->slots, SLOT_PROCESS, v.handle, &v)) {
 		uint32_t handle = v.handle;
 
-		if (!restore_process(a, left, &v))
+		if (!restore_process(a, &v))
 			slot_drop(&a->slots, &handle);
+		slot_survived(&a->slots);
+	}
+}
+
+static bool has_port(const struct process *p)
+{
+	return (p->port[0] | p->port[1] | p->port[2]) != 0;
+}
+
+/* Streams of the session that have begun have their ends. */
+static void restore_ends(struct agent *a, struct process *p, struct ends *d)
+{
+	struct container *c = p->container;
+	const bool session = a->resume.exists && has_port(p);
+	static const uint32_t none[MSG_STDIO];
+	int sock[MSG_STDIO] = { -1, -1, -1 };
+	struct err e = { 0 };
+	int r = 0;
+
+	if (session && p->carried) {
+		for (int i = 0; p->console && i < MSG_STDIO; i++)
+			fd_close(&d->ours[i]);
+	} else if (session) {
+		(void)ends_connect(d, &a->streams, p, sock, p->port, &e);
+	}
+	r = ends_restore(d, &a->streams, p,
+			 p->init && !has_port(p) ? c->facts.port : none, &e);
+	if (e.code != 0 || r < 0)
+		log_warn("streams of pid=%d: %s", (int)p->pid, e.text);
+	if (p->init)
+		container_streams(c);
+}
+
+static void settle_ends(struct agent *a, struct left *left, struct process *p,
+			const struct keep_process *k)
+{
+	struct container *c = p->container;
+	struct ends d;
+
+	ends_init(&d);
+	take_ends(left, k, &d);
+	if (c && k->init && !c->facts.starting) {
+		c->ends = d; /* it was not started yet */
+		return;
+	}
+	if (k->state != PROCESS_OVER)
+		restore_ends(a, p, &d);
+	ends_close(&d);
+}
+
+static void settle_processes(struct agent *a, struct left *left)
+{
+	struct slot_view v = { 0 };
+
+	while (slot_next(&a->slots, SLOT_PROCESS, v.handle, &v)) {
+		struct keep_process k;
+		struct process *p = NULL;
+
+		if (keep_process_read(&v, &k))
+			p = process_find(
+				&a->processes,
+				container_by_serial(&a->containers, k.serial),
+				k.pid);
+		if (p && p->slot == v.handle) {
+			settle_ends(a, left, p, &k);
+			process_restored(p, k.state);
+			settle_process(a, left, p);
+			keep_process(a, p, false);
+		}
+		slot_survived(&a->slots);
+	}
+}
+
+/* --- streams of the session --------------------------------------------------- */
+
+static void restore_stream(struct agent *a, struct left *left,
+			   const struct slot_view *v)
+{
+	struct carry_new n;
+	struct process *p;
+	uint32_t handle = v->handle;
+	struct err e = { 0 };
+
+	if (!keep_stream_read(v, &n) || !a->resume.exists) {
+		slot_drop(&a->slots, &handle);
+		return;
+	}
+	n.word = v->word;
+	n.file = left_take_fd(left, n.number, PROCESS_FILE + n.role);
+	/* The last agent died when it was over. */
+	if (n.file < 0) {
+		slot_drop(&a->slots, &handle);
+		return;
+	}
+	n.end = left_take_fd(left, n.number, n.role);
+	n.mid = left_take_fd(left, n.number, PROCESS_MID + n.role);
+	p = process_find(&a->processes,
+			 container_by_serial(&a->containers, n.serial), n.pid);
+	if (p && (p->number != n.number || p->told_on != 0))
+		p = NULL;
+	if (ends_carry_on(&a->streams, p, &n, &e) < 0)
+		log_warn("a stream of pid=%u: %s", n.pid, e.text);
+}
+
+static void restore_streams(struct agent *a, struct left *left)
+{
+	struct slot_view v = { 0 };
+
+	while (slot_next(&a->slots, SLOT_STREAM, v.handle, &v)) {
+		restore_stream(a, left, &v);
 		slot_survived(&a->slots);
 	}
 }
@@ -173,6 +284,15 @@ static void restore_containers(struct agent *a)
 	}
 }
 
+/* The agent died before its notice was in the outbox. */
+static bool is_unsent(const struct container *c)
+{
+	const struct agent *a = c->agent;
+
+	return a->resume.exists && c->facts.told_epoch == a->epoch &&
+	       c->facts.told_frame > a->resume.out.put;
+}
+
 /* What was in progress goes on, or is undone. */
 static void settle_container(struct container *c)
 {
@@ -181,7 +301,7 @@ static void settle_container(struct container *c)
 		return;
 	}
 	if (c->facts.state == CONTAINER_TERMINATED) {
-		if (!c->facts.told)
+		if (!c->facts.told || is_unsent(c))
 			notice_send(c);
 		keep_container(c);
 		return;
@@ -208,30 +328,84 @@ static void settle_containers(struct agent *a)
 
 /* --- requests ----------------------------------------------------------------- */
 
-static void restore_wait(struct agent *a, const struct slot_view *v)
-{
-	struct keep_wait k;
-	struct container *c = NULL;
-	struct process *p = NULL;
-	uint32_t handle = v->handle;
-
-	if (keep_wait_read(v, &k)) {
-		c = container_by_serial(&a->containers, k.serial);
-		if (k.serial == 0 || c)
-			p = process_find(&a->processes, c, k.pid);
-	}
-	if (p)
-		process_wait_again(a, p, &k.to, handle);
-	else
-		slot_drop(&a->slots, &handle);
-}
-
-static void restore_waits(struct agent *a)
+/* One that will come again, or was answered, is forgotten. */
+static void restore_requests(struct agent *a)
 {
 	struct slot_view v = { 0 };
 
 	while (slot_next(&a->slots, SLOT_REQUEST, v.handle, &v)) {
-		restore_wait(a, &v);
+		struct keep_request k;
+		uint32_t handle = v.handle;
+
+		if (!keep_request_read(&v, &k) ||
+		    (a->resume.exists && k.frame > a->resume.in.taken))
+			slot_drop(&a->slots, &handle);
+		a->requests.kept = handle;
+		if (handle != 0)
+			(void)request_new(&a->requests, &k.to);
+		request_passed(&a->requests);
+		slot_survived(&a->slots);
+	}
+	if (a->resume.exists)
+		resume_answered(a);
+}
+
+static struct process *started_by(struct list *head, uint64_t id)
+{
+	for (struct list *l = head->next; l != head; l = l->next) {
+		struct process *p = LIST_ITEM(l, struct process, node);
+
+		if (p->request == id)
+			return p;
+	}
+	return NULL;
+}
+
+/* What came of it, if that can be known. */
+static void settle_request(struct agent *a, struct request *r,
+			   const struct keep_request *k)
+{
+	struct container *c =
+		k->pid != 0 ? container_by_serial(&a->containers, k->serial)
+			    : container_find(&a->containers, k->container);
+	struct process *p = NULL;
+
+	if (k->pid != 0 && (k->serial == 0 || c))
+		p = process_find(&a->processes, c, k->pid);
+	if (p) {
+		process_wait_again(a, p, r, k->until_ms);
+		return;
+	}
+	if (k->pid == 0 && k->to.type == WIRE_EXECUTE_PROCESS) {
+		if (c && c->init && c->init->request == k->to.id) {
+			container_start_asked(c, r);
+			return;
+		}
+		p = started_by(&a->processes.live, k->to.id);
+		if (!p)
+			p = started_by(&a->processes.untold, k->to.id);
+	}
+	if (p) {
+		process_answer_start(a, r, p);
+		return;
+	}
+	(void)reply_error(a, &r->to, HR_FAIL,
+			  "the agent was restarted while it served this");
+	request_free(&a->requests, r);
+}
+
+static void settle_requests(struct agent *a)
+{
+	struct slot_view v = { 0 };
+
+	while (slot_next(&a->slots, SLOT_REQUEST, v.handle, &v)) {
+		struct keep_request k;
+		struct request *r = NULL;
+
+		if (keep_request_read(&v, &k))
+			r = request_find(&a->requests, k.to.id);
+		if (r && r->slot == v.handle)
+			settle_request(a, r, &k);
 		slot_survived(&a->slots);
 	}
 }
@@ -241,10 +415,14 @@ static void restore_waits(struct agent *a)
 static void restore(struct agent *a, struct left *left)
 {
 	restore_agent(a);
+	(void)resume_restore(a, left_take_fd(left, PID1_OUTBOX, 0));
 	restore_containers(a);
-	restore_processes(a, left);
-	restore_waits(a);
+	restore_processes(a);
+	restore_streams(a, left);
+	restore_requests(a);
+	settle_processes(a, left);
 	settle_containers(a);
+	settle_requests(a);
 	log_info("taken over from an earlier agent: incarnation=%llu "
 		 "containers=%zu processes=%zu set_aside=%u",
 		 (unsigned long long)a->pid1.incarnation, a->containers.n,

@@ -65,7 +65,7 @@
 #define CONTROL_NOTE_WRAPPER 2u /* it hands CONTROL_FD on to what it runs */
 
 /* Limits of PID 1's fixed tables; a full table fails one request. */
-#define CONTROL_STORE_MAX 16384u  /* deposited descriptors */
+#define CONTROL_STORE_MAX 49152u  /* deposited descriptors */
 #define CONTROL_TICKETS_MAX 256u  /* open tickets */
 #define CONTROL_PIDS_MAX 8192u	  /* registered processes and kept exits */
 #define CONTROL_JOURNAL_MAX 4096u /* unknown orphans while a ticket is open */

@@ -207,8 +207,9 @@ static void test_a_start_is_killed_at_every_system_call(void **state)
 		(void)snprintf(path, sizeof(path), "%s/mark.%u", p->dir, n);
 		(void)snprintf(line, sizeof(line), "echo $$ >%s; exit 5", path);
 		crash_trace();
-		peer_waiting[peer_send(p, WIRE_EXECUTE_PROCESS,
-				       peer_exec_body(p, &x))] = false;
+		/* One that was read is answered once, by whichever agent. */
+		p->older = true;
+		(void)peer_send(p, WIRE_EXECUTE_PROCESS, peer_exec_body(p, &x));
 		more = crash_after(n);
 		crash_until(crash_is_started, &(unsigned int){ kills + 2 });
 		fd_close(&p->fd);

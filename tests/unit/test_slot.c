@@ -287,10 +287,10 @@ static void test_golden_version_1(void **state)
 static void test_golden_wait_of_version_1(void **state)
 {
 	struct slot_view v = golden("wait", SLOT_REQUEST);
-	struct keep_wait w;
+	struct keep_request w;
 
 	(void)state;
-	assert_true(keep_wait_read(&v, &w));
+	assert_true(keep_request_read(&v, &w));
 	assert_true(w.to.id == 77 && w.to.keep == 9 && w.serial == 4);
 	assert_int_equal(w.to.type, 0x10100601);
 	assert_int_equal(w.to.conn, 3);
@@ -298,7 +298,7 @@ static void test_golden_wait_of_version_1(void **state)
 			    "11111111-2222-3333-4444-555555555555");
 	assert_int_equal(w.pid, 4242);
 	v.len--;
-	assert_false(keep_wait_read(&v, &w));
+	assert_false(keep_request_read(&v, &w));
 }
 
 static void test_golden_container_of_version_1(void **state)
