@@ -122,6 +122,7 @@ struct container_facts {
 };
 
 struct agent;
+struct keep_process;
 struct container;
 struct op;
 
@@ -255,6 +256,17 @@ void container_start_again(struct container *c);
 
 /** container_start_asked() - and @r, of an earlier agent, had asked for that */
 void container_start_asked(struct container *c, struct request *r);
+
+/**
+ * container_exec_again() - an exec of it was being started (execagain.c)
+ * @k:		its record, which is @slot
+ * @ends:	what is ours of it; taken
+ */
+void container_exec_again(struct container *c, const struct keep_process *k,
+			  uint32_t slot, struct ends *ends);
+
+/** container_exec_asked() - @r asked for it. Return: false: there is none */
+bool container_exec_asked(struct container *c, struct request *r);
 
 /**
  * container_streams() - those of its init process outlive the host, and its log

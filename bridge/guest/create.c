@@ -297,6 +297,7 @@ static void on_made(void *ctx, struct runtime_result *r)
 	static const bool all_three[MSG_STDIO] = { true, true, true };
 	struct create *x = ctx;
 	struct container *c = x->container;
+	struct keep_process kept = { .init = true };
 	struct err e = { 0 };
 
 	/* A create that failed may have left its state behind. */
@@ -314,8 +315,10 @@ static void on_made(void *ctx, struct runtime_result *r)
 	}
 	if (c->facts.oci.terminal)
 		c->facts.number = ends_deposit(&c->ends, &x->agent->pid1);
-	if (orphans_adopt(&x->agent->orphans, r->ticket, r->pid, c, true,
-			  c->facts.number, on_settled, x, &e) < 0)
+	kept.number = c->facts.number;
+	kept.request = x->request ? x->request->to.id : PROCESS_NO_REQUEST;
+	if (orphans_adopt(&x->agent->orphans, r->ticket, r->pid, c, &kept, 0,
+			  on_settled, x, &e) < 0)
 		create_fail(x, HR_FAIL, &e);
 }
 

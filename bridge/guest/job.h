@@ -154,6 +154,7 @@ struct job_call {
  * @stdio:	NULL, or three descriptors, duplicated at once: what becomes 0,
  *		1, 2; -1: as without (@input, captured, captured)
  * @no_vsock:	as struct spawn: nothing below it may use AF_VSOCK
+ * @started:	as struct spawn: it outlives the agent then, and receives its pid
  * @deadline_ms: from the start of the child, at least 1
  * @class:	which slots
  * @output_max:	bytes kept of each captured output, 0: JOB_OUTPUT_DEFAULT
@@ -173,6 +174,7 @@ struct job_exec {
 	size_t input_len;
 	const int *stdio;
 	bool no_vsock;
+	uint64_t *started;
 	int64_t deadline_ms;
 	enum job_class class;
 	size_t output_max;

@@ -196,7 +196,7 @@ int job_child_spawn(struct spawn s, struct job_child *ret, struct err *e)
 		s.stdio[i] = ends[i][1];
 	}
 	s.setsid = true;
-	s.die_with_parent = true;
+	s.die_with_parent = !s.started;
 	if (r == 0)
 		r = spawn_start(&s, &pid, &pidfd, e);
 	for (int i = STDOUT_FILENO; i <= STDERR_FILENO; i++) {

@@ -123,6 +123,7 @@ static int copy_program(struct job *j, const struct job_exec *x, struct err *e)
 		.cwd = copy(&j->arena, x->cwd ? x->cwd : "/"),
 		.nofile = j->owner->nofile,
 		.no_vsock = x->no_vsock,
+		.started = x->started,
 	};
 	if (!j->spawn.argv || !j->spawn.envp || !j->spawn.path || !j->spawn.cwd)
 		return err_set(e, ENOMEM, "no memory for the arguments of %s",

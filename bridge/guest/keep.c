@@ -69,6 +69,7 @@ void keep_process_put(struct agent *a, uint32_t *slot,
 	pack_put(&p, k->carried, 1);
 	for (int i = 0; i < MSG_STDIO; i++)
 		pack_put(&p, k->port[i], 4);
+	pack_put(&p, k->call, 8);
 	put(a, slot, SLOT_PROCESS, &p);
 }
 
@@ -89,8 +90,10 @@ bool keep_process_read(const struct slot_view *v, struct keep_process *ret)
 	ret->carried = v->version > 1 && unpack_bool(&p);
 	for (int i = 0; i < MSG_STDIO; i++)
 		ret->port[i] = v->version > 1 ? unpack_u32(&p) : 0;
-	if (ret->pid == 0)
-		ret->pid = (uint32_t)v->word;
+	ret->call = v->version > 1 ? unpack(&p, 8) : 0;
+	ret->runs = (uint32_t)v->word;
+	if (ret->pid == 0 && ret->call == 0)
+		ret->pid = ret->runs;
 	return !p.bad && ret->state <= PROCESS_OVER;
 }
 

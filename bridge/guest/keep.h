@@ -49,6 +49,8 @@ bool keep_agent_read(const struct slot_view *v, struct keep_agent *ret);
  * @serial:	of its container, 0: of the UVM
  * @pid:	0: in the word of the record, or it was never started
  * @port:	streams of the session: the host's, 0: none
+ * @call:	an exec that the runtime is starting, see runtime_left(); @runs is
+ *		the runtime. 0: none
  * @carried:	all these streams were made, and have records of their own
  */
 struct keep_process {
@@ -64,6 +66,8 @@ struct keep_process {
 	bool console;
 	bool carried;
 	uint32_t port[MSG_STDIO];
+	uint64_t call;
+	uint32_t runs;
 };
 
 /** keep_process_put() - before there is an object; *@slot as for slot_put() */

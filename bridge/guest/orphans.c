@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bridge/guest/keep.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 
@@ -75,6 +76,11 @@ uint64_t orphans_open(struct orphans *o)
 	return pid1_ticket(o->pid1);
 }
 
+void orphans_opened(struct orphans *o)
+{
+	o->open++;
+}
+
 void orphans_close(struct orphans *o, uint64_t ticket)
 {
 	pid1_ticket_close(o->pid1, ticket);
@@ -133,18 +139,22 @@ static void settle_own_child(struct orphans *o, struct process *p)
 }
 
 int orphans_adopt(struct orphans *o, uint64_t ticket, pid_t pid,
-		  struct container *c, bool init, uint64_t number,
-		  process_settled_fn *fn, void *ctx, struct err *e)
+		  struct container *c, const struct keep_process *kept,
+		  uint32_t slot, process_settled_fn *fn, void *ctx,
+		  struct err *e)
 {
 	struct process *p = NULL;
-	const int r = process_adopt_orphan(o->processes, pid, c, init, ticket,
-					   fn, ctx, &p, e);
+	const int r = process_adopt_orphan(o->processes, pid, c, kept->init,
+					   ticket, fn, ctx, &p, e);
 
 	if (r < 0) {
 		orphans_close(o, ticket);
 		return r;
 	}
-	p->number = number;
+	p->number = kept->number;
+	p->request = kept->request;
+	p->slot = slot;
+	memcpy(p->port, kept->port, sizeof(p->port));
 	process_keep(p);
 	if (ticket != 0 && o->pid1->fd >= 0)
 		pid1_register(o->pid1, ticket, pid);

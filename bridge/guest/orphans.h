@@ -30,6 +30,8 @@
 /* Exits kept while a ticket is open, without ferry's PID 1. */
 #define ORPHANS_EXITS_MAX 512u
 
+struct keep_process;
+
 struct orphan_exit {
 	pid_t pid;
 	int status;
@@ -55,21 +57,26 @@ void orphans_init(struct orphans *o, struct pid1 *pid1,
 /** orphans_open() - a runtime is about to start; return: the ticket */
 uint64_t orphans_open(struct orphans *o);
 
+/** orphans_opened() - an earlier agent has opened one more */
+void orphans_opened(struct orphans *o);
+
 /** orphans_close() - it has left nothing behind */
 void orphans_close(struct orphans *o, uint64_t ticket);
 
 /**
  * orphans_adopt() - it has left process @pid behind; ends the ticket, whatever
  * it returns
- * @number:	of what was deposited for it, 0: nothing
+ * @kept:	its record as it is so far, and the number of that; the pid does not
+ *		matter
  * @fn:		called once it is known who the process is, perhaps before this
  *		returns; a process that has ended is told as one that then ends
  *
  * Return: 0 or -ENOMEM
  */
 int orphans_adopt(struct orphans *o, uint64_t ticket, pid_t pid,
-		  struct container *c, bool init, uint64_t number,
-		  process_settled_fn *fn, void *ctx, struct err *e);
+		  struct container *c, const struct keep_process *kept,
+		  uint32_t slot, process_settled_fn *fn, void *ctx,
+		  struct err *e);
 
 /** orphans_reaped() - without PID 1: an unknown child was reaped */
 void orphans_reaped(struct orphans *o, pid_t pid, int status);

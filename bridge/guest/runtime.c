@@ -45,6 +45,8 @@ struct rt_call {
 	bool terminal;
 	bool vsock;
 	int stdio[MSG_STDIO];
+	uint64_t *(*begins)(void *ctx, uint64_t ticket, uint64_t call);
+	uint64_t call;
 	uint64_t ticket;
 	struct console console;
 	struct runtime_result result;
@@ -139,12 +141,18 @@ static void call_free(struct rt_call *c)
 	free(c);
 }
 
+static void name_folder(struct rt_call *c)
+{
+	(void)snprintf(c->folder, sizeof(c->folder), "%s/%llu", c->rt->dir,
+		       (unsigned long long)c->call);
+}
+
 static int make_folder(struct rt_call *c, struct err *e)
 {
 	if (mkdir(c->rt->dir, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "%s", c->rt->dir);
-	(void)snprintf(c->folder, sizeof(c->folder), "%s/%llu", c->rt->dir,
-		       (unsigned long long)++c->rt->serial);
+	c->call = ++c->rt->serial;
+	name_folder(c);
 	if (mkdir(c->folder, 0700) == 0)
 		return 0;
 	if (errno != EEXIST)
@@ -256,6 +264,24 @@ static int read_pid(struct rt_call *c, struct err *e)
 		return err_wrap(e, "process file of the runtime");
 	c->result.pid = (pid_t)pid;
 	return 0;
+}
+
+pid_t runtime_left(struct runtime *rt, uint64_t call)
+{
+	struct rt_call c = { .rt = rt, .call = call };
+
+	if (rt->serial < call)
+		rt->serial = call; /* its folder is not to be used again */
+	name_folder(&c);
+	return read_pid(&c, NULL) < 0 ? 0 : c.result.pid;
+}
+
+void runtime_settled(struct runtime *rt, uint64_t call)
+{
+	struct rt_call c = { .rt = rt, .call = call };
+
+	name_folder(&c);
+	remove_folder(&c);
 }
 
 static void start_over(struct rt_call *c)
@@ -373,7 +399,7 @@ static int start_now(struct rt_call *c, struct err *e)
 	const char *argv[ARGV_MAX];
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int stdio[MSG_STDIO];
-	const struct job_exec x = {
+	struct job_exec x = {
 		.name = c->bundle ? "runtime create" : "runtime exec",
 		.argv = words_of(argv),
 		.stdio = stdio,
@@ -393,6 +419,9 @@ static int start_now(struct rt_call *c, struct err *e)
 	rt->starts++;
 	rt->calls++;
 	c->ticket = orphans_open(rt->orphans);
+	if (c->begins)
+		x.started = c->begins(c->ctx, c->ticket, c->call);
+	pid1_flush(rt->orphans->pid1);
 	r = job_exec(rt->jobs, &x, NULL, e);
 	if (r < 0) {
 		orphans_close(rt->orphans, c->ticket);
@@ -470,6 +499,7 @@ int runtime_start(struct runtime *rt, const struct runtime_start *s,
 	c->is_start = true;
 	c->terminal = s->terminal;
 	c->vsock = s->vsock;
+	c->begins = s->begins;
 	r = prepare_start(c, s, e);
 	if (r == 0 && rt->starts >= RUNTIME_STARTS_MAX)
 		list_push(&rt->waiting, &c->node);

@@ -96,6 +96,9 @@ typedef void runtime_done_fn(void *ctx, struct runtime_result *r);
  * @terminal:	it has one
  * @vsock:	it may use AF_VSOCK
  * @stdio:	what becomes its 0, 1, 2; -1: /dev/null; unused with a terminal
+ * @begins:	NULL, or called right before the runtime is: it is to outlive the
+ *		agent. @call names the call for runtime_left(). Return: the word
+ *		that receives its pid
  *
  * All of it is copied.
  */
@@ -106,6 +109,7 @@ struct runtime_start {
 	bool terminal;
 	bool vsock;
 	int stdio[MSG_STDIO];
+	uint64_t *(*begins)(void *ctx, uint64_t ticket, uint64_t call);
 };
 
 /** runtime_init() - none found yet */
@@ -123,6 +127,16 @@ void runtime_done(struct runtime *rt);
  */
 int runtime_start(struct runtime *rt, const struct runtime_start *s,
 		  runtime_done_fn *done, void *ctx, struct err *e);
+
+/**
+ * runtime_left() - what a call of an earlier agent has left behind
+ *
+ * Return: the pid, 0: nothing yet, or never
+ */
+pid_t runtime_left(struct runtime *rt, uint64_t call);
+
+/** runtime_settled() - forget its folder */
+void runtime_settled(struct runtime *rt, uint64_t call);
 
 enum runtime_verb {
 	RUNTIME_RUN,	      /* start: let the init process go */

@@ -36,6 +36,7 @@
  * @terminal:	an exec with one
  * @exec:	what the job works on
  * @ends:	of an exec
+ * @kept:	what a later agent has to know of it, the record is @slot
  */
 struct start {
 	struct op op;
@@ -48,6 +49,8 @@ struct start {
 	struct oci_exec exec;
 	struct dial dial;
 	struct ends ends;
+	struct keep_process kept;
+	uint32_t slot;
 };
 
 static void start_free(struct start *s)
@@ -256,6 +259,28 @@ static void on_settled(void *ctx, struct process *p)
 	op_end(op);
 }
 
+/* What is ours is with PID 1 before there is a process that has the rest. */
+static uint64_t *on_begins(void *ctx, uint64_t ticket, uint64_t call)
+{
+	struct op *op = ctx;
+	struct start *s = LIST_ITEM(op, struct start, op);
+
+	s->kept.number = ends_deposit(&s->ends, &op->agent->pid1);
+	s->kept.ticket = ticket;
+	s->kept.call = call;
+	keep_process_put(op->agent, &s->slot, &s->kept);
+	return slot_word(&op->agent->slots, s->slot);
+}
+
+static void exec_fail(struct op *op, uint32_t code, const struct err *e)
+{
+	struct start *s = LIST_ITEM(op, struct start, op);
+
+	slot_drop(&op->agent->slots, &s->slot);
+	pid1_withdraw(&op->agent->pid1, s->kept.number, CONTROL_ROLE_ALL);
+	op_fail(op, code, e);
+}
+
 static void on_exec_started(void *ctx, struct runtime_result *r)
 {
 	struct op *op = ctx;
@@ -263,7 +288,7 @@ static void on_exec_started(void *ctx, struct runtime_result *r)
 	bool wanted[MSG_STDIO];
 
 	if (r->code != HR_OK) {
-		op_fail(op, r->code, &r->err);
+		exec_fail(op, r->code, &r->err);
 		return;
 	}
 	ends_close_child(&s->ends);
@@ -272,10 +297,12 @@ static void on_exec_started(void *ctx, struct runtime_result *r)
 	if (s->terminal)
 		(void)ends_master(&s->ends, wanted, fd_take(&r->master),
 				  &r->err);
+	if (s->kept.number == 0)
+		s->kept.number = ends_deposit(&s->ends, &op->agent->pid1);
+	s->kept.console = s->terminal;
 	if (orphans_adopt(&op->agent->orphans, r->ticket, r->pid, op->container,
-			  false, ends_deposit(&s->ends, &op->agent->pid1),
-			  on_settled, op, &r->err) < 0)
-		op_fail(op, HR_FAIL, &r->err);
+			  &s->kept, s->slot, on_settled, op, &r->err) < 0)
+		exec_fail(op, HR_FAIL, &r->err);
 }
 
 static uint32_t refuse_exec(const struct container *c, struct err *e)
@@ -306,6 +333,13 @@ static int start_exec(struct start *s, const char *process, struct err *e)
 	bool wanted[MSG_STDIO];
 	int r = 0;
 
+	s->kept.serial = op->container->facts.serial;
+	s->kept.request = op->request ? op->request->to.id : PROCESS_NO_REQUEST;
+	if (s->dial.carried)
+		memcpy(s->kept.port, s->dial.port, sizeof(s->kept.port));
+	/* A terminal is sent to this agent and no other. */
+	if (!s->terminal && op->agent->pid1.fd >= 0)
+		q.begins = on_begins;
 	dial_has(&s->dial, wanted);
 	if (!s->terminal)
 		r = ends_pipes(&s->ends, wanted, e);

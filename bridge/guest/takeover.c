@@ -16,6 +16,7 @@
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
+#include "bridge/msg_container.h"
 #include "bridge/wire.h"
 
 /* --- the state --------------------------------------------------------------- */
@@ -146,6 +147,13 @@ static struct process *restore_process(struct agent *a,
 	return p;
 }
 
+static bool is_exec(const struct slot_view *v)
+{
+	struct keep_process k;
+
+	return keep_process_read(v, &k) && k.pid == 0 && k.call != 0;
+}
+
 static void restore_processes(struct agent *a)
 {
 	struct slot_view v = { 0 };
@@ -153,7 +161,7 @@ static void restore_processes(struct agent *a)
 	while (slot_next(&a->slots, SLOT_PROCESS, v.handle, &v)) {
 		uint32_t handle = v.handle;
 
-		if (!restore_process(a, &v))
+		if (!restore_process(a, &v) && !is_exec(&v))
 			slot_drop(&a->slots, &handle);
 		slot_survived(&a->slots);
 	}
@@ -223,6 +231,30 @@ static void settle_processes(struct agent *a, struct left *left)
 			process_restored(p, k.state);
 			settle_process(a, left, p);
 			keep_process(a, p, false);
+		}
+		slot_survived(&a->slots);
+	}
+}
+
+/* Execs that the runtime was starting; what it has left will tell. */
+static void restore_execs(struct agent *a, struct left *left)
+{
+	struct slot_view v = { 0 };
+
+	while (slot_next(&a->slots, SLOT_PROCESS, v.handle, &v)) {
+		struct keep_process k;
+		struct container *c = NULL;
+		uint32_t handle = v.handle;
+		struct ends d;
+
+		if (keep_process_read(&v, &k) && k.pid == 0)
+			c = container_by_serial(&a->containers, k.serial);
+		ends_init(&d);
+		if (c && left_take_ticket(left, k.ticket)) {
+			take_ends(left, &k, &d);
+			container_exec_again(c, &k, handle, &d);
+		} else if (k.pid == 0) {
+			slot_drop(&a->slots, &handle);
 		}
 		slot_survived(&a->slots);
 	}
@@ -376,11 +408,27 @@ static void settle_request(struct agent *a, struct request *r,
 		process_wait_again(a, p, r, k->until_ms);
 		return;
 	}
+	/* A create is done when it is kept so, a delete when nothing is left. */
+	if (k->container[0] != '\0' &&
+	    ((k->to.type == WIRE_CREATE && c && c->init &&
+	      c->facts.state != CONTAINER_CREATING &&
+	      c->init->request == k->to.id) ||
+	     (k->to.type == WIRE_DELETE_CONTAINER_STATE && !c))) {
+		const struct msg_create_result done = {
+			.base = { .activity_id = r->to.activity },
+		};
+
+		(void)reply_with(a, &r->to, &msg_create_result_schema, &done);
+		request_free(&a->requests, r);
+		return;
+	}
 	if (k->pid == 0 && k->to.type == WIRE_EXECUTE_PROCESS) {
 		if (c && c->init && c->init->request == k->to.id) {
 			container_start_asked(c, r);
 			return;
 		}
+		if (c && container_exec_asked(c, r))
+			return;
 		p = started_by(&a->processes.live, k->to.id);
 		if (!p)
 			p = started_by(&a->processes.untold, k->to.id);
@@ -422,6 +470,7 @@ static void restore(struct agent *a, struct left *left)
 	restore_requests(a);
 	settle_processes(a, left);
 	settle_containers(a);
+	restore_execs(a, left);
 	settle_requests(a);
 	log_info("taken over from an earlier agent: incarnation=%llu "
 		 "containers=%zu processes=%zu set_aside=%u",

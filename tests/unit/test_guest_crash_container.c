@@ -140,6 +140,65 @@ static void test_a_create_is_killed_at_every_system_call(void **state UNUSED)
 	print_message("# %u kills\n", kills);
 }
 
+/* Killed at any system call of an exec: what runs was told to the host, once,
+ * and its exit code is had; of what was not begun nothing runs. */
+static void test_an_exec_is_killed_at_every_system_call(void **state UNUSED)
+{
+	const unsigned int step = getenv("FERRY_SOAK") ? 1 : 19;
+	const struct wish w = { .id = "six", .line = "sleep 1000" };
+	struct run init = { .container = "six" };
+	unsigned int kills = 0, ran = 0;
+	bool more = true;
+
+	container_create(&peer, &w);
+	container_run(&peer, &init);
+	for (unsigned int n = 1; more; n += step, kills++) {
+		char line[192], path[128];
+		struct run r = { .container = "six", .line = line };
+		static struct peer_frame f;
+		uint64_t id;
+		FILE *mark = NULL;
+
+		(void)snprintf(path, sizeof(path), "%s/mark.%u", peer.dir, n);
+		(void)snprintf(line, sizeof(line), "echo >>%s; exit 5", path);
+		peer.older = true;
+		crash_trace();
+		id = peer_send(&peer, WIRE_EXECUTE_PROCESS,
+			       container_execute_body(&peer, &r));
+		more = crash_after(n);
+		crash_until(crash_is_started, &(unsigned int){ kills + 2 });
+		/* It may have been answered before. */
+		while (peer_waiting[id] && peer_recv(&peer, &f))
+			;
+		fd_close(&peer.fd);
+		peer_accept(&peer);
+		peer_negotiate(&peer);
+		for (int i = 0; !mark && i < 40; i++) {
+			(void)usleep(5000);
+			mark = fopen(path, "re");
+		}
+		if (!mark)
+			continue;
+		ran++;
+		(void)usleep(20000);
+		assert_int_equal(fgetc(mark), '\n');
+		assert_int_equal(fgetc(mark), EOF);
+		fclose(mark);
+		while (f.id != id ||
+		       f.type != wire_response_type(WIRE_EXECUTE_PROCESS))
+			assert_true(peer_recv(&peer, &f));
+		assert_int_equal(peer_result(&f), HR_OK);
+		assert_int_equal(
+			container_wait(&peer, "six",
+				       (uint32_t)peer_number(&f, "ProcessId")),
+			5);
+	}
+	print_message("# %u kills, %u ran\n", kills, ran);
+	assert_in_range(ran, 1, kills);
+	assert_int_equal(container_signal(&peer, "six", init.x.pid, SIGKILL),
+			 HR_OK);
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -149,6 +208,7 @@ int main(int argc, char **argv)
 		TEST(test_an_exec_goes_on),
 		TEST(test_the_output_of_init_goes_on),
 		TEST(test_a_create_is_killed_at_every_system_call),
+		TEST(test_an_exec_is_killed_at_every_system_call),
 	};
 
 	if (container_is_runtime(argv[0]))

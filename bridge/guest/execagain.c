@@ -1,0 +1,170 @@
+/*
+ * An exec that the runtime was starting when the agent was killed. The runtime
+ * goes on without an agent: what it leaves behind is its process file, and when
+ * it has ended without one there is no process.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bridge/guest/agent.h"
+#include "bridge/guest/container.h"
+#include "bridge/guest/ends.h"
+#include "bridge/guest/handlers.h"
+#include "bridge/guest/keep.h"
+#include "bridge/guest/reply.h"
+#include "bridge/hresult.h"
+#include "bridge/io/fd.h"
+
+/**
+ * struct again - one of them
+ * @kept:	its record, @slot
+ * @runs:	pidfd of the runtime, -1: it has ended
+ */
+struct again {
+	struct op op;
+	struct keep_process kept;
+	uint32_t slot;
+	struct ends ends;
+	int runs;
+	struct loop_id watch;
+	struct loop_id timer;
+};
+
+static struct again *again_of(struct op *op)
+{
+	return LIST_ITEM(op, struct again, op);
+}
+
+static void stop_waiting(struct again *x)
+{
+	loop_unwatch(x->op.agent->loop, &x->watch);
+	loop_cancel(x->op.agent->loop, &x->timer);
+	fd_close(&x->runs);
+}
+
+static void release(struct op *op)
+{
+	struct again *x = again_of(op);
+
+	stop_waiting(x);
+	ends_close(&x->ends);
+	free(x);
+}
+
+static void again_fail(struct again *x, const struct err *e)
+{
+	struct agent *a = x->op.agent;
+
+	slot_drop(&a->slots, &x->slot);
+	pid1_withdraw(&a->pid1, x->kept.number, CONTROL_ROLE_ALL);
+	op_fail(&x->op, HR_FAIL, e);
+}
+
+static void on_settled(void *ctx, struct process *p)
+{
+	static const uint32_t none[MSG_STDIO];
+	struct again *x = ctx;
+	struct agent *a = x->op.agent;
+	int sock[MSG_STDIO] = { -1, -1, -1 };
+	struct err e = { 0 };
+
+	list_push(&x->op.container->processes, &p->sibling);
+	if (a->resume.exists && (p->port[0] | p->port[1] | p->port[2]) != 0)
+		(void)ends_connect(&x->ends, &a->streams, p, sock, p->port, &e);
+	else
+		(void)ends_restore(&x->ends, &a->streams, p, none, &e);
+	if (x->op.request)
+		process_tell_start(a, &x->op.request->to, p);
+	op_end(&x->op);
+}
+
+/* The runtime has ended: what has it left? */
+static void look(struct again *x)
+{
+	struct agent *a = x->op.agent;
+	const pid_t pid = runtime_left(&a->runtime, x->kept.call);
+	struct keep_process kept = x->kept;
+	struct err e = { 0 };
+
+	stop_waiting(x);
+	runtime_settled(&a->runtime, x->kept.call);
+	if (pid == 0) {
+		orphans_close(&a->orphans, x->kept.ticket);
+		(void)err_set(&e, EIO,
+			      "the agent was restarted while it served this");
+		again_fail(x, &e);
+		return;
+	}
+	kept.call = 0;
+	if (orphans_adopt(&a->orphans, x->kept.ticket, pid, x->op.container,
+			  &kept, x->slot, on_settled, x, &e) < 0)
+		again_fail(x, &e);
+}
+
+static void on_runtime_over(void *ctx, uint32_t events)
+{
+	(void)events;
+	look(ctx);
+}
+
+static void on_limit(void *ctx)
+{
+	struct again *x = ctx;
+
+	(void)syscall(SYS_pidfd_send_signal, x->runs, SIGKILL, NULL, 0);
+}
+
+static void begin(struct op *op)
+{
+	struct again *x = again_of(op);
+	struct loop *l = op->agent->loop;
+
+	if (x->kept.runs != 0 &&
+	    runtime_left(&op->agent->runtime, x->kept.call) == 0)
+		x->runs = (int)syscall(SYS_pidfd_open, (pid_t)x->kept.runs, 0);
+	if (x->runs >= 0 &&
+	    loop_watch(l, x->runs, EPOLLIN, on_runtime_over, x, &x->watch,
+		       NULL) == 0 &&
+	    loop_at(l, loop_now_ms(l) + RUNTIME_START_MS, on_limit, x,
+		    &x->timer, NULL) == 0)
+		return;
+	look(x);
+}
+
+void container_exec_again(struct container *c, const struct keep_process *k,
+			  uint32_t slot, struct ends *ends)
+{
+	struct again *x = op_new(sizeof(*x), c, begin, release);
+
+	/* Before anybody else makes a folder. */
+	(void)runtime_left(&c->agent->runtime, k->call);
+	if (!x) {
+		pid1_ticket_close(&c->agent->pid1, k->ticket);
+		ends_close(ends);
+		return;
+	}
+	orphans_opened(&c->agent->orphans);
+	x->kept = *k;
+	x->slot = slot;
+	x->runs = -1;
+	x->ends = *ends;
+	op_queue_own(&x->op);
+}
+
+bool container_exec_asked(struct container *c, struct request *r)
+{
+	for (struct list *l = c->ops.next; l != &c->ops; l = l->next) {
+		struct op *op = LIST_ITEM(l, struct op, node);
+
+		if (op->begin != begin ||
+		    again_of(op)->kept.request != r->to.id)
+			continue;
+		op_answers(op, r);
+		return true;
+	}
+	return false;
+}
