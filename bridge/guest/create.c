@@ -25,7 +25,6 @@
 #include "bridge/guest/keep.h"
 #include "bridge/guest/movable.h"
 #include "bridge/guest/notice.h"
-#include "bridge/guest/notice.h"
 #include "bridge/guest/oci.h"
 #include "bridge/guest/reply.h"
 #include "bridge/guest/runtime.h"
@@ -201,8 +200,6 @@ static void create_fail(struct create *x, uint32_t code, const struct err *e)
 	x->err = *e;
 	undo(x);
 }
-
-/* --- success --------------------------------------------------------------- */
 
 static void on_oom(void *ctx, uint64_t kills)
 {

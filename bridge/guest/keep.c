@@ -262,6 +262,60 @@ bool keep_stream_read(const struct slot_view *v, struct carry_new *ret)
 	return !p.bad && ret->kind <= STREAM_OUT && ret->role < MSG_STDIO;
 }
 
+/* --- volumes, policy ----------------------------------------------------------- */
+
+void keep_volume(void *agent, struct volume *v, bool forgotten)
+{
+	struct agent *a = agent;
+	uint8_t body[1 + sizeof(v->facts)];
+	struct pack w = pack_write(body, sizeof(body));
+
+	if (forgotten) {
+		slot_drop(&a->slots, &v->slot);
+		return;
+	}
+	pack_put(&w, v->there, 1);
+	pack_bytes(&w, &v->facts, sizeof(v->facts));
+	put(a, &v->slot, SLOT_VOLUME, &w);
+}
+
+bool keep_volume_read(const struct slot_view *v, struct volume_facts *ret,
+		      bool *ret_there)
+{
+	struct pack p = pack_read(v->body, v->len);
+
+	*ret_there = unpack_bool(&p);
+	unpack_bytes(&p, ret, sizeof(*ret));
+	/* All of it is our own, and of one layout. */
+	ret->path[sizeof(ret->path) - 1] = '\0';
+	return !p.bad && p.at == v->len && ret->kind < VOLUME_KINDS;
+}
+
+void keep_policy(struct agent *a)
+{
+	const size_t size = 2 * (size_t)POLICY_TEXT_MAX + 64;
+	uint8_t *body = malloc(size);
+	struct pack w = pack_write(body, body ? size : 0);
+	uint32_t slot = 0; /* it is set once */
+
+	pack_text(&w, a->policy.reference);
+	pack_text(&w, a->policy.hash_envelope);
+	put(a, &slot, SLOT_POLICY, &w);
+	free(body);
+}
+
+void keep_policy_read(struct agent *a, const struct slot_view *v)
+{
+	struct pack p = pack_read(v->body, v->len);
+	const char *reference = unpack_text(&p);
+	const char *envelope = unpack_text(&p);
+
+	a->policy.set = true;
+	a->policy.deny = false;
+	a->policy.reference = reference ? strdup(reference) : NULL;
+	a->policy.hash_envelope = envelope ? strdup(envelope) : NULL;
+}
+
 /* --- containers --------------------------------------------------------------- */
 
 /* All texts of the facts, in the order of the body; some may be NULL. */

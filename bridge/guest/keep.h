@@ -120,6 +120,18 @@ void keep_stream(void *agent, struct stream *s, const struct carry_new *n);
 /** keep_stream_read() - all of it but the descriptors */
 bool keep_stream_read(const struct slot_view *v, struct carry_new *ret);
 
+/* --- volumes, policy ----------------------------------------------------------- */
+
+/** keep_volume() - as it is; @forgotten: and now it goes */
+void keep_volume(void *agent, struct volume *v, bool forgotten);
+bool keep_volume_read(const struct slot_view *v, struct volume_facts *ret,
+		      bool *ret_there);
+
+/** keep_policy() - one was set */
+void keep_policy(struct agent *a);
+/** keep_policy_read() - into an agent that has none */
+void keep_policy_read(struct agent *a, const struct slot_view *v);
+
 /* --- containers --------------------------------------------------------------- */
 
 /** keep_container() - as it is now */

@@ -9,6 +9,7 @@
 #include "bridge/guest/agent.h"
 #include "bridge/guest/dispatch.h"
 #include "bridge/guest/job.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/layers.h"
 #include "bridge/guest/modifyop.h"
 #include "bridge/guest/reply.h"
@@ -121,6 +122,14 @@ static void on_undone(void *ctx, const struct job_result *r)
 	modop_end(op, &op->why);
 }
 
+static const char *const kinds[VOLUME_KINDS] = {
+	[VOLUME_DISK] = "MappedVirtualDisk",
+	[VOLUME_LINK] = "MappedVirtualDisk",
+	[VOLUME_LAYERS] = "CombinedLayers",
+	[VOLUME_PLAN9] = "MappedDirectory",
+	[VOLUME_PMEM] = "VPMemDevice",
+};
+
 /* The child of an Add was killed: whatever it has done is undone. */
 static void modop_undo(struct modify_op *op, const struct err *why)
 {
@@ -132,6 +141,31 @@ static void modop_undo(struct modify_op *op, const struct err *why)
 	op->facts.bound = alone;
 	if (!alone || submit(op, run_undo, MODIFY_UNDO_MS, on_undone, NULL) < 0)
 		modop_end(op, &op->why);
+}
+
+void modify_undo(struct modify *all, struct volume *v)
+{
+	struct modify_op *op = calloc(1, sizeof(*op));
+	struct err why = { .code = EIO, .text = "the agent was restarted" };
+
+	if (!op) {
+		log_err("%s stays half made: no memory", v->facts.path);
+		return;
+	}
+	op->all = all;
+	op->resource = modify_resource(kinds[v->facts.kind]);
+	op->facts = v->facts;
+	op->volume = v;
+	op->disk = MODIFY_NO_DISK;
+	op->begun = true;
+	arena_init(&op->arena, MODIFY_MEMORY_MAX);
+	op->key = arena_array(&op->arena, 1, sizeof(*op->key));
+	if (op->key)
+		op->key[op->n_keys++] =
+			(struct modify_key){ op->facts.path, true };
+	list_push(&all->ops, &op->node);
+	all->n++;
+	modop_undo(op, &why);
 }
 
 static bool was_killed(int result)
@@ -154,9 +188,10 @@ static void on_done(void *ctx, const struct job_result *r)
 		modop_end(op, &r->err);
 		return;
 	}
-	if (op->volume && r->out_len == sizeof(op->facts))
-		memcpy(&op->volume->facts, r->out, sizeof(op->facts));
-	else if (op->resource->volume)
+	if (op->volume && r->out_len == sizeof(op->facts)) {
+		memcpy(&op->facts, r->out, sizeof(op->facts));
+		volumes_there(&all->volumes, op->volume, &op->facts);
+	} else if (op->resource->volume)
 		volumes_forget(&all->volumes, op->facts.path);
 	modop_end(op, NULL);
 }
@@ -401,6 +436,8 @@ int modify_init(struct modify *all, struct agent *a, struct err *e)
 	};
 	list_init(&all->ops);
 	volumes_init(&all->volumes);
+	all->volumes.on_kept = keep_volume;
+	all->volumes.ctx = a;
 	return all->env.root < 0 ? err_sys(e, "open /") : 0;
 }
 

@@ -69,6 +69,9 @@ void modify_done(struct modify *all);
 /** modify_uvm() - serve a request that names the UVM; answered now or later */
 void modify_uvm(struct call *c, const struct msg_modify_settings *m);
 
+/** modify_undo() - an agent died while it made @v; others wait for it */
+void modify_undo(struct modify *all, struct volume *v);
+
 /** modify_dump() - for the agent's report about itself */
 void modify_dump(const struct modify *all, struct text *out);
 

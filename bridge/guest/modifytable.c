@@ -7,6 +7,7 @@
 #include "bridge/guest/disk.h"
 #include "bridge/guest/dispatch.h"
 #include "bridge/guest/layers.h"
+#include "bridge/guest/keep.h"
 #include "bridge/guest/modifyop.h"
 #include "bridge/guest/plan9.h"
 #include "bridge/guest/reply.h"
@@ -256,9 +257,12 @@ static void policy(struct call *c, enum modify_verb verb,
 		   const union modify_settings *s)
 {
 	struct err e = { 0 };
+	const int r = policy_set(&c->agent->policy, &s->policy, &e);
 
 	(void)verb;
-	answer(c, policy_set(&c->agent->policy, &s->policy, &e), &e);
+	if (r == 0)
+		keep_policy(c->agent);
+	answer(c, r, &e);
 }
 
 static void fragment(struct call *c, enum modify_verb verb,

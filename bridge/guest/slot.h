@@ -57,6 +57,7 @@ enum slot_kind {
 	SLOT_VOLUME = 7,
 	SLOT_REQUEST = 8,
 	SLOT_STREAM = 9, /* of the session */
+	SLOT_POLICY = 10,
 	SLOT_KINDS,
 };
 

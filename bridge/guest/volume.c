@@ -38,10 +38,18 @@ void volumes_init(struct volumes *all)
 {
 	list_init(&all->all);
 	all->n = 0;
+	all->on_kept = NULL;
+}
+
+static void kept(struct volumes *all, struct volume *v, bool forgotten)
+{
+	if (all->on_kept)
+		all->on_kept(all->ctx, v, forgotten);
 }
 
 static void forget(struct volumes *all, struct volume *v)
 {
+	kept(all, v, true);
 	list_remove(&v->node);
 	all->n--;
 	free(v);
@@ -63,14 +71,33 @@ int volumes_add(struct volumes *all, const struct volume_facts *f,
 
 	if (all->n >= VOLUMES_MAX)
 		return err_set(e, ENOSPC, "more than %u volumes", VOLUMES_MAX);
-	v = malloc(sizeof(*v));
+	v = volumes_restore(all, f, 0);
 	if (!v)
 		return err_set(e, ENOMEM, "no memory for a volume");
-	v->facts = *f;
-	list_push(&all->all, &v->node);
-	all->n++;
+	kept(all, v, false);
 	*ret = v;
 	return 0;
+}
+
+struct volume *volumes_restore(struct volumes *all,
+			       const struct volume_facts *f, uint32_t slot)
+{
+	struct volume *v = malloc(sizeof(*v));
+
+	if (!v)
+		return NULL;
+	*v = (struct volume){ .facts = *f, .slot = slot };
+	list_push(&all->all, &v->node);
+	all->n++;
+	return v;
+}
+
+void volumes_there(struct volumes *all, struct volume *v,
+		   const struct volume_facts *f)
+{
+	v->facts = *f;
+	v->there = true;
+	kept(all, v, false);
 }
 
 void volumes_drop(struct volumes *all, struct volume *v)

@@ -94,19 +94,29 @@ struct volume_env {
 	struct transport host;
 };
 
-/* One of them, in mind. */
+/**
+ * struct volume - one of them, in mind
+ * @there:	it was mounted; else it is being mounted
+ * @slot:	its record, see bridge/guest/keep.h
+ */
 struct volume {
 	struct list node;
 	struct volume_facts facts;
+	bool there;
+	uint32_t slot;
 };
 
 /**
  * struct volumes - all of them
  * @all:	oldest first
+ * @on_kept:	what a later agent has to know of one has changed; @forgotten: it
+ *		is about to be released. NULL: nobody wants to know
  */
 struct volumes {
 	struct list all;
 	size_t n;
+	void (*on_kept)(void *ctx, struct volume *v, bool forgotten);
+	void *ctx;
 };
 
 /** volumes_init() - none */
@@ -122,6 +132,14 @@ void volumes_done(struct volumes *all);
  */
 int volumes_add(struct volumes *all, const struct volume_facts *f,
 		struct volume **ret, struct err *e);
+
+/** volumes_there() - this one is mounted now */
+void volumes_there(struct volumes *all, struct volume *v,
+		   const struct volume_facts *f);
+
+/** volumes_restore() - one of an earlier agent; NULL: no memory */
+struct volume *volumes_restore(struct volumes *all,
+			       const struct volume_facts *f, uint32_t slot);
 
 /** volumes_drop() - forget this one, from volumes_add(); NULL is fine */
 void volumes_drop(struct volumes *all, struct volume *v);

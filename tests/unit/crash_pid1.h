@@ -37,6 +37,7 @@ struct crash_shared {
 	unsigned int started; /* agents so far */
 	unsigned int stored;  /* descriptors in the store */
 	unsigned int stable;
+	bool stubborn; /* starts it again, however many have died at once */
 };
 
 static struct crash_shared *crash;
@@ -118,7 +119,7 @@ _Noreturn UNUSED static void crash_pid1(crash_run_fn *run, const void *ctx)
 
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1L);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (failures < CONTROL_TRIES_MAX) {
+	while (crash->stubborn || failures < CONTROL_TRIES_MAX) {
 		crash_supervise(run, ctx, &serve, &link, failures);
 		failures = serve.stable ? 0 : failures + 1;
 	}

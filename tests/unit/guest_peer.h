@@ -69,8 +69,8 @@ struct peer {
 	uint64_t next_id;
 	uint32_t next_port;
 	bool events;
-	bool older; /* see peer_answer() */		       /* takes ferry's own notices */
-	void (*tune)(struct agent *a); /* before it runs; NULL: as it is */
+	bool older; /* see peer_answer() */ /* takes ferry's own notices */
+	void (*tune)(struct agent *a);	    /* before it runs; NULL: as it is */
 };
 
 struct peer_frame {
