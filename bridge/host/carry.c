@@ -114,6 +114,7 @@ int carry_restore(struct host_stream *s, const struct host_stream_state *state,
 		  struct err *e)
 {
 	struct host_carry *c;
+	struct early_stream told;
 	int r = carry_new(s, e);
 
 	if (r < 0)
@@ -124,6 +125,21 @@ int carry_restore(struct host_stream *s, const struct host_stream_state *state,
 	c->marked = state->marked;
 	c->mark = state->mark;
 	c->acked = c->at = c->taken = state->offset;
+	told = early_stream_take(&s->client->early, s->port);
+	if (told.ended && !is_input(s) && told.length >= c->at) {
+		c->ended = true;
+		c->length = told.length;
+	}
+	if (told.marked) {
+		c->marked = true;
+		c->mark = told.mark;
+	}
+	c->guest_done = told.unwanted;
+	if (c->guest_done && is_input(s))
+		r = loop_at(s->loop, loop_now_ms(s->loop), on_step, s,
+			    &c->step_timer, e);
+	if (r < 0)
+		return r;
 	if (!is_input(s) || state->len == 0)
 		return 0;
 	if (state->len > STREAM_WINDOW_BYTES)
@@ -407,7 +423,7 @@ static void run(struct host_stream *s, bool ready)
 		if (s->local.careful)
 			ready = false;
 	}
-	if (!is_input(s) && c->ended && c->at == c->length) {
+	if (is_input(s) ? c->guest_done : c->ended && c->at == c->length) {
 		end(s, STREAM_OVER);
 		return;
 	}
@@ -494,6 +510,16 @@ void carry_frozen(struct host_client *client)
 	}
 }
 
+void carry_forgotten(struct host_client *client)
+{
+	while (client->carries) {
+		struct host_stream *s = client->carries->stream;
+
+		s->carry->guest_done = true; /* it knows nothing of it */
+		end(s, is_input(s) ? STREAM_OVER : STREAM_CUT);
+	}
+}
+
 /* --- frames ---------------------------------------------------------------- */
 
 static struct host_stream *by_port(const struct host_client *c, uint32_t port)
@@ -504,11 +530,21 @@ static struct host_stream *by_port(const struct host_client *c, uint32_t port)
 	return NULL;
 }
 
+/* Where to note what is told of a stream that may still be opened. */
+static struct early_stream *early(struct host_client *c, uint32_t port)
+{
+	return c->adopted ? early_stream_note(&c->early, port) : NULL;
+}
+
 void carry_end(struct host_client *client, uint32_t port, uint64_t length)
 {
 	struct host_stream *s = by_port(client, port);
 
 	/* Told again on each connection of the stream, also when it is over. */
+	if (!s && early(client, port)) {
+		early(client, port)->ended = true;
+		early(client, port)->length = length;
+	}
 	if (!s || is_input(s) || s->carry->ended)
 		return;
 	if (length < s->carry->at + s->rest_len) {
@@ -525,6 +561,10 @@ void carry_mark(struct host_client *client, uint32_t port, uint64_t mark)
 {
 	struct host_stream *s = by_port(client, port);
 
+	if (!s && early(client, port)) {
+		early(client, port)->marked = true;
+		early(client, port)->mark = mark;
+	}
 	if (!s || is_input(s))
 		return;
 	s->carry->marked = true;
@@ -535,6 +575,8 @@ void carry_unwanted(struct host_client *client, uint32_t port)
 {
 	struct host_stream *s = by_port(client, port);
 
+	if (!s && early(client, port))
+		early(client, port)->unwanted = true;
 	if (!s || !is_input(s))
 		return;
 	s->carry->guest_done = true;

@@ -105,6 +105,9 @@ void carry_close_input(struct host_stream *s);
 /** carry_frozen() - the session was frozen, or goes on */
 void carry_frozen(struct host_client *c);
 
+/** carry_forgotten() - the session is over: so are its streams, cut off */
+void carry_forgotten(struct host_client *c);
+
 /** carry_end(), carry_mark(), carry_unwanted() - frames of the guest about a port */
 void carry_end(struct host_client *c, uint32_t port, uint64_t length);
 void carry_mark(struct host_client *c, uint32_t port, uint64_t mark);

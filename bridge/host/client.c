@@ -250,12 +250,31 @@ static void enter_ready(struct host_client *c,
 
 static int negotiate(struct host_client *c, struct err *e);
 
+/*
+ * The agent does not know the session: another one has begun, or none. What was
+ * outstanding in the old one ends, for nobody can say what became of it; waits
+ * are made again by their owners.
+ */
+static void session_over(struct host_client *c)
+{
+	struct err why = { 0 };
+
+	(void)err_set(&why, ECONNRESET,
+		      "the UVM's agent was restarted and has forgotten the "
+		      "session");
+	log_warn("bridge: %s", why.text);
+	carry_forgotten(c);
+	host_pending_end(&c->calls, HOST_FAIL_LOST, false, c->calls.next_id,
+			 &why);
+}
+
 static void on_negotiated(void *ctx, const void *result,
 			  const struct host_failure *f)
 {
 	struct host_client *c = ctx;
 	const struct msg_negotiate_result *r = result;
 	struct err e = { 0 };
+	const bool existed = c->session.exists;
 	int how = 0;
 
 	c->in_negotiation = false;
@@ -272,6 +291,10 @@ static void on_negotiated(void *ctx, const void *result,
 	if (how == HOST_SESSION_AGAIN && negotiate(c, &e) == 0)
 		return;
 	if (e.code == 0) {
+		if (how == HOST_SESSION_NEW)
+			c->session_from = c->calls.next_id;
+		if (existed && how != HOST_SESSION_GOES_ON)
+			session_over(c);
 		enter_ready(c, r);
 		return;
 	}
@@ -393,7 +416,8 @@ void host_client_cancel(struct host_client *c, uint64_t id)
 bool host_client_delivered(const struct host_client *c, uint64_t id)
 {
 	/* In a session what was not, will be. */
-	return c->session.exists || host_pending_delivered(&c->calls, id);
+	return (c->session.exists && id >= c->session_from) ||
+	       host_pending_delivered(&c->calls, id);
 }
 
 uint64_t host_client_next_id(const struct host_client *c)
@@ -451,6 +475,7 @@ int host_client_new(const struct host_client_config *config,
 						 config->saved_len, e)
 			  : 0;
 	c->config.saved = NULL;
+	c->adopted = config->saved != NULL;
 	if (r == 0)
 		r = host_listener_start(&c->listener, WIRE_PORT_BRIDGE,
 					HOST_NO_TIMEOUT, e);
@@ -483,6 +508,7 @@ void host_client_free(struct host_client *c)
 	while (c->observers.first)
 		host_client_unobserve(c->observers.first);
 	host_track_done(&c->track);
+	early_streams_done(&c->early);
 	host_pending_done(&c->calls);
 	arena_done(&c->arena);
 	free(c);
@@ -497,6 +523,11 @@ void host_client_freeze(struct host_client *c, bool frozen)
 {
 	host_session_freeze(&c->session, frozen);
 	carry_frozen(c);
+}
+
+bool host_client_frozen(const struct host_client *c)
+{
+	return c->session.frozen;
 }
 
 int host_client_save(const struct host_client *c, uint8_t **ret, size_t *len,

@@ -200,6 +200,7 @@ void host_client_moved(struct host_client *c, bool moved);
  * saved stays true; requests must not be made. Or go on with it here.
  */
 void host_client_freeze(struct host_client *c, bool frozen);
+bool host_client_frozen(const struct host_client *c);
 
 /**
  * host_client_save() - the session, for host_client_new() of another host

@@ -11,6 +11,7 @@
 
 #include "bridge/host/client.h"
 #include "bridge/host/conn.h"
+#include "bridge/host/earlystream.h"
 #include "bridge/host/listener.h"
 #include "bridge/host/observer.h"
 #include "bridge/host/pending.h"
@@ -38,6 +39,9 @@ struct resume {
  * @last_err:	of a connection that came to nothing
  * @carries:	streams of the session
  * @counts:	see bridge/host/client.h
+ * @early:	told of others, while the session may be another host's: @adopted
+ * @session_from: id of the first call of the session; earlier ones the agent
+ *		may never have heard of
  * @arena:	memory of the notice that is being handled
  * @in_negotiation, @negotiating: the call that is NegotiateProtocol, while it is outstanding
  */
@@ -50,6 +54,9 @@ struct host_client {
 	struct host_pending calls;
 	struct host_session session;
 	struct host_carry *carries;
+	struct early_streams early;
+	bool adopted;
+	uint64_t session_from;
 	bool in_negotiation;
 	uint64_t negotiating;
 	struct loop_id give_up;

@@ -97,7 +97,9 @@ static bool may_go_on(struct host_process *p)
 {
 	const bool in_time = loop_now_ms(p->loop) < p->drain_limit_ms;
 	const enum host_state state = host_client_state(p->client);
-	const bool gone = state != HOST_READY && state != HOST_FAILED;
+	/* Nothing comes meanwhile; what is to come is not lost. */
+	const bool gone = host_client_frozen(p->client) ||
+			  (state != HOST_READY && state != HOST_FAILED);
 	bool yes = false;
 
 	for (int i = MSG_STDOUT; i < MSG_STDIO; i++) {
@@ -496,7 +498,8 @@ int host_process_state(const struct host_process *p,
 	ret->wait_id = exitwatch_wait_id(&p->watch);
 	ret->stream = NULL;
 	for (int i = 0; i < MSG_STDIO; i++)
-		ret->port[i] = p->stream[i].port;
+		/* One that is over is nobody's any more. */
+		ret->port[i] = p->stream[i].over ? 0 : p->stream[i].port;
 	return 0;
 }
 

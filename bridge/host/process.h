@@ -120,7 +120,7 @@ int host_process_start(struct host_client *c,
 /**
  * struct host_process_state - what a move hands on about a process
  * @pid:	process id
- * @port:	ports of its streams, 0: none
+ * @port:	ports of its streams, 0: none, or it is over
  * @wait_id:	id of the outstanding wait, never 0
  * @stream:	of a session: MSG_STDIO of them; NULL: there is none
  */

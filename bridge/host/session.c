@@ -45,6 +45,7 @@ static void forget(struct host_session *s)
 	s->on = false;
 	s->frozen = false;
 	s->trimmed = 0;
+	s->doubted_ms = 0;
 	s->in = (struct session_in){ 0 };
 	explicit_bzero(s->id.key, sizeof(s->id.key));
 }
@@ -141,14 +142,22 @@ static int new_session(struct host_session *s,
 	return HOST_SESSION_NEW;
 }
 
+/* The agent of this session, and nobody else, can prove that. */
+static bool knows(const struct host_session *s,
+		  const struct msg_ferry_welcome *w)
+{
+	uint8_t id[SESSION_ID_BYTES];
+
+	return session_unhex(w->session, id, sizeof(id)) &&
+	       memcmp(id, s->id.id, sizeof(id)) == 0 && is_proven(s, &s->id, w);
+}
+
 static int go_on(struct host_session *s, const struct msg_ferry_welcome *w,
 		 struct err *e)
 {
-	uint8_t id[SESSION_ID_BYTES];
 	int r;
 
-	if (!session_unhex(w->session, id, sizeof(id)) ||
-	    memcmp(id, s->id.id, sizeof(id)) != 0 || !is_proven(s, &s->id, w))
+	if (!knows(s, w))
 		return err_set(e, EACCES,
 			       "who dialled is not the agent of this session");
 	r = outbox_resume(&s->out, w->received, e);
@@ -185,6 +194,25 @@ static int check_fixed(struct host_session *s,
 	return 0;
 }
 
+/*
+ * Is this a guest that does not know the session, rather than somebody who
+ * poses as the agent? The agent would have come meanwhile.
+ */
+static bool is_forgotten(struct host_session *s,
+			 const struct msg_ferry_welcome *w)
+{
+	const int64_t now = loop_now_ms(s->loop);
+	struct session_id other;
+
+	if (w && (!session_unhex(w->session, other.id, sizeof(other.id)) ||
+		  !session_unhex(w->key, other.key, sizeof(other.key)) ||
+		  !is_proven(s, &other, w)))
+		return false;
+	if (s->doubted_ms == 0)
+		s->doubted_ms = now;
+	return now - s->doubted_ms >= HOST_SESSION_FORGOTTEN_MS;
+}
+
 int host_session_welcome(struct host_session *s,
 			 const struct msg_ferry_welcome *w, bool capable,
 			 struct err *e)
@@ -201,6 +229,8 @@ int host_session_welcome(struct host_session *s,
 		return r;
 	if (!s->wanted)
 		return HOST_SESSION_PLAIN;
+	if (s->exists && !(w && knows(s, w)) && is_forgotten(s, w))
+		forget(s);
 	if (!w && s->exists)
 		return err_set(e, EACCES,
 			       "who dialled knows nothing of the session");
@@ -209,6 +239,7 @@ int host_session_welcome(struct host_session *s,
 	r = s->exists ? go_on(s, w, e) : new_session(s, w, e);
 	if (r < 0)
 		return r;
+	s->doubted_ms = 0;
 	s->on = true;
 	s->incarnation = w->incarnation;
 	s->heard_ms = loop_now_ms(s->loop);

@@ -9,7 +9,9 @@
  * loss of a connection: each is executed once and answered once.
  *
  * Once there is a session, whoever dials has to prove that he is its agent.
- * Who cannot is hung up on, and costs the session nothing.
+ * Who cannot is hung up on, and costs the session nothing; unless nobody else
+ * comes for HOST_SESSION_FORGOTTEN_MS. Then the agent was replaced by one that
+ * could not take the session over, and what was in it is lost.
  */
 #ifndef FERRY_BRIDGE_HOST_SESSION_H
 #define FERRY_BRIDGE_HOST_SESSION_H
@@ -31,6 +33,9 @@
 #define HOST_SESSION_BOX_BYTES (OUTBOX_HEAD_BYTES + ((size_t)32 << 20))
 #define HOST_SESSION_TRIM_BYTES ((uint64_t)1 << 20)
 #define HOST_SESSION_PAGE_BYTES ((size_t)4096)
+/* Somebody who knows no session is believed when for so long nobody came who
+ * knows it: an agent that lives dials every few milliseconds. */
+#define HOST_SESSION_FORGOTTEN_MS 2000
 /* What the random generator of a guest that moved gets. */
 #define HOST_FIXUP_ENTROPY_BYTES 64u
 /* A guest may ask for the time again so often; ferry's does less. */
@@ -48,6 +53,7 @@
  * @incarnation: of the agent
  * @nonce:	of this connection
  * @trimmed:	bytes of the box when its pages were given back
+ * @doubted_ms:	since when only others come who know nothing of it, 0: never
  */
 struct host_session {
 	struct loop *loop;
@@ -66,6 +72,7 @@ struct host_session {
 	struct outbox out;
 	void *memory;
 	uint64_t trimmed;
+	int64_t doubted_ms;
 	int64_t heard_ms;
 	struct loop_id timer;
 	void (*dead)(void *ctx, const struct err *why);
@@ -113,8 +120,10 @@ int host_session_hello(struct host_session *s, struct host_session_hello *h,
  * @w:		its member Ferry, NULL: none
  * @capable:	it has the capability
  *
- * HOST_SESSION_AGAIN: the guest wants the time again, by another negotiation.
- * Return: enum host_session_state, -EACCES: it is not the agent of this session,
+ * Return: enum host_session_state; one that existed is over unless it goes on.
+ *         HOST_SESSION_AGAIN: the guest wants the time again, by another
+ *         negotiation. -EACCES: it is not the agent of this session, as far as
+ *         can be said;
  *         -EPROTO: what it says cannot be true, or it did not put right what
  *         a move breaks; -ENOMEM
  */

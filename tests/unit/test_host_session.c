@@ -339,6 +339,48 @@ static void test_p1_who_is_not_the_agent_is_hung_up_on(void **state)
 	assert_int_equal(t->x->failed, 0);
 }
 
+static void on_forgotten(void *ctx, const void *result,
+			 const struct host_failure *f)
+{
+	struct both *t = ctx;
+
+	assert_null(result);
+	assert_int_equal(f->kind, HOST_FAIL_LOST);
+	assert_non_null(strstr(f->err.text, "forgotten the session"));
+	t->done++;
+}
+
+/*
+ * An agent whose state is gone cannot go on with the session, and its host does
+ * not wait for that for ever: another one begins, and who waits is told.
+ */
+static void test_an_agent_that_forgot_gets_another_session(void **state)
+{
+	const struct host_done done = { .fn = on_forgotten, .ctx = *state };
+	struct both *t = *state;
+	struct fake *f = &t->x->fake;
+
+	start_agent(t, f->dir);
+	FAKE_UNTIL(f, t->x->ready == 1);
+	assert_int_equal(kill(t->agent, SIGSTOP), 0);
+	assert_int_equal(host_signal_process(t->x->client, NULL, 1, 9, &done,
+					     NULL, NULL),
+			 0);
+	end_process(t->agent);
+	start_agent(t, f->dir);
+	FAKE_UNTIL(f, t->x->ready == 2);
+	assert_int_equal(t->done, 1);
+	assert_true(ask(t));
+	FAKE_UNTIL(f, t->done == 2);
+	assert_int_equal(t->lost, 0);
+	/* And that one is a session as well. */
+	assert_int_equal(kill(t->agent, SIGSTOP), 0);
+	assert_true(ask(t));
+	assert_int_equal(kill(t->agent, SIGCONT), 0);
+	FAKE_UNTIL(f, t->done == 3);
+	assert_int_equal(t->lost, 0);
+}
+
 /* An agent without the capability is served as ever. */
 static void test_a_plain_guest_is_served_plainly(void **state)
 {
@@ -471,6 +513,7 @@ int main(void)
 #define R(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 		R(test_calls_survive_cuts),
 		R(test_p1_who_is_not_the_agent_is_hung_up_on),
+		R(test_an_agent_that_forgot_gets_another_session),
 		R(test_a_plain_guest_is_served_plainly),
 		R(test_the_barrier_is_asked_for_once),
 		R(test_the_time_is_told_again),

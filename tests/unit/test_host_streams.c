@@ -46,6 +46,8 @@ static void open_again(struct job *j)
 static void replace_host(struct all *t)
 {
 	const uint64_t next_id = host_client_next_id(t->x->client);
+	const uint32_t next_port =
+		host_client_ports(t->x->client)->next;
 	uint8_t *saved = NULL;
 	size_t len = 0;
 	struct err e = { 0 };
@@ -76,6 +78,7 @@ static void replace_host(struct all *t)
 						       .saved_len = len });
 	free(saved);
 	host_client_raise_id(t->x->client, next_id);
+	host_ports_raise(host_client_ports(t->x->client), next_port);
 	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
 	for (int i = 0; i < AT_ONCE; i++)
 		if (t->job[i].moves)
