@@ -5,13 +5,6 @@
 #include "build/proto/state_ext.pb-c.h"
 #include "migration/saved_codec.h"
 
-static int by_key(const void *a, const void *b)
-{
-	const struct saved_process *x = a, *y = b;
-
-	return saved_compare(x->key, y->key);
-}
-
 static int get_layer(struct saved_reader *r, const StateLayer *m,
 		     struct saved_layer *ret)
 {
@@ -44,17 +37,6 @@ static int get_layers(struct saved_reader *r, const StateLayers *m,
 	return saved_take_text(r, "rootfs_path", m->rootfs_path, &ret->rootfs);
 }
 
-static int get_process(struct saved_reader *r, const StateAny *m,
-		       struct saved_process *ret)
-{
-	const struct saved_any any = {
-		m ? saved_bytes(m->type_url) : (struct saved_text){ "", 0 },
-		m ? saved_bytes(m->value) : (struct saved_text){ "", 0 },
-	};
-
-	return process_save_get(r, &any, ret);
-}
-
 static int get_processes(struct saved_reader *r, const StateContainer *m,
 			 struct saved_container *ret)
 {
@@ -66,14 +48,14 @@ static int get_processes(struct saved_reader *r, const StateContainer *m,
 	for (i = 0; i < m->n_processes; i++) {
 		struct saved_process *p = &ret->processes[ret->n_processes++];
 
-		if (get_process(r, m->processes[i]->value, p) < 0)
+		if (process_save_get_packed(r, m->processes[i]->value, p) < 0)
 			return err_wrap(r->e, "processes[%zu]", i);
 		if (saved_take_text(r, "processes", m->processes[i]->key,
 				    &p->key) < 0)
 			return err_code(r->e);
 	}
 	qsort(ret->processes, ret->n_processes, sizeof(*ret->processes),
-	      by_key);
+	      saved_by_process_key);
 	return 0;
 }
 
@@ -104,11 +86,14 @@ static int get_extension(struct saved_reader *r, const StateContainer *m,
 	if (!ret->execs)
 		return -EEXHAUSTED;
 	for (i = 0; i < x->n_execs; i++) {
-		if (get_process(r, x->execs[i], &ret->execs[ret->n_execs]) < 0)
+		if (process_save_get_packed(r, x->execs[i],
+					    &ret->execs[ret->n_execs]) < 0)
 			return err_wrap(r->e, "execs[%zu]", i);
 		ret->execs[ret->n_execs].key = ret->execs[ret->n_execs].exec_id;
 		ret->n_execs++;
 	}
+	qsort(ret->execs, ret->n_execs, sizeof(*ret->execs),
+	      saved_by_process_key);
 	return 0;
 }
 
@@ -174,21 +159,6 @@ static StateLayers *put_layers(struct saved_writer *w,
 	return w->failed ? NULL : m;
 }
 
-static StateAny *put_process(struct saved_writer *w,
-			     const struct saved_process *p)
-{
-	StateAny *m = saved_put_many(w, 1, sizeof(*m));
-	struct saved_any any;
-
-	if (!m)
-		return NULL;
-	process_save_put(w, p, &any);
-	state_any__init(m);
-	m->type_url = saved_put_text(any.type);
-	m->value = saved_put_text(any.value);
-	return m;
-}
-
 static ProtobufCBinaryData put_extension(struct saved_writer *w,
 					 const struct saved_container *c)
 {
@@ -210,7 +180,7 @@ static ProtobufCBinaryData put_extension(struct saved_writer *w,
 		x.share_reservation_ids ? c->n_share_reservations : 0;
 	x.execs = saved_put_row(w, c->n_execs);
 	for (i = 0; x.execs && i < c->n_execs; i++)
-		x.execs[x.n_execs++] = put_process(w, &c->execs[i]);
+		x.execs[x.n_execs++] = process_save_put_packed(w, &c->execs[i]);
 	if (w->failed)
 		return (ProtobufCBinaryData){ 0, NULL };
 	return saved_put_text(saved_put_message(w, &x.base));
@@ -239,7 +209,7 @@ void container_save_put(struct saved_writer *w, const struct saved_container *c,
 	for (i = 0; p && m.processes && i < c->n_processes; i++) {
 		state_process_entry__init(&p[i]);
 		p[i].key = saved_put_text(c->processes[i].key);
-		p[i].value = put_process(w, &c->processes[i]);
+		p[i].value = process_save_put_packed(w, &c->processes[i]);
 		m.processes[m.n_processes++] = &p[i];
 	}
 	m.extension = put_extension(w, c);

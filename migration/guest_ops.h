@@ -23,6 +23,12 @@
 #include "config/err.h"
 #include "migration/op.h"
 
+struct arena;
+struct saved_process;
+struct saved_stream;
+struct saved_text;
+struct saved_vm;
+
 enum guest_stream { GUEST_STDIN, GUEST_STDOUT, GUEST_STDERR, GUEST_STREAMS };
 
 /* MappedVirtualDisk. All fields are repeated on removal. */
@@ -87,6 +93,8 @@ struct guest_container {
  * @wait_id:	open only: id of the wait that the guest has not answered
  * @probe:	open only: ask once, with GUEST_PROBE_MS and a deadline of the
  *		host, whether it has exited already. Source rollback: false
+ * @streams:	open only: what the source had of those that are in the bridge's
+ *		session; the others begin where the guest does
  */
 struct guest_process {
 	const char *container_id;
@@ -98,6 +106,8 @@ struct guest_process {
 	uint32_t port[GUEST_STREAMS];
 	uint64_t wait_id;
 	bool probe;
+	const struct saved_stream *streams;
+	size_t n_streams;
 };
 
 /* Limit of the exit probe, in the guest; the host gives it ten times that. */
@@ -190,6 +200,31 @@ struct guest_ops {
 	 */
 	int (*process_open)(void *ctx, const struct guest_process *p,
 			    struct op *op, struct err *e);
+
+	/*
+	 * --- the session of the bridge (docs/resume.md 2.1). Who has none leaves
+	 * these out; processes of the VM itself are known to nobody else ---
+	 */
+	/*
+	 * Freeze it, and say what another host needs to go on with it, in memory
+	 * of @a: nothing is acknowledged from here on, no stream moves. May be
+	 * repeated. An empty text: there is none, and nothing was frozen.
+	 */
+	int (*session_save)(void *ctx, struct arena *a, struct saved_text *ret,
+			    struct err *e);
+	/* Go on with it here; fine when it is not frozen. */
+	void (*session_thaw)(void *ctx);
+	/* Streams of a process into @ret, while it is frozen. */
+	int (*process_streams)(void *ctx, const char *container_id,
+			       const char *exec_id, struct arena *a,
+			       struct saved_process *ret, struct err *e);
+	/* Processes of the VM itself into @ret, or -EPRECONDITION. */
+	int (*others_save)(void *ctx, struct arena *a, struct saved_vm *ret,
+			   struct err *e);
+	/* Those that came; they are opened by the implementer when the guest is
+	 * there. Nothing of @saved is kept. */
+	int (*others_give)(void *ctx, const struct saved_vm *saved,
+			   struct err *e);
 };
 
 #endif

@@ -184,6 +184,37 @@ static int give_layers(struct container_ctl *c, const struct sandbox_ctl *s,
 	return r;
 }
 
+/* Copies with their bytes in one block, as long as nobody has opened it. */
+static int give_streams(struct process_ctl *p, const struct saved_process *s,
+			struct err *e)
+{
+	size_t size = s->n_streams * sizeof(*p->streams);
+	char *at;
+	size_t i;
+
+	for (i = 0; i < s->n_streams; i++)
+		size += s->streams[i].unacknowledged.n + s->streams[i].kept.n;
+	p->streams = malloc(size + 1);
+	if (!p->streams)
+		return err_set(e, ENOMEM, "import: no memory");
+	at = (char *)(p->streams + s->n_streams);
+	for (i = 0; i < s->n_streams; i++) {
+		struct saved_text *const text[] = {
+			&p->streams[i].unacknowledged, &p->streams[i].kept
+		};
+
+		p->streams[i] = s->streams[i];
+		for (size_t k = 0; k < ARRAY_LEN(text); k++) {
+			if (text[k]->n > 0)
+				memcpy(at, text[k]->p, text[k]->n);
+			text[k]->p = at;
+			at += text[k]->n;
+		}
+	}
+	p->n_streams = s->n_streams;
+	return 0;
+}
+
 static int give_process(struct process_ctl *p, const struct saved_process *s,
 			struct err *e)
 {
@@ -192,7 +223,34 @@ static int give_process(struct process_ctl *p, const struct saved_process *s,
 	p->terminal = s->terminal;
 	memcpy(p->port, s->port, sizeof(p->port));
 	p->state = PROCESS_DESTINATION_MIGRATING;
-	return give_text(s->bundle, &p->container->bundle, e);
+	return give_streams(p, s, e);
+}
+
+static int give_exec(struct container_ctl *c, const struct saved_process *s,
+		     struct err *e)
+{
+	struct process_spec spec = { .document = "" };
+	struct process_ctl *p = NULL;
+	char *id = NULL;
+	size_t i;
+	int r = give_text(s->exec_id, &id, e);
+
+	spec.exec_id = id;
+	if (r == 0)
+		r = process_ctl_new(c, &spec, &p, e);
+	free(id);
+	if (r == 0)
+		r = give_text(s->document, &p->document, e);
+	for (i = 0; i < GUEST_STREAMS && r == 0; i++)
+		r = give_text(s->stdio[i], &p->stdio[i], e);
+	if (r == 0)
+		r = give_process(p, s, e);
+	if (r < 0 || s->stage != SAVED_STAGE_STOPPED)
+		return r;
+	p->state = PROCESS_TERMINATED;
+	p->exit_status = s->exit_status;
+	p->exited_at_ns = s->exited_at_ns;
+	return 0;
 }
 
 static const struct saved_process *init_of(const struct saved_container *c)
@@ -216,6 +274,7 @@ static int give_container(struct pod_ctl *p, const struct sandbox_ctl *s,
 		.n_disks = saved->n_reservations,
 	};
 	struct container_ctl *c;
+	size_t i;
 	int r;
 
 	if (!init)
@@ -238,7 +297,12 @@ static int give_container(struct pod_ctl *p, const struct sandbox_ctl *s,
 	c->in_guest = true;
 	c->network = container_ctl_is_sandbox(c) && p->network.namespace_id[0];
 	c->state = CONTAINER_DESTINATION_MIGRATING;
-	return give_process(c->init, init, e);
+	r = give_text(init->bundle, &c->bundle, e);
+	if (r == 0)
+		r = give_process(c->init, init, e);
+	for (i = 0; i < saved->n_execs && r == 0; i++)
+		r = give_exec(c, &saved->execs[i], e);
+	return r;
 }
 
 static int give_pod(struct sandbox_ctl *s, const struct saved_pod *saved,
@@ -377,11 +441,13 @@ static int give_vm(struct sandbox_ctl *s, const struct saved_vm *saved,
 		    0 ||
 	    vm_ctl_blob(saved->compat.p, saved->compat.n, &v->compat) < 0 ||
 	    vm_ctl_blob(saved->annotation_lock.p, saved->annotation_lock.n,
-			&v->annotation_lock) < 0)
+			&v->annotation_lock) < 0 ||
+	    vm_ctl_blob(saved->session.p, saved->session.n, &v->session) < 0)
 		return err_set(e, ENOMEM, "import: no memory");
 	v->document_len = saved->document.n;
 	v->compat_len = saved->compat.n;
 	v->annotation_lock_len = saved->annotation_lock.n;
+	v->session_len = saved->session.n;
 	v->options.no_writable_file_shares = saved->no_writable_file_shares;
 	v->options.enable_scratch_encryption = saved->enable_scratch_encryption;
 	v->options.policy_based_routing = saved->policy_based_routing;
@@ -424,6 +490,9 @@ int move_give(struct sandbox_ctl *s, const struct saved *saved, struct err *e)
 		r = give_pod(&aside, &saved->pods[i], e);
 	if (r == 0)
 		r = give_devices(&aside.vm.devices, saved, e);
+	if (r == 0 && s->seams.guest->others_give)
+		r = s->seams.guest->others_give(s->seams.guest_ctx, &saved->vm,
+						e);
 	if (r < 0) {
 		sandbox_ctl_done(&aside);
 		return r;

@@ -3,6 +3,8 @@
  * rollback. Each container is left out once it is back, so a repeated resume
  * goes on where the last one failed (O8 to O11).
  */
+#include <stdlib.h>
+
 #include "config/util.h"
 #include "migration/container_life.h"
 #include "migration/move.h"
@@ -16,13 +18,35 @@ static int go_bind(void *obj, struct op *op UNUSED, struct err *e)
 	return r < 0 ? r : SEQ_NEXT;
 }
 
+static bool is_frozen(const struct process_ctl *p)
+{
+	return p->state == PROCESS_DESTINATION_MIGRATING ||
+	       p->state == PROCESS_SOURCE_MIGRATING;
+}
+
+/* Init first: it is the container. */
+static struct process_ctl *frozen_process(const struct container_ctl *c)
+{
+	struct process_ctl *p = c->processes;
+
+	if (c->init && is_frozen(c->init))
+		return c->init;
+	while (p && !is_frozen(p))
+		p = p->next;
+	return p;
+}
+
+static bool is_opened(const struct container_ctl *c)
+{
+	return c->state != CONTAINER_DESTINATION_MIGRATING || c->opened;
+}
+
 static struct container_ctl *first_frozen(const struct pod_ctl *p)
 {
 	struct container_ctl *c;
 
 	for (c = p->containers; c; c = c->next)
-		if (c->state == CONTAINER_DESTINATION_MIGRATING ||
-		    c->state == CONTAINER_SOURCE_MIGRATING)
+		if (!is_opened(c) || frozen_process(c))
 			return c;
 	return NULL;
 }
@@ -33,51 +57,74 @@ static int go_open(void *obj, struct op *op, struct err *e)
 	const struct seams *s = &p->sandbox->seams;
 	struct container_ctl *c = first_frozen(p);
 	struct guest_process words;
+	struct process_ctl *i;
 	int r;
 
 	if (!c)
 		return SEQ_NEXT;
 	p->resuming = c;
-	if (c->state == CONTAINER_DESTINATION_MIGRATING && !c->opened) {
+	i = frozen_process(c);
+	if (!is_opened(c)) {
 		r = s->guest->container_open(s->guest_ctx, c->gcs_id, op, e);
 	} else {
-		process_ctl_words(c->init, &words);
-		words.probe = c->state == CONTAINER_DESTINATION_MIGRATING;
+		process_ctl_words(i, &words);
+		words.probe = i->state == PROCESS_DESTINATION_MIGRATING;
+		p->resuming_process = i;
 		r = s->guest->process_open(s->guest_ctx, &words, op, e);
 	}
 	return r < 0 ? r : SEQ_WAIT;
 }
 
-static void is_back(struct container_ctl *c)
+static void is_back(struct process_ctl *p)
 {
+	struct container_ctl *c = p->container;
 	const struct seams *s = container_ctl_seams(c);
-	const bool is_new = c->state == CONTAINER_DESTINATION_MIGRATING;
+	const bool is_new = p->state == PROCESS_DESTINATION_MIGRATING;
 	struct task_event event;
 
-	c->state = CONTAINER_RUNNING;
-	c->init->state = PROCESS_RUNNING;
+	p->state = PROCESS_RUNNING;
+	free(p->streams);
+	p->streams = NULL;
+	p->n_streams = 0;
+	if (p == c->init)
+		c->state = CONTAINER_RUNNING;
 	if (!is_new)
 		return; /* the task is known, and so is who reports its exit */
-	process_ctl_event(c->init, &event);
+	process_ctl_event(p, &event);
+	if (p != c->init) {
+		s->events->exec_started(s->events_ctx, &event);
+		return;
+	}
 	s->events->created(s->events_ctx, &event);
 	s->events->started(s->events_ctx, &event);
+}
+
+/* Is it still there? It may have exited, or gone, while it was opened. */
+static bool has(const struct container_ctl *c, const struct process_ctl *p)
+{
+	const struct process_ctl *i = c->processes;
+
+	while (i && i != p)
+		i = i->next;
+	return i;
 }
 
 static int landed_open(void *obj, int result, const struct op *op UNUSED)
 {
 	struct pod_ctl *p = obj;
 	struct container_ctl *c = p->resuming;
+	struct process_ctl *i = p->resuming_process;
 
 	p->resuming = NULL;
-	if (!c || (c->state != CONTAINER_DESTINATION_MIGRATING &&
-		   c->state != CONTAINER_SOURCE_MIGRATING))
+	p->resuming_process = NULL;
+	if (!c || (i ? !has(c, i) || !is_frozen(i) : is_opened(c)))
 		return SEQ_AGAIN; /* W3: it exited meanwhile, and stays so */
 	if (result < 0)
 		return result;
-	if (c->state == CONTAINER_DESTINATION_MIGRATING && !c->opened)
-		c->opened = true;
+	if (i)
+		is_back(i);
 	else
-		is_back(c);
+		c->opened = true;
 	return SEQ_AGAIN;
 }
 

@@ -210,6 +210,7 @@ static int take_vm(struct taker *t, const struct vm_ctl *v,
 		   struct saved_vm *ret)
 {
 	const struct seams *s = v->seams;
+	struct saved_text session = { "", 0 };
 	int r;
 
 	if (v->state != VM_RUNNING) {
@@ -224,6 +225,11 @@ static int take_vm(struct taker *t, const struct vm_ctl *v,
 				   : devices_check_save(&v->devices, t->e);
 	if (r < 0)
 		return r;
+	if (s->guest->session_save) {
+		r = s->guest->session_save(s->guest_ctx, t->a, &session, t->e);
+		if (r < 0)
+			return r;
+	}
 	*ret = (struct saved_vm){
 		.version = VERSION,
 		.id = saved_text_of(v->id),
@@ -244,8 +250,11 @@ static int take_vm(struct taker *t, const struct vm_ctl *v,
 		.epoch = v->epoch + 1,
 		.machine = saved_text_of(v->machine),
 		.lease = saved_text_of(v->lease),
+		.session = session,
 	};
 	r = take_devices(t, &v->devices, ret);
+	if (r == 0 && s->guest->others_save)
+		r = s->guest->others_save(s->guest_ctx, t->a, ret, t->e);
 	return r < 0 ? r : take_scsi(t, &v->scsi, &ret->scsi);
 }
 
@@ -303,15 +312,12 @@ static int take_process(struct taker *t, struct process_ctl *p,
 	const struct seams *s = container_ctl_seams(p->container);
 	int r = process_ctl_check(p, PROCESS_EV_SAVE, t->e);
 
-	if (r < 0)
-		return r;
-	if (p->state == PROCESS_RUNNING) {
+	if (r == 0 && p->state == PROCESS_RUNNING)
 		r = s->guest->process_state(s->guest_ctx, p->container->gcs_id,
 					    p->exec_id, p->port, &p->wait_id,
 					    t->e);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	*ret = (struct saved_process){
 		.key = saved_text_of(p->exec_id),
 		.version = VERSION,
@@ -323,7 +329,62 @@ static int take_process(struct taker *t, struct process_ctl *p,
 		.terminal = p->terminal,
 	};
 	memcpy(ret->port, p->port, sizeof(ret->port));
-	return 0;
+	if (s->guest->process_streams)
+		r = s->guest->process_streams(s->guest_ctx,
+					      p->container->gcs_id, p->exec_id,
+					      t->a, ret, t->e);
+	return r;
+}
+
+/* Its end may not have been asked for yet. */
+static void take_stopped(const struct process_ctl *p, struct saved_process *ret)
+{
+	*ret = (struct saved_process){
+		.key = saved_text_of(p->exec_id),
+		.version = VERSION,
+		.exec_id = saved_text_of(p->exec_id),
+		.pid = (int32_t)p->pid,
+		.bundle = saved_text_of(p->container->bundle),
+		.terminal = p->terminal,
+		.stage = SAVED_STAGE_STOPPED,
+		.exit_status = p->exit_status,
+		.exited_at_ns = p->exited_at_ns,
+	};
+}
+
+static int take_exec(struct taker *t, struct process_ctl *p,
+		     struct saved_process *ret)
+{
+	int r = 0;
+
+	if (p->starting || p->state == PROCESS_CREATED)
+		return err_set(t->e, EPRECONDITION,
+			       "exec %s was made and does not run yet",
+			       p->exec_id);
+	if (p->state == PROCESS_TERMINATED)
+		take_stopped(p, ret);
+	else
+		r = take_process(t, p, ret);
+	for (size_t i = 0; i < GUEST_STREAMS; i++)
+		ret->stdio[i] = saved_text_of(p->stdio[i]);
+	return r;
+}
+
+static int take_execs(struct taker *t, const struct container_ctl *c,
+		      struct saved_container *ret)
+{
+	struct process_ctl *p;
+	int r = 0;
+
+	ret->execs = many(t, c->n_processes, sizeof(struct saved_process));
+	if (!ret->execs)
+		return -ENOMEM;
+	for (p = c->processes; p && r == 0; p = p->next)
+		/* One that never ran is known to nobody in the guest. */
+		if (p != c->init &&
+		    !(p->state == PROCESS_TERMINATED && !p->pid))
+			r = take_exec(t, p, &ret->execs[ret->n_execs++]);
+	return r;
 }
 
 static int take_layers(struct taker *t, const struct container_ctl *c,
@@ -368,10 +429,8 @@ static int take_container(struct taker *t, const struct container_ctl *c,
 	if (c->seq.busy)
 		return err_set(t->e, EPRECONDITION, "container is busy: %s",
 			       seq_at(&c->seq));
-	if (c->n_processes != 1 || !c->init)
-		return err_set(t->e, EPRECONDITION,
-			       "%zu processes beside init have to end first",
-			       c->n_processes - 1);
+	if (!c->init)
+		return err_set(t->e, EPRECONDITION, "no init process");
 	*ret = (struct saved_container){
 		.version = VERSION,
 		.id = saved_text_of(c->id),
@@ -386,6 +445,8 @@ static int take_container(struct taker *t, const struct container_ctl *c,
 	r = take_layers(t, c, ret);
 	if (r == 0)
 		r = take_references(t, c, ret);
+	if (r == 0)
+		r = take_execs(t, c, ret);
 	return r < 0 ? r : take_process(t, c->init, &ret->processes[0]);
 }
 
@@ -439,12 +500,15 @@ int move_take(struct sandbox_ctl *s, struct arena *a, struct saved *ret,
 void move_freeze(struct sandbox_ctl *s)
 {
 	struct container_ctl *c;
+	struct process_ctl *i;
 	struct pod_ctl *p;
 
 	scsi_ctl_freeze(&s->vm.scsi);
 	for (p = s->pods; p; p = p->next) {
 		for (c = p->containers; c; c = c->next) {
-			c->init->state = PROCESS_SOURCE_MIGRATING;
+			for (i = c->processes; i; i = i->next)
+				if (i->state == PROCESS_RUNNING)
+					i->state = PROCESS_SOURCE_MIGRATING;
 			c->state = CONTAINER_SOURCE_MIGRATING;
 		}
 		if (p->network.state == NETWORK_CONFIGURED)

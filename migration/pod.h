@@ -36,7 +36,8 @@ struct pod_ctl {
 	size_t n_containers;
 	struct seq seq; /* of a resume */
 	struct op *op;
-	struct container_ctl *resuming; /* its open is on its way */
+	struct container_ctl *resuming;	      /* its open is on its way, or */
+	struct process_ctl *resuming_process; /* that of this one of it */
 };
 
 /**

@@ -78,6 +78,7 @@ static void release(struct process_ctl *p)
 
 	free(p->exec_id);
 	free(p->document);
+	free(p->streams);
 	for (i = 0; i < GUEST_STREAMS; i++)
 		free(p->stdio[i]);
 	free(p);
@@ -203,6 +204,8 @@ void process_ctl_words(const struct process_ctl *p, struct guest_process *ret)
 		.terminal = p->terminal,
 		.pid = p->pid,
 		.wait_id = p->wait_id,
+		.streams = p->streams,
+		.n_streams = p->n_streams,
 	};
 	for (i = 0; i < GUEST_STREAMS; i++) {
 		ret->stdio[i] = p->stdio[i];

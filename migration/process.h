@@ -65,6 +65,8 @@ struct process_spec {
  * @exit_status: 0..255, TASK_EXIT_UNKNOWN
  * @exited_at_ns: nanoseconds since 1970
  * @port, @wait_id: as saved or imported
+ * @streams:	of the bridge's session, as imported, until it is opened; owned, with
+ *		their bytes behind them
  * @starting:	a start is on its way
  * @early_exit:	the exit was told while @starting: it counts behind it
  * @gone:	deleted while @starting: freed behind it
@@ -83,6 +85,8 @@ struct process_ctl {
 	uint64_t exited_at_ns;
 	uint32_t port[GUEST_STREAMS];
 	uint64_t wait_id;
+	struct saved_stream *streams;
+	size_t n_streams;
 
 	bool starting;
 	bool early_exit;

@@ -3,6 +3,25 @@
 #include "build/proto/state_process.pb-c.h"
 #include "migration/saved_codec.h"
 
+static int get_stream(struct saved_reader *r, const StateStreamExt *m,
+		      struct saved_stream *ret)
+{
+	if (!m)
+		return saved_refuse(r, "S3", EINVAL,
+				    "process: an empty stream");
+	*ret = (struct saved_stream){
+		.port = m->port,
+		.offset = m->offset,
+		.ended = m->ended,
+		.length = m->length,
+		.marked = m->marked,
+		.mark = m->mark,
+		.unacknowledged = saved_bytes(m->unacknowledged),
+		.kept = saved_bytes(m->kept),
+	};
+	return 0;
+}
+
 static int get_extension(struct saved_reader *r, const StateProcess *m,
 			 struct saved_process *ret)
 {
@@ -10,18 +29,28 @@ static int get_extension(struct saved_reader *r, const StateProcess *m,
 	const StateProcessExt *x = saved_extension(
 		r, m->extension, &state_process_ext__descriptor, &bad);
 	size_t i;
+	int ok = 0;
 
 	if (!x)
 		return bad ? err_code(r->e) : 0;
+	if (x->stage >= SAVED_STAGES || x->n_stdio > GUEST_STREAMS)
+		return saved_refuse(r, "S3", EINVAL,
+				    "process: stage %u, %zu ends", x->stage,
+				    x->n_stdio);
 	ret->terminal = x->terminal;
+	ret->stage = (enum saved_stage)x->stage;
+	ret->exit_status = x->exit_status;
+	ret->exited_at_ns = x->exited_at_ns;
+	ret->started_at_ns = x->started_at_ns;
 	ret->streams = saved_many(r, x->n_streams, sizeof(*ret->streams));
 	if (!ret->streams)
 		return -EEXHAUSTED;
-	for (i = 0; i < x->n_streams; i++)
-		ret->streams[ret->n_streams++] =
-			(struct saved_stream){ x->streams[i]->port,
-					       x->streams[i]->offset };
-	return 0;
+	for (i = 0; i < x->n_streams && ok == 0; i++)
+		ok = get_stream(r, x->streams[i],
+				&ret->streams[ret->n_streams++]);
+	for (i = 0; i < x->n_stdio && ok == 0; i++)
+		ok = saved_take_text(r, "stdio", x->stdio[i], &ret->stdio[i]);
+	return ok;
 }
 
 int process_save_get(struct saved_reader *r, const struct saved_any *any,
@@ -50,6 +79,28 @@ int process_save_get(struct saved_reader *r, const struct saved_any *any,
 	return get_extension(r, m, ret);
 }
 
+static void put_stream(StateStreamExt *m, const struct saved_stream *s)
+{
+	state_stream_ext__init(m);
+	m->port = s->port;
+	m->offset = s->offset;
+	m->ended = s->ended;
+	m->length = s->length;
+	m->marked = s->marked;
+	m->mark = s->mark;
+	m->unacknowledged = saved_put_text(s->unacknowledged);
+	m->kept = saved_put_text(s->kept);
+}
+
+static size_t ends(const struct saved_process *p)
+{
+	size_t n = GUEST_STREAMS;
+
+	while (n > 0 && p->stdio[n - 1].n == 0)
+		n--;
+	return n;
+}
+
 static ProtobufCBinaryData put_extension(struct saved_writer *w,
 					 const struct saved_process *p)
 {
@@ -57,15 +108,20 @@ static ProtobufCBinaryData put_extension(struct saved_writer *w,
 	StateStreamExt *s = saved_put_many(w, p->n_streams, sizeof(*s));
 	size_t i;
 
-	if (!p->terminal && p->n_streams == 0)
+	if (!p->terminal && p->n_streams == 0 && !p->stage &&
+	    !p->started_at_ns && ends(p) == 0)
 		return (ProtobufCBinaryData){ 0, NULL };
 	x.magic = SAVED_MAGIC;
 	x.terminal = p->terminal;
+	x.stage = (uint32_t)p->stage;
+	x.exit_status = p->exit_status;
+	x.exited_at_ns = p->exited_at_ns;
+	x.started_at_ns = p->started_at_ns;
+	x.stdio = saved_put_texts(w, p->stdio, ends(p));
+	x.n_stdio = x.stdio ? ends(p) : 0;
 	x.streams = saved_put_row(w, p->n_streams);
 	for (i = 0; s && x.streams && i < p->n_streams; i++) {
-		state_stream_ext__init(&s[i]);
-		s[i].port = p->streams[i].port;
-		s[i].offset = p->streams[i].offset;
+		put_stream(&s[i], &p->streams[i]);
 		x.streams[x.n_streams++] = &s[i];
 	}
 	return saved_put_text(saved_put_message(w, &x.base));
@@ -91,4 +147,37 @@ void process_save_put(struct saved_writer *w, const struct saved_process *p,
 	m.wait_call_id = p->wait_id;
 	m.extension = put_extension(w, p);
 	saved_put_any(w, "process", &m.base, ret);
+}
+
+int process_save_get_packed(struct saved_reader *r, const StateAny *m,
+			    struct saved_process *ret)
+{
+	const struct saved_any any = {
+		m ? saved_bytes(m->type_url) : (struct saved_text){ "", 0 },
+		m ? saved_bytes(m->value) : (struct saved_text){ "", 0 },
+	};
+
+	return process_save_get(r, &any, ret);
+}
+
+StateAny *process_save_put_packed(struct saved_writer *w,
+				  const struct saved_process *p)
+{
+	StateAny *m = saved_put_many(w, 1, sizeof(*m));
+	struct saved_any any;
+
+	if (!m)
+		return NULL;
+	process_save_put(w, p, &any);
+	state_any__init(m);
+	m->type_url = saved_put_text(any.type);
+	m->value = saved_put_text(any.value);
+	return m;
+}
+
+int saved_by_process_key(const void *a, const void *b)
+{
+	const struct saved_process *x = a, *y = b;
+
+	return saved_compare(x->key, y->key);
 }

@@ -28,6 +28,8 @@
 #define SAVED_BYTES_MAX ((size_t)4128768)
 #define SAVED_BLOB_MAX ((size_t)262144)
 #define SAVED_PODS_MAX 64u
+/* Bytes of one stream between the bridge and its reader or writer. */
+#define SAVED_KEPT_MAX ((size_t)262144)
 /* Rule S62. */
 #define SAVED_PORT_FIRST 0x40000001u
 #define SAVED_PORT_LAST 0xfffffffeu
@@ -121,6 +123,40 @@ struct saved_share {
 	enum saved_stage stage;
 };
 
+/* One stream of the session; ferry's. See struct host_stream_state. */
+struct saved_stream {
+	uint32_t port;
+	uint64_t offset; /* bytes that the receiver has */
+	bool ended;
+	uint64_t length;
+	bool marked;
+	uint64_t mark;
+	struct saved_text unacknowledged; /* of an input, behind @offset */
+	struct saved_text kept; /* between bridge and reader, or writer */
+};
+
+struct saved_process {
+	struct saved_text key; /* of the map */
+	uint32_t version;
+	struct saved_text exec_id;
+	int32_t pid;
+	struct saved_text bundle;
+	struct saved_text document;
+	struct saved_duration io_retry;
+	uint32_t port[GUEST_STREAMS];
+	int64_t wait_id;
+	/* ferry's */
+	bool terminal;
+	struct saved_stream *streams;
+	size_t n_streams;
+	/* Of execs and processes of the VM. */
+	enum saved_stage stage; /* stopped: no wait id, no streams */
+	uint32_t exit_status;
+	uint64_t exited_at_ns;
+	uint64_t started_at_ns;
+	struct saved_text stdio[GUEST_STREAMS];
+};
+
 struct saved_vm {
 	uint32_t version;
 	struct saved_text id;
@@ -146,6 +182,10 @@ struct saved_vm {
 	size_t n_vpci;
 	struct saved_share *shares;
 	size_t n_shares;
+	struct saved_text session; /* of the bridge; a secret */
+	/* Of the VM itself; only ferry reads them. */
+	struct saved_process *processes;
+	size_t n_processes;
 };
 
 struct saved_endpoint {
@@ -168,28 +208,6 @@ struct saved_network {
 struct saved_layer {
 	struct saved_text reservation;
 	struct saved_text guest_path;
-};
-
-/* One direction of a stream of the exact-resume protocol; ferry's. */
-struct saved_stream {
-	uint32_t port;
-	uint64_t offset; /* the next byte that this host expects, or sends */
-};
-
-struct saved_process {
-	struct saved_text key; /* of the map */
-	uint32_t version;
-	struct saved_text exec_id;
-	int32_t pid;
-	struct saved_text bundle;
-	struct saved_text document;
-	struct saved_duration io_retry;
-	uint32_t port[GUEST_STREAMS];
-	int64_t wait_id;
-	/* ferry's */
-	bool terminal;
-	struct saved_stream *streams;
-	size_t n_streams;
 };
 
 struct saved_container {

@@ -317,6 +317,11 @@ static int check_port(struct check *c, uint32_t port)
 	return 0;
 }
 
+static bool is_stopped(const struct saved_process *p)
+{
+	return p->stage == SAVED_STAGE_STOPPED;
+}
+
 static int check_process(struct check *c, const struct saved_process *p)
 {
 	size_t i;
@@ -328,7 +333,12 @@ static int check_process(struct check *c, const struct saved_process *p)
 		return refuse(c, "S54", EINVAL, "key and exec_id differ");
 	if (p->pid <= 0)
 		return refuse(c, "S60", EINVAL, "pid %d", p->pid);
-	if (p->wait_id <= 0)
+	if (p->stage != SAVED_STAGE_DEFAULT &&
+	    p->stage != SAVED_STAGE_RUNNING && !is_stopped(p))
+		return refuse(c, "S3", EINVAL, "stage %d", (int)p->stage);
+	if (is_stopped(p) && (p->key.n == 0 || p->wait_id != 0))
+		return refuse(c, "S61", EINVAL, "it has stopped, or has not");
+	if (p->wait_id <= 0 && !is_stopped(p))
 		return refuse(c, "S61", EINVAL, "no wait_call_id");
 	if (p->wait_id >= c->s->vm.next_id)
 		return refuse(c, "S17", EINVAL,
@@ -338,6 +348,23 @@ static int check_process(struct check *c, const struct saved_process *p)
 	for (i = 0; i < GUEST_STREAMS; i++)
 		if (check_port(c, p->port[i]) < 0)
 			return err_code(c->r->e);
+	return saved_check_streams(c->r, p);
+}
+
+/* Those that only ferry knows: each has a name, and only one. */
+static int check_others(struct check *c, const struct saved_process *p,
+			size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (check_id(c, "exec_id", p[i].exec_id) < 0 ||
+		    check_process(c, &p[i]) < 0)
+			return err_wrap(c->r->e, "[%zu]", i);
+		if (i > 0 && saved_equal_text(p[i].key, p[i - 1].key))
+			return refuse(c, "S8", EINVAL,
+				      "a process occurs twice");
+	}
 	return 0;
 }
 
@@ -358,10 +385,9 @@ static int check_processes(struct check *c, const struct saved_container *x)
 	if (x->n_processes > 1)
 		return refuse(c, "S55", EPRECONDITION,
 			      "processes beside init cannot move");
-	for (i = 0; i < x->n_execs; i++)
-		if (check_process(c, &x->execs[i]) < 0)
-			return err_wrap(c->r->e, "execs[%zu]", i);
-	return 0;
+	return check_others(c, x->execs, x->n_execs) < 0
+		       ? err_wrap(c->r->e, "execs")
+		       : 0;
 }
 
 static int check_container(struct check *c, const struct saved_container *x)
@@ -469,7 +495,8 @@ static void gather_process(struct gathered *g, const struct saved_process *p)
 {
 	size_t i;
 
-	g->waits[g->n_waits++] = (uint64_t)p->wait_id;
+	if (p->wait_id > 0)
+		g->waits[g->n_waits++] = (uint64_t)p->wait_id;
 	for (i = 0; i < GUEST_STREAMS; i++)
 		if (p->port[i] != 0)
 			g->ports[g->n_ports++] = p->port[i];
@@ -489,7 +516,7 @@ static void gather(struct gathered *g, const struct saved_container *x)
 
 static int check_unique(struct check *c)
 {
-	size_t i, j, containers = 0, processes = 0;
+	size_t i, j, containers = 0, processes = c->s->vm.n_processes;
 	struct gathered g = { 0 };
 
 	for (i = 0; i < c->s->n_pods; i++)
@@ -507,6 +534,8 @@ static int check_unique(struct check *c)
 	for (i = 0; i < c->s->n_pods; i++)
 		for (j = 0; j < c->s->pods[i].n_containers; j++)
 			gather(&g, &c->s->pods[i].containers[j]);
+	for (i = 0; i < c->s->vm.n_processes; i++)
+		gather_process(&g, &c->s->vm.processes[i]);
 	if (texts_twice(g.ids, g.n) || texts_twice(g.gcs_ids, g.n))
 		return refuse(c, "S32", EINVAL, "a container id occurs twice");
 	if (numbers_twice(g.waits, g.n_waits))
@@ -521,7 +550,8 @@ int saved_check(struct saved_reader *r, struct saved *s)
 	struct check c = { r, s };
 	size_t i;
 
-	if (check_vm(&c) < 0)
+	if (check_vm(&c) < 0 ||
+	    check_others(&c, s->vm.processes, s->vm.n_processes) < 0)
 		return err_wrap(r->e, "vm");
 	if (check_scsi(&c) < 0)
 		return err_wrap(r->e, "vm.scsi");

@@ -17,6 +17,8 @@
 #include "migration/saved.h"
 #include "migration/status.h"
 
+struct StateAny;
+
 /* The one version of every payload. */
 #define SAVED_VERSION 1u
 /* First bytes of what ferry adds: "Fer1" as a little-endian number. */
@@ -109,11 +111,20 @@ int container_save_get(struct saved_reader *r, const struct saved_any *any,
 		       struct saved_container *ret);
 int process_save_get(struct saved_reader *r, const struct saved_any *any,
 		     struct saved_process *ret);
+/* For qsort() */
+int saved_by_process_key(const void *a, const void *b);
+
+/* As above, in the Any that a payload holds; NULL: an empty one. */
+int process_save_get_packed(struct saved_reader *r, const struct StateAny *m,
+			    struct saved_process *ret);
 int migration_save_get(struct saved_reader *r, const struct saved_any *any,
 		       struct saved *ret);
 
 /** saved_check() - every rule about content, on what was decoded */
 int saved_check(struct saved_reader *r, struct saved *s);
+
+/** saved_check_streams() - of one process */
+int saved_check_streams(struct saved_reader *r, const struct saved_process *p);
 
 /** saved_check_devices() - of assigned devices and shares, which it sorts */
 int saved_check_devices(struct saved_reader *r, const struct saved *s);
@@ -158,6 +169,9 @@ void container_save_put(struct saved_writer *w, const struct saved_container *c,
 			struct saved_any *ret);
 void process_save_put(struct saved_writer *w, const struct saved_process *p,
 		      struct saved_any *ret);
+/* NULL: no memory. */
+struct StateAny *process_save_put_packed(struct saved_writer *w,
+					 const struct saved_process *p);
 void migration_save_put(struct saved_writer *w, const struct saved *s,
 			struct saved_any *ret);
 

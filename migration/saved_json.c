@@ -170,31 +170,54 @@ static void key_u64(struct json *j, uint64_t v)
 
 /* --- processes and containers --- */
 
-static void process(struct json *j, const struct saved_process *p)
+static void stream(struct json *j, const struct saved_stream *s)
+{
+	sep(j);
+	open(j, '{');
+	number(j, "kept", (int64_t)s->kept.n);
+	if (s->ended)
+		ubig(j, "length", s->length);
+	if (s->marked)
+		ubig(j, "mark", s->mark);
+	number(j, "port", s->port);
+	ubig(j, "offset", s->offset);
+	number(j, "unacknowledged", (int64_t)s->unacknowledged.n);
+	close(j, '}');
+}
+
+static void process_extra(struct json *j, const struct saved_process *p)
 {
 	size_t i;
 
+	name(j, "ferry");
+	open(j, '{');
+	if (p->stage == SAVED_STAGE_STOPPED) {
+		number(j, "exitStatus", p->exit_status);
+		ubig(j, "exitedAtNs", p->exited_at_ns);
+	}
+	number(j, "stage", (int64_t)p->stage);
+	ubig(j, "startedAtNs", p->started_at_ns);
+	texts(j, "stdio", p->stdio,
+	      p->stdio[0].n || p->stdio[1].n || p->stdio[2].n ? GUEST_STREAMS
+							      : 0);
+	flag(j, "terminal", p->terminal);
+	if (p->n_streams) {
+		name(j, "streams");
+		open(j, '[');
+		for (i = 0; i < p->n_streams; i++)
+			stream(j, &p->streams[i]);
+		close(j, ']');
+	}
+	close(j, '}');
+}
+
+static void process(struct json *j, const struct saved_process *p)
+{
 	type(j, "process");
 	text(j, "bundle", p->bundle);
 	text(j, "execId", p->exec_id);
-	if (p->terminal || p->n_streams) {
-		name(j, "ferry");
-		open(j, '{');
-		flag(j, "terminal", p->terminal);
-		if (p->n_streams) {
-			name(j, "streams");
-			open(j, '[');
-			for (i = 0; i < p->n_streams; i++) {
-				sep(j);
-				open(j, '{');
-				number(j, "port", p->streams[i].port);
-				ubig(j, "offset", p->streams[i].offset);
-				close(j, '}');
-			}
-			close(j, ']');
-		}
-		close(j, '}');
-	}
+	if (p->terminal || p->n_streams || p->stage || p->started_at_ns)
+		process_extra(j, p);
 	duration(j, &p->io_retry);
 	bytes(j, "ociProcessSpecJson", p->document);
 	number(j, "pid", p->pid);
@@ -204,6 +227,22 @@ static void process(struct json *j, const struct saved_process *p)
 	number(j, "stdoutPort", p->port[GUEST_STDOUT]);
 	big(j, "waitCallId", p->wait_id);
 	close(j, '}');
+}
+
+static void processes(struct json *j, const char *what,
+		      const struct saved_process *p, size_t n)
+{
+	size_t i;
+
+	if (n == 0)
+		return;
+	name(j, what);
+	open(j, '[');
+	for (i = 0; i < n; i++) {
+		sep(j);
+		process(j, &p[i]);
+	}
+	close(j, ']');
 }
 
 static void layer(struct json *j, const struct saved_layer *l)
@@ -242,8 +281,6 @@ static void layers(struct json *j, const struct saved_container *c)
 
 static void container_extra(struct json *j, const struct saved_container *c)
 {
-	size_t i;
-
 	if (!c->stage && !c->exit_status && !c->exited_at_ns &&
 	    !c->n_vpci_guids && !c->n_share_reservations && !c->n_execs)
 		return;
@@ -255,15 +292,7 @@ static void container_extra(struct json *j, const struct saved_container *c)
 	texts(j, "vpciGuids", c->vpci_guids, c->n_vpci_guids);
 	texts(j, "shareReservationIds", c->share_reservations,
 	      c->n_share_reservations);
-	if (c->n_execs) {
-		name(j, "execs");
-		open(j, '[');
-		for (i = 0; i < c->n_execs; i++) {
-			sep(j);
-			process(j, &c->execs[i]);
-		}
-		close(j, ']');
-	}
+	processes(j, "execs", c->execs, c->n_execs);
 	close(j, '}');
 }
 
@@ -447,7 +476,8 @@ static void vm_extra(struct json *j, const struct saved_vm *v)
 	size_t i;
 
 	if (!v->annotation_lock.n && !v->epoch && !v->producer.n &&
-	    !v->n_vpci && !v->n_shares && !v->machine.n && !v->lease.n)
+	    !v->n_vpci && !v->n_shares && !v->machine.n && !v->lease.n &&
+	    !v->session.n && !v->n_processes)
 		return;
 	name(j, "ferry");
 	open(j, '{');
@@ -455,7 +485,10 @@ static void vm_extra(struct json *j, const struct saved_vm *v)
 	ubig(j, "epoch", v->epoch);
 	text(j, "lease", v->lease);
 	text(j, "machine", v->machine);
+	processes(j, "processes", v->processes, v->n_processes);
 	text(j, "producer", v->producer);
+	/* Whoever has it can pose as this host: only that it is there. */
+	number(j, "sessionBytes", (int64_t)v->session.n);
 	if (v->n_shares) {
 		name(j, "shares");
 		open(j, '[');

@@ -368,6 +368,8 @@ static int go_create(void *obj, struct op *op, struct err *e)
 		.nics = nics,
 		.compat = v->compat,
 		.compat_len = v->compat_len,
+		.session = v->session,
+		.session_len = v->session_len,
 		.options = &s->options,
 	};
 	int r = vm_ctl_check(v, VM_EV_CREATE_DESTINATION, e);

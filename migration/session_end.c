@@ -232,6 +232,8 @@ static int go_vm_runs(void *obj, struct op *op UNUSED, struct err *e)
 		return SEQ_NEXT;
 	seams->guest->set_migrating(seams->guest_ctx, false);
 	seams->guest->raise(seams->guest_ctx, v->next_port, v->next_id);
+	if (s->origin == SESSION_SOURCE && seams->guest->session_thaw)
+		seams->guest->session_thaw(seams->guest_ctx);
 	if (v->scsi.state == SCSI_MIGRATING) {
 		r = scsi_ctl_resume(&v->scsi, e);
 		if (r < 0)

@@ -108,8 +108,12 @@ static int go_save(void *obj, struct op *op UNUSED, struct err *e)
 	if (r == 0)
 		r = saved_encode(&saved, &s->exported, e);
 	arena_done(&a);
-	if (r < 0)
+	if (r < 0) {
+		if (s->sandbox->seams.guest->session_thaw)
+			s->sandbox->seams.guest->session_thaw(
+				s->sandbox->seams.guest_ctx);
 		return r;
+	}
 	move_freeze(s->sandbox);
 	return SEQ_NEXT;
 }

@@ -107,7 +107,10 @@ void vm_ctl_done(struct vm_ctl *v)
 	free(v->options.architecture);
 	free(v->annotation_lock);
 	free(v->lease);
+	free(v->session);
 	v->id = v->options.architecture = v->lease = NULL;
+	v->session = NULL;
+	v->session_len = 0;
 	v->document = v->compat = v->annotation_lock = NULL;
 	v->document_len = v->compat_len = v->annotation_lock_len = 0;
 }

@@ -110,6 +110,8 @@ struct vm_ctl {
 	uint64_t epoch;			  /* rises with each change of host */
 	char machine[LEASE_MACHINE_SIZE]; /* "": from before there were any */
 	char *lease; /* path of its record, NULL: none; see migration/lease.h */
+	void *session; /* of the source's bridge, until it was used */
+	size_t session_len;
 
 	struct sandbox_ctl *sandbox;
 	enum vm_event doing; /* while seq.busy */

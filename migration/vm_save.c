@@ -1,4 +1,6 @@
 /* hcsshim.controller.vm.save.v1 */
+#include <stdlib.h>
+
 #include "migration/saved_codec.h"
 #include "build/proto/state_ext.pb-c.h"
 #include "build/proto/state_vm.pb-c.h"
@@ -50,6 +52,26 @@ static int get_share(struct saved_reader *r, const StateShareExt *x,
 			       &ret->guest_path);
 }
 
+static int get_processes(struct saved_reader *r, const StateVmExt *x,
+			 struct saved_vm *ret)
+{
+	size_t i;
+
+	ret->processes = saved_many(r, x->n_processes, sizeof(*ret->processes));
+	if (!ret->processes)
+		return -EEXHAUSTED;
+	for (i = 0; i < x->n_processes; i++) {
+		struct saved_process *p = &ret->processes[ret->n_processes++];
+
+		if (process_save_get_packed(r, x->processes[i], p) < 0)
+			return err_wrap(r->e, "processes[%zu]", i);
+		p->key = p->exec_id;
+	}
+	qsort(ret->processes, ret->n_processes, sizeof(*ret->processes),
+	      saved_by_process_key);
+	return 0;
+}
+
 static int get_extension(struct saved_reader *r, const StateVm *m,
 			 struct saved_vm *ret)
 {
@@ -71,11 +93,14 @@ static int get_extension(struct saved_reader *r, const StateVm *m,
 		ok = get_vpci(r, x->vpci[i], &ret->vpci[ret->n_vpci++]);
 	for (i = 0; i < x->n_shares && ok == 0; i++)
 		ok = get_share(r, x->shares[i], &ret->shares[ret->n_shares++]);
+	if (ok == 0)
+		ok = get_processes(r, x, ret);
 	if (ok < 0)
 		return ok;
 	if (saved_take_text(r, "machine", x->machine, &ret->machine) < 0 ||
 	    saved_take_text(r, "lease", x->lease, &ret->lease) < 0)
 		return err_code(r->e);
+	ret->session = saved_bytes(x->session);
 	return saved_take_text(r, "producer", x->producer, &ret->producer);
 }
 
@@ -118,7 +143,8 @@ static ProtobufCBinaryData put_extension(struct saved_writer *w,
 	size_t i;
 
 	if (!v->annotation_lock.n && !v->epoch && !v->producer.n &&
-	    !v->n_vpci && !v->n_shares && !v->machine.n && !v->lease.n)
+	    !v->n_vpci && !v->n_shares && !v->machine.n && !v->lease.n &&
+	    !v->session.n && !v->n_processes)
 		return (ProtobufCBinaryData){ 0, NULL };
 	x.magic = SAVED_MAGIC;
 	x.annotation_lock = saved_put_text(v->annotation_lock);
@@ -148,6 +174,13 @@ static ProtobufCBinaryData put_extension(struct saved_writer *w,
 		shares[i].stage = (uint32_t)s->stage;
 		x.shares[x.n_shares++] = &shares[i];
 	}
+	x.session = saved_put_text(v->session);
+	x.processes = saved_put_row(w, v->n_processes);
+	for (i = 0; x.processes && i < v->n_processes; i++)
+		x.processes[x.n_processes++] =
+			process_save_put_packed(w, &v->processes[i]);
+	if (w->failed)
+		return (ProtobufCBinaryData){ 0, NULL };
 	return saved_put_text(saved_put_message(w, &x.base));
 }
 

@@ -115,6 +115,8 @@ struct vmm_config {
 	size_t n_nics;
 	const void *compat;
 	size_t compat_len;
+	const void *session; /* of the bridge, to go on with; a secret */
+	size_t session_len;
 	const struct vmm_options *options;
 };
 

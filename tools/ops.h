@@ -34,6 +34,10 @@
  *		the others
  * @attach:	other upstream ends in place of those; may be NULL
  * @close:	may be NULL
+ * @freeze:	around a move, see tools/shim/stdio.h; this and the next two may be
+ *		NULL
+ * @kept:	bytes of a frozen stream that are on their way on this host
+ * @give:	the same, where the process goes on
  * @ctx:	for @open
  */
 struct ops_streams {
@@ -42,6 +46,11 @@ struct ops_streams {
 	int (*attach)(void *streams, const char *const path[GUEST_STREAMS],
 		      struct err *e);
 	void (*close)(void *streams);
+	int (*freeze)(void *streams, bool frozen, struct err *e);
+	size_t (*kept)(const void *streams, enum msg_stdio which,
+		       const uint8_t **ret);
+	int (*give)(void *streams, enum msg_stdio which, const void *bytes,
+		    size_t n, struct err *e);
 	void *ctx;
 };
 
@@ -55,6 +64,8 @@ struct ops_streams {
  *		tells ops_waiting(). -EPRECONDITION names what differs here
  * @compat:	the compatibility statement of @sandbox, owned by who gives it
  * @streams:	copied
+ * @others_save, @others_give, @others_thaw: of processes of the VM itself, which
+ *		the owner knows; see struct guest_ops. They may be NULL
  * @process_exited: for sandbox_ctl_process_exited(); @end has more, and is for
  *		the call
  * @out_of_memory: for sandbox_ctl_oom(); may be NULL
@@ -70,6 +81,11 @@ struct ops_config {
 	int (*compat)(void *ctx, const void **ret, size_t *ret_len,
 		      struct err *e);
 	struct ops_streams streams;
+	int (*others_save)(void *ctx, struct arena *a, struct saved_vm *ret,
+			   struct err *e);
+	int (*others_give)(void *ctx, const struct saved_vm *saved,
+			   struct err *e);
+	void (*others_thaw)(void *ctx);
 	void (*process_exited)(void *ctx, const char *container_id,
 			       const char *exec_id, uint32_t status,
 			       uint64_t at_ns,

@@ -269,4 +269,9 @@ const struct guest_ops ops_guest = {
 	.process_state = ops_process_state,
 	.process_attach = ops_process_attach,
 	.process_open = ops_process_open,
+	.session_save = ops_session_save,
+	.session_thaw = ops_session_thaw,
+	.process_streams = ops_process_streams,
+	.others_save = ops_others_save,
+	.others_give = ops_others_give,
 };

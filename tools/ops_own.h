@@ -48,6 +48,7 @@ struct ops_nic {
  * @lease:	who may let it go on
  * @disk, @nic:	what the destination plugs before the guest comes
  * @options:	of the destination
+ * @frozen:	the bridge's session is, and the streams
  */
 struct ops_move {
 	bool destination;
@@ -67,6 +68,7 @@ struct ops_move {
 	size_t n_nics;
 	size_t at;
 	struct vmm_options options;
+	bool frozen;
 };
 
 struct ops {
@@ -142,6 +144,17 @@ int ops_process_attach(void *ctx, const struct guest_process *p, struct op *op,
 		       struct err *e);
 int ops_process_open(void *ctx, const struct guest_process *p, struct op *op,
 		     struct err *e);
+
+/* The session, tools/ops_session.c. */
+int ops_session_save(void *ctx, struct arena *a, struct saved_text *ret,
+		     struct err *e);
+void ops_session_thaw(void *ctx);
+int ops_process_streams(void *ctx, const char *container_id,
+			const char *exec_id, struct arena *a,
+			struct saved_process *ret, struct err *e);
+int ops_others_save(void *ctx, struct arena *a, struct saved_vm *ret,
+		    struct err *e);
+int ops_others_give(void *ctx, const struct saved_vm *saved, struct err *e);
 
 /* Lets go of all; what was being started or created ends with @why. */
 void ops_containers_done(struct ops *o, const struct err *why);

@@ -11,6 +11,7 @@
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "config/util.h"
+#include "tools/carried.h"
 #include "tools/ops_own.h"
 #include "tools/start_code.h"
 #include "tools/tool.h"
@@ -273,6 +274,20 @@ int ops_process_state(void *ctx, const char *container_id, const char *exec_id,
 	return 0;
 }
 
+int ops_process_streams(void *ctx, const char *container_id,
+			const char *exec_id, struct arena *a,
+			struct saved_process *ret, struct err *e)
+{
+	const struct ops *o = ctx;
+	const struct ops_process *p = find(o, container_id, exec_id);
+
+	ret->n_streams = 0;
+	if (!p || !p->process || !o->move.frozen)
+		return 0;
+	return carried_take(p->process, o->c.streams.kept, p->streams, a, ret,
+			    e);
+}
+
 int ops_process_attach(void *ctx, const struct guest_process *spec,
 		       struct op *op, struct err *e)
 {
@@ -289,16 +304,46 @@ int ops_process_attach(void *ctx, const struct guest_process *spec,
 	return r;
 }
 
+/*
+ * The upstream ends of one that comes. Those of an exec were its client's, who
+ * may be gone or on the other host: nobody is attached to it then.
+ */
+static int open_coming(struct ops_process *p, const struct guest_process *spec,
+		       struct host_process_config *config, struct err *e)
+{
+	const struct ops_streams *s = &p->ops->c.streams;
+	struct guest_process alone = *spec;
+	int r = open_streams(p, spec, config, e);
+
+	if (r < 0 && *spec->exec_id != '\0') {
+		for (int i = 0; i < GUEST_STREAMS; i++)
+			alone.stdio[i] =
+				spec->stdio[i] && *spec->stdio[i] ? "-" : "";
+		r = open_streams(p, &alone, config, e);
+	}
+	for (int i = 0; i < MSG_STDIO && r == 0 && s->give; i++) {
+		const struct saved_stream *x = carried_find(
+			spec->streams, spec->n_streams, spec->port[i]);
+
+		if (x)
+			r = s->give(p->streams, (enum msg_stdio)i, x->kept.p,
+				    x->kept.n, e);
+	}
+	return r;
+}
+
 /* The guest runs it; what it wrote in the meantime waits in the guest. */
 int ops_process_open(void *ctx, const struct guest_process *spec, struct op *op,
 		     struct err *e)
 {
 	struct ops *o = ctx;
 	struct host_client *client = ops_client(o, e);
+	struct host_stream_state stream[MSG_STDIO];
 	const struct host_process_state state = {
 		.pid = spec->pid,
 		.port = { spec->port[0], spec->port[1], spec->port[2] },
 		.wait_id = spec->wait_id,
+		.stream = spec->n_streams > 0 ? stream : NULL,
 	};
 	const struct msg_process_parameters parameters = {
 		.command_line = "",
@@ -325,7 +370,8 @@ int ops_process_open(void *ctx, const struct guest_process *spec, struct op *op,
 	if (r < 0)
 		return r;
 	config.ctx = p;
-	r = open_streams(p, spec, &config, e);
+	carried_state(spec->streams, spec->n_streams, spec->port, stream);
+	r = open_coming(p, spec, &config, e);
 	if (r == 0)
 		r = host_process_open(client, &config, &state, spec->probe,
 				      &p->process, e);

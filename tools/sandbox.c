@@ -366,6 +366,8 @@ static int listen_all(struct sandbox *s, struct err *e)
 		.reconnect_timeout_ms = SANDBOX_RECONNECT_MS,
 		.session = s->c->session,
 		.moved = s->c->incoming,
+		.saved = s->c->saved,
+		.saved_len = s->c->saved_len,
 	};
 	int r = host_entropy_new(s->c->loop, &s->transport, on_seeded, s,
 				 &s->entropy, e);

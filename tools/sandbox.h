@@ -55,8 +55,8 @@ enum sandbox_phase {
  * @nics:	ports for network cards to be plugged, at most QEMU_NICS_MAX
  * @incoming:	a destination: QEMU waits for a guest that moves here, and
  *		nobody waits for its bridge
- * @session:	ask the agent for a session: calls and streams outlive connections,
- *		but not the death of the agent
+ * @session:	ask the agent for a session: calls and streams outlive connections
+ * @saved:	with @incoming: the session of the source; NULL: another begins
  * @waiting:	QEMU can be spoken to, the guest boots or has to come; may be NULL
  * @moved:	what QEMU says of a migration; may be NULL
  * @boot_timeout_ms: 0: SANDBOX_BOOT_MS
@@ -86,6 +86,8 @@ struct sandbox_config {
 	uint32_t nics;
 	bool incoming;
 	bool session;
+	const void *saved;
+	size_t saved_len;
 	void (*waiting)(void *ctx);
 	vm_move_note_fn *moved;
 	int boot_timeout_ms;

@@ -193,10 +193,27 @@ static void show_devices(const struct saved_vm *v, struct text *out)
 	}
 }
 
-static void show_container(const struct saved_container *c, struct text *out)
+static void show_processes(const struct saved_process *p, size_t n,
+			   const char *indent, struct text *out)
 {
 	size_t i;
 
+	for (i = 0; i < n; i++, p++) {
+		text_addf(out, "%s%s", indent, p->key.n ? "exec " : "init");
+		put_name(out, p->key);
+		text_addf(out, " pid %d, ports %u %u %u, ", p->pid, p->port[0],
+			  p->port[1], p->port[2]);
+		if (p->stage == SAVED_STAGE_STOPPED)
+			text_addf(out, "exited %u", p->exit_status);
+		else
+			text_addf(out, "wait %" PRId64, p->wait_id);
+		text_addf(out, "%s%s\n", p->terminal ? ", terminal" : "",
+			  p->n_streams ? ", streams of the session" : "");
+	}
+}
+
+static void show_container(const struct saved_container *c, struct text *out)
+{
 	text_add(out, "  container ");
 	put_name(out, c->id);
 	if (!saved_equal_text(c->id, c->gcs_id)) {
@@ -205,15 +222,8 @@ static void show_container(const struct saved_container *c, struct text *out)
 	}
 	text_addf(out, ", %zu layers, %zu further disks\n", c->n_ro_layers,
 		  c->n_reservations);
-	for (i = 0; i < c->n_processes; i++) {
-		const struct saved_process *p = &c->processes[i];
-
-		text_addf(out, "    %s", p->key.n ? "exec " : "init");
-		put_name(out, p->key);
-		text_addf(out, " pid %d, ports %u %u %u, wait %" PRId64 "%s\n",
-			  p->pid, p->port[0], p->port[1], p->port[2],
-			  p->wait_id, p->terminal ? ", terminal" : "");
-	}
+	show_processes(c->processes, c->n_processes, "    ", out);
+	show_processes(c->execs, c->n_execs, "    ", out);
 }
 
 static void show_pods(const struct loaded *l, struct text *out)
@@ -254,6 +264,8 @@ static int show(const struct args *a)
 		} else {
 			show_vm(&l, &out);
 			show_devices(&l.saved.vm, &out);
+			show_processes(l.saved.vm.processes,
+				       l.saved.vm.n_processes, "  ", &out);
 			show_pods(&l, &out);
 		}
 		status = print(&out);

@@ -539,11 +539,12 @@ static struct early_stream *early(struct host_client *c, uint32_t port)
 void carry_end(struct host_client *client, uint32_t port, uint64_t length)
 {
 	struct host_stream *s = by_port(client, port);
+	struct early_stream *told = s ? NULL : early(client, port);
 
 	/* Told again on each connection of the stream, also when it is over. */
-	if (!s && early(client, port)) {
-		early(client, port)->ended = true;
-		early(client, port)->length = length;
+	if (told) {
+		told->ended = true;
+		told->length = length;
 	}
 	if (!s || is_input(s) || s->carry->ended)
 		return;
@@ -560,10 +561,11 @@ void carry_end(struct host_client *client, uint32_t port, uint64_t length)
 void carry_mark(struct host_client *client, uint32_t port, uint64_t mark)
 {
 	struct host_stream *s = by_port(client, port);
+	struct early_stream *told = s ? NULL : early(client, port);
 
-	if (!s && early(client, port)) {
-		early(client, port)->marked = true;
-		early(client, port)->mark = mark;
+	if (told) {
+		told->marked = true;
+		told->mark = mark;
 	}
 	if (!s || is_input(s))
 		return;
@@ -574,9 +576,10 @@ void carry_mark(struct host_client *client, uint32_t port, uint64_t mark)
 void carry_unwanted(struct host_client *client, uint32_t port)
 {
 	struct host_stream *s = by_port(client, port);
+	struct early_stream *told = s ? NULL : early(client, port);
 
-	if (!s && early(client, port))
-		early(client, port)->unwanted = true;
+	if (told)
+		told->unwanted = true;
 	if (!s || !is_input(s))
 		return;
 	s->carry->guest_done = true;

@@ -101,7 +101,7 @@ bundle p sandbox false 'sleep 100000'
 # shellcheck disable=SC2016
 bundle w container false 'i=0; while :; do echo $i; i=$((i+1)); done'
 bundle t container true 'while :; do sleep 1000; done'
-bundle x container false 'sleep 2; exit 7'
+bundle x container false 'sleep 5; exit 7'
 # Its disks have names, which the other host knows as well.
 mkfs.erofs "$WORK/x.erofs" "$WORK/x/rootfs" >/dev/null 2>&1
 truncate -s 16M "$WORK/x.ext4"
@@ -123,6 +123,13 @@ check "an idle one with a terminal" status_is 0
 on 1 exec e2emove/w /bin/sh -c 'echo here >/tmp/mark'
 check "exec before the move" status_is 0
 check "it writes" grows
+
+# Execs that run before all moves: their ends are told at the last place.
+long='while ! [ -e /tmp/end ]; do sleep 0.1; done; exit 5'
+on 1 exec -d --id job e2emove/w /bin/sh -c "$long"
+check "an exec that goes on" status_is 0
+on 1 exec -d --id quick e2emove/w /bin/sh -c 'exit 4'
+check "and one that has ended, which nobody has asked for" status_is 0
 
 # --- there and back -------------------------------------------------------------------
 
@@ -162,17 +169,34 @@ awk '{t[NR]=$1; b[NR]=$2; r[NR]=$3} END {
 	for (i = 1; i <= NR && i <= 10; i++) printf " %d/%d/%d", t[i], b[i], r[i]
 	print "" }' "$figures" 2>/dev/null
 
-# --- an exit on the way ---------------------------------------------------------------
+# --- exits on the way --------------------------------------------------------------------
 
+for i in 1 2 3 4 5 6 7 8; do
+	on "$here" exec -d --id "e$i" e2emove/w /bin/sh -c "sleep $((i / 2)).$((i % 2 * 5)); exit 1$i"
+done
+check "execs that will exit one after the other" status_is 0
 task "$here" create x "$WORK/x" '' '' ''
 check "a container that will exit" status_is 0
 move
 check "it moves meanwhile" status_is 0
 [ "$status" -eq 0 ] && here=$there && moves=$((moves + 1))
+for i in 1 2 3 4 5 6 7 8; do
+	task "$here" wait w "e$i"
+	check "exit of exec $i is told" out_is "1$i"
+done
 task "$here" wait x
-check "its exit is told" out_is 7
+check "the exit of the container is told" out_is 7
 task "$here" delete x
 check "and it can be deleted" status_is 0
+task "$here" state w job
+check "the exec of the beginning runs" out_is 2
+on "$here" exec e2emove/w /bin/sh -c ': >/tmp/end'
+task "$here" wait w job
+check "its exit is told" out_is 5
+task "$here" delete w job
+check "and it can be deleted" status_is 0
+task "$here" wait w quick
+check "that of the one that had ended as well" out_is 4
 
 # --- what cannot move, and moves that fail ------------------------------------------------
 
@@ -180,17 +204,6 @@ steady() { [ "$(breaks)" -le "$before" ]; } # a move that fails costs no line
 stays() { runs_here "$here" && grows && steady; }
 check "the writer goes on" grows # and with it the break of that move is there
 before=$(breaks)
-on "$here" exec -d --id job e2emove/w /bin/sleep 300
-move
-check "an exec that runs is named: refused" err_has 'beside init'
-check "and the sandbox stays" stays
-on "$here" kill -s KILL e2emove/w job
-no_exec() { # its end is told, and it can be deleted
-	task "$here" delete w job
-	[ "$status" -eq 0 ]
-}
-check "when it has ended it is deleted" wait_for 10 no_exec
-
 on "$here" migrate e2emove --to "$WORK/nobody"
 check "nobody there: told by name" err_has "$WORK/nobody"
 check "nobody there: it stays" stays

@@ -46,8 +46,7 @@ static void open_again(struct job *j)
 static void replace_host(struct all *t)
 {
 	const uint64_t next_id = host_client_next_id(t->x->client);
-	const uint32_t next_port =
-		host_client_ports(t->x->client)->next;
+	const uint32_t next_port = host_client_ports(t->x->client)->next;
 	uint8_t *saved = NULL;
 	size_t len = 0;
 	struct err e = { 0 };

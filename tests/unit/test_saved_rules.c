@@ -24,6 +24,8 @@ struct model {
 	struct saved_container containers[2];
 	struct saved_process init[3];
 	struct saved_process two[2];
+	struct saved_process execs[2], others[2];
+	struct saved_stream streams[4];
 	struct saved_layer layers[3][2];
 	struct saved_disk disks[3];
 	struct saved_mount mounts[3][2];
@@ -49,6 +51,57 @@ static void set_process(struct saved_process *p, int i)
 			  0x40000002u + 2 * (uint32_t)i },
 		.wait_id = 1 + i,
 	};
+}
+
+static char many_bytes[2 << 20];
+
+/* Two execs of a container and two processes of the VM, one of each stopped. */
+static void set_others(struct model *m, struct saved_process *p, int i)
+{
+	set_process(&p[0], i);
+	p[0].key = p[0].exec_id = T("e");
+	p[0].port[0] = 0x40000001u + 2 * (uint32_t)(i + 1);
+	p[0].terminal = true;
+	p[0].started_at_ns = 5;
+	p[0].stdio[1] = T("/fifo");
+	p[0].streams = &m->streams[i == 4 ? 0 : 2];
+	p[0].n_streams = 2;
+	p[0].streams[0] = (struct saved_stream){
+		.port = p[0].port[0],
+		.offset = 77,
+		.unacknowledged = { "in\0put", 6 },
+		.kept = T("k"),
+	};
+	p[0].streams[1] = (struct saved_stream){
+		.port = p[0].port[1],
+		.offset = 9,
+		.ended = true,
+		.length = 10,
+		.marked = true,
+		.mark = 8,
+	};
+	p[1] = (struct saved_process){
+		.key = T("f"),
+		.version = 1,
+		.exec_id = T("f"),
+		.pid = 99,
+		.stage = SAVED_STAGE_STOPPED,
+		.exit_status = 4,
+		.exited_at_ns = 6,
+	};
+}
+
+static void add_others(struct model *m)
+{
+	set_others(m, m->execs, 4);
+	set_others(m, m->others, 7);
+	m->containers[0].execs = m->execs;
+	m->containers[0].n_execs = 2;
+	m->s.vm.processes = m->others;
+	m->s.vm.n_processes = 2;
+	m->s.vm.session = T("secret");
+	m->s.vm.next_id = 20;
+	m->s.vm.next_port = 0x40000040;
 }
 
 static void set_container(struct model *m, struct saved_container *c,
@@ -387,6 +440,26 @@ CHANGE(exec, set_process(&m->two[0], 1); set_process(&m->two[1], 3);
 	m->two[1].key = m->two[1].exec_id = T("e");
 	m->two[1].wait_id = 4; m->s.vm.next_id = 9; m->s.vm.next_port = 0x40000020;
 	m->containers[0].processes = m->two; m->containers[0].n_processes = 2)
+CHANGE(others, add_others(m))
+CHANGE(exec_of_init, add_others(m); m->execs[0].key = m->execs[0].exec_id = T(""))
+CHANGE(exec_twice, add_others(m); m->execs[1].key = m->execs[1].exec_id = T("e"))
+CHANGE(exec_no_wait, add_others(m); m->execs[0].wait_id = 0)
+CHANGE(exec_wait_twice, add_others(m); m->execs[0].wait_id = m->others[0].wait_id)
+CHANGE(exec_mounted, add_others(m); m->execs[0].stage = SAVED_STAGE_MOUNTED)
+CHANGE(stopped_waits, add_others(m); m->execs[1].wait_id = 12)
+CHANGE(stopped_init, m->init[0].stage = SAVED_STAGE_STOPPED; m->init[0].wait_id = 0)
+CHANGE(other_slash, add_others(m); m->others[1].key = m->others[1].exec_id = T("a/b"))
+CHANGE(other_pid, add_others(m); m->others[1].pid = 0)
+CHANGE(other_port, add_others(m); m->others[0].port[0] = m->execs[0].port[0];
+	m->streams[2].port = m->execs[0].port[0])
+CHANGE(stream_elsewhere, add_others(m); m->streams[0].port = 0x40000030)
+CHANGE(stream_twice, add_others(m); m->streams[1].port = m->streams[0].port)
+CHANGE(stream_short, add_others(m); m->streams[1].length = 8)
+CHANGE(stream_offset, add_others(m); m->streams[0].offset = UINT64_MAX)
+CHANGE(stream_window, add_others(m);
+	m->streams[0].unacknowledged = (struct saved_text){ many_bytes, 1048577 })
+CHANGE(stream_kept, add_others(m);
+	m->streams[0].kept = (struct saved_text){ many_bytes, SAVED_KEPT_MAX + 1 })
 CHANGE(pid_0, m->init[0].pid = 0)
 CHANGE(pid_negative, m->init[0].pid = -1)
 CHANGE(pid_max, m->init[0].pid = INT32_MAX)
@@ -481,6 +554,11 @@ static const struct row rows[] = {
 	BAD("S3", share_running), BAD("S26", share_refs), BAD("S26", share_no_refs),
 	BAD("S50", share_dangling), BAD("S52", share_used_twice),
 	GOOD(devices_64), FULL(devices_65),
+	GOOD(others), BAD("S9", exec_of_init), BAD("S8", exec_twice), BAD("S61", exec_no_wait),
+	BAD("S61", exec_wait_twice), BAD("S3", exec_mounted), BAD("S61", stopped_waits),
+	BAD("S61", stopped_init), BAD("S9", other_slash), BAD("S60", other_pid),
+	BAD("S62", other_port), BAD("S62", stream_elsewhere), BAD("S8", stream_twice),
+	BAD("S3", stream_short), BAD("S3", stream_offset), FULL(stream_window), FULL(stream_kept),
 };
 /* clang-format on */
 
@@ -707,6 +785,7 @@ static void test_equal_state_gives_equal_bytes(void **state UNUSED)
 	m.containers[0].stage = SAVED_STAGE_STOPPED;
 	m.containers[0].exit_status = 3;
 	m.init[1].terminal = true;
+	add_others(&m);
 	text_heap(&a, SAVED_BYTES_MAX);
 	text_heap(&b, SAVED_BYTES_MAX);
 	assert_int_equal(saved_encode(&m.s, &a, &e), 0);
@@ -724,6 +803,11 @@ static void test_equal_state_gives_equal_bytes(void **state UNUSED)
 	assert_int_equal(s.pods[0].containers[0].exit_status, 3);
 	assert_true(s.pods[0].containers[0].processes[0].terminal);
 	assert_int_equal(s.pods[0].network.endpoints[1].settings.n, 2);
+	assert_int_equal(s.vm.session.n, 6);
+	assert_int_equal(s.vm.processes[0].streams[0].unacknowledged.n, 6);
+	assert_int_equal(s.vm.processes[1].exit_status, 4);
+	assert_int_equal(s.pods[0].containers[0].execs[0].stdio[1].n, 5);
+	assert_true(s.pods[0].containers[0].execs[0].streams[1].marked);
 	arena_done(&arena);
 	text_done(&a);
 	text_done(&b);

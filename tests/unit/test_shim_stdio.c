@@ -327,6 +327,55 @@ static void file_is_appended_to(void **state)
 	assert_memory_equal(buf, "log", 3);
 }
 
+/* What lies between the bridge and a client goes with a move, in order. */
+static void frozen_streams_are_taken_along(void **state)
+{
+	struct fixture *f = *state;
+	const char *const path[MSG_STDIO] = { "-", "-", "" };
+	struct shim_stdio *there = NULL;
+	int guest[MSG_STDIO];
+	const uint8_t *kept;
+	char buf[64];
+	bool ended;
+	struct err e;
+
+	open_with(f, "-", "-", "");
+	assert_int_equal(write(f->guest[MSG_STDOUT], "held ", 5), 5);
+	turns(f);
+	assert_int_equal(write(f->guest[MSG_STDOUT], "piped", 5), 5);
+	attach(f, MSG_STDIN);
+	assert_int_equal(write(f->fd, "input", 5), 5);
+	turns(f);
+	assert_int_equal(shim_stdio_freeze(f->io, true, &e), 0);
+	assert_int_equal(shim_stdio_freeze(f->io, true, &e), 0);
+	turns(f);
+	assert_int_equal(shim_stdio_kept(f->io, MSG_STDOUT, &kept), 10);
+	assert_memory_equal(kept, "held piped", 10);
+	assert_int_equal(shim_stdio_new(f->loop, path, &there, guest, &e), 0);
+	assert_int_equal(shim_stdio_give(there, MSG_STDOUT, kept, 10, &e), 0);
+	assert_int_equal(shim_stdio_kept(f->io, MSG_STDIN, &kept), 5);
+	assert_int_equal(shim_stdio_give(there, MSG_STDIN, kept, 5, &e), 0);
+	assert_int_equal(drain(f, guest[MSG_STDIN], buf, sizeof(buf), &ended),
+			 5);
+	assert_memory_equal(buf, "input", 5);
+	assert_int_equal(write(guest[MSG_STDOUT], " new", 4), 4);
+	/* The move was called off: here they are as well. */
+	assert_int_equal(read(f->guest[MSG_STDIN], buf, sizeof(buf)), -1);
+	assert_int_equal(shim_stdio_freeze(f->io, false, &e), 0);
+	assert_int_equal(
+		drain(f, f->guest[MSG_STDIN], buf, sizeof(buf), &ended), 5);
+	attach(f, MSG_STDOUT);
+	assert_int_equal(drain(f, f->fd, buf, sizeof(buf), &ended), 10);
+	assert_memory_equal(buf, "held piped", 10);
+	shim_stdio_free(f->io);
+	f->io = there;
+	attach(f, MSG_STDOUT);
+	assert_int_equal(drain(f, f->fd, buf, sizeof(buf), &ended), 14);
+	assert_memory_equal(buf, "held piped new", 14);
+	fd_close(&guest[MSG_STDIN]);
+	fd_close(&guest[MSG_STDOUT]);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -342,6 +391,7 @@ int main(void)
 		T(reader_of_a_fifo_comes_back),
 		T(paths_that_are_no_streams),
 		T(file_is_appended_to),
+		T(frozen_streams_are_taken_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,20 +226,6 @@ static void reply_exported(struct ask *a)
 	arena_done(&arena);
 }
 
-/* Their streams and exits belong to this shim; no state has them. */
-static bool has_uvm_processes(const struct shim *s, struct err *e)
-{
-	for (const struct uvm_proc *p = s->procs.first; p; p = p->next)
-		if (p->state == UVM_STARTING || p->state == UVM_RUNNING) {
-			(void)err_set(e, EPRECONDITION,
-				      "process %.64s of the UVM runs: only "
-				      "containers move",
-				      p->exec_id);
-			return true;
-		}
-	return false;
-}
-
 static void on_forgotten(struct op *op UNUSED, int result UNUSED,
 			 const struct err *e UNUSED)
 {
@@ -268,10 +254,6 @@ static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 	if (!session)
 		return;
 	if (migrate_options(q->init_options, &o, &e) < 0) {
-		refuse(call, &e);
-		return;
-	}
-	if (has_uvm_processes(ctx, &e)) {
 		refuse(call, &e);
 		return;
 	}

@@ -250,6 +250,7 @@ static void on_ready(void *ctx)
 	on_sum(s);
 	if (s->birth->incoming) {
 		shim_migration_arrived(&s->migration);
+		uvm_procs_arrived(&s->procs, sandbox_client(s->sandbox));
 		shim_tasks_arrived(&s->tasks);
 		return;
 	}
@@ -457,6 +458,10 @@ int shim_make(struct shim *s, const struct vmm_config *c, struct sandbox **ret,
 	configure(s);
 	s->config.incoming = true;
 	s->config.machine = s->machine.wanted;
+	if (c->session_len > 0) {
+		s->config.saved = c->session;
+		s->config.saved_len = c->session_len;
+	}
 	r = sandbox_new(&s->config, &s->sandbox, e);
 	if (r == 0)
 		*ret = s->sandbox;

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,10 +26,12 @@
  * @client:	the client's end, -1: nobody is attached
  * @keep:	a FIFO's other end, held so that it does not hang up
  * @plain:	@client is a file: always ready, no watch
- * @buf:	STDIO_KEEP bytes while any are held, else NULL
+ * @buf:	@size bytes while any are held, else NULL; more than STDIO_KEEP only
+ *		around a move
  * @from, @to:	what of @buf is in use
  * @ended:	the source has ended; output: the process has closed it
  * @ending:	input: to be closed once nobody is attached and all is written
+ * @frozen:	nothing moves
  */
 struct flow {
 	struct loop *loop;
@@ -39,10 +43,12 @@ struct flow {
 	struct loop_id pipe_watch;
 	struct loop_id client_watch;
 	uint8_t *buf;
+	size_t size;
 	size_t from;
 	size_t to;
 	bool ended;
 	bool ending;
+	bool frozen;
 };
 
 struct shim_stdio {
@@ -94,21 +100,21 @@ static bool make_room(struct flow *f)
 {
 	if (!f->buf) {
 		f->buf = malloc(STDIO_KEEP);
+		f->size = STDIO_KEEP;
 		f->from = f->to = 0;
 		if (!f->buf)
 			return false;
 	}
-	if (f->to == STDIO_KEEP && held(f) == STDIO_KEEP && !f->input &&
-	    f->client < 0) {
-		f->from += DROP_STEP;
-		dropped += DROP_STEP;
+	if (held(f) >= STDIO_KEEP && !f->input && f->client < 0) {
+		dropped += held(f) - (STDIO_KEEP - DROP_STEP);
+		f->from = f->to - (STDIO_KEEP - DROP_STEP);
 	}
-	if (f->to == STDIO_KEEP && f->from > 0) {
+	if (f->to == f->size && f->from > 0) {
 		memmove(f->buf, f->buf + f->from, held(f));
 		f->to -= f->from;
 		f->from = 0;
 	}
-	return f->to < STDIO_KEEP;
+	return f->to < f->size && held(f) < STDIO_KEEP;
 }
 
 /* Return: bytes; 0: none now; -1: the source has ended. */
@@ -119,7 +125,7 @@ static ssize_t fill(struct flow *f, int from)
 	if (!make_room(f))
 		return 0;
 	do {
-		n = read(from, f->buf + f->to, STDIO_KEEP - f->to);
+		n = read(from, f->buf + f->to, f->size - f->to);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0)
 		f->to += (size_t)n;
@@ -217,6 +223,8 @@ static void pump_input(struct flow *f)
 
 static void pump(struct flow *f)
 {
+	if (f->frozen)
+		return;
 	if (f->input)
 		pump_input(f);
 	else
@@ -228,7 +236,7 @@ static void on_pipe(void *ctx, uint32_t events)
 	struct flow *f = ctx;
 
 	/* The process reads no more: nobody has to send any more. */
-	if (f->input && events & (EPOLLERR | EPOLLHUP))
+	if (f->input && !f->frozen && events & (EPOLLERR | EPOLLHUP))
 		release(f);
 	else
 		pump(f);
@@ -349,6 +357,113 @@ static int flow_pipe(struct flow *f, int *guest_fd, struct err *e)
 	f->pipe = f->input ? fd[1] : fd[0];
 	*guest_fd = f->input ? fd[0] : fd[1];
 	return loop_watch(f->loop, f->pipe, 0, on_pipe, f, &f->pipe_watch, e);
+}
+
+/* --- a move --------------------------------------------------------------------------- */
+
+/* What lies in the pipe comes behind output that is held, before such input. */
+static int gather(struct flow *f, struct err *e)
+{
+	cleanup_fd other = -1;
+	char path[32];
+	int waiting = 0;
+	uint8_t *buf;
+	size_t size;
+	ssize_t n;
+
+	if (f->pipe < 0 || ioctl(f->pipe, FIONREAD, &waiting) < 0 ||
+	    waiting <= 0)
+		return 0;
+	size = held(f) + (size_t)waiting;
+	buf = malloc(size > STDIO_KEEP ? size : STDIO_KEEP);
+	if (!buf)
+		return err_set(e, ENOMEM, "no memory for %d bytes of a stream",
+			       waiting);
+	/* Only the bridge has the reading end of an input. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", f->pipe);
+	if (f->input)
+		other = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	n = read(f->input ? other : f->pipe, buf + (f->input ? 0 : held(f)),
+		 (size_t)waiting);
+	if (n < 0)
+		n = 0;
+	if (held(f) > 0)
+		memcpy(buf + (f->input ? (size_t)n : 0), f->buf + f->from,
+		       held(f));
+	f->to = held(f) + (size_t)n;
+	f->from = 0;
+	free(f->buf);
+	f->buf = buf;
+	f->size = size > STDIO_KEEP ? size : STDIO_KEEP;
+	return 0;
+}
+
+static void thaw(struct flow *f)
+{
+	if (!f->frozen)
+		return;
+	f->frozen = false;
+	if ((f->pipe >= 0 && loop_watch(f->loop, f->pipe, 0, on_pipe, f,
+					&f->pipe_watch, NULL) < 0) ||
+	    (f->client >= 0 && !f->plain && f->client_watch.generation == 0 &&
+	     loop_watch(f->loop, f->client, 0, on_client, f, &f->client_watch,
+			NULL) < 0))
+		release(f); /* as without memory for any watch */
+	else
+		pump(f);
+}
+
+int shim_stdio_freeze(struct shim_stdio *s, bool frozen, struct err *e)
+{
+	int r = 0;
+
+	for (int i = 0; frozen && r == 0 && i < MSG_STDIO; i++) {
+		struct flow *f = &s->flow[i];
+
+		if (f->frozen)
+			continue;
+		r = gather(f, e);
+		f->frozen = true;
+		loop_unwatch(f->loop, &f->pipe_watch);
+		loop_unwatch(f->loop, &f->client_watch);
+	}
+	for (int i = 0; (!frozen || r < 0) && i < MSG_STDIO; i++)
+		thaw(&s->flow[i]);
+	return r;
+}
+
+size_t shim_stdio_kept(const struct shim_stdio *s, enum msg_stdio which,
+		       const uint8_t **ret)
+{
+	const struct flow *f = &s->flow[which];
+
+	*ret = f->buf ? f->buf + f->from : NULL;
+	return held(f);
+}
+
+int shim_stdio_give(struct shim_stdio *s, enum msg_stdio which,
+		    const void *bytes, size_t n, struct err *e)
+{
+	struct flow *f = &s->flow[which];
+	const size_t size = held(f) + n > STDIO_KEEP ? held(f) + n : STDIO_KEEP;
+	uint8_t *buf;
+
+	if (n == 0 || f->pipe < 0)
+		return 0;
+	buf = malloc(size);
+	if (!buf)
+		return err_set(e, ENOMEM, "no memory for %zu bytes of a stream",
+			       n);
+	memcpy(buf, bytes, n);
+	if (held(f) > 0)
+		memcpy(buf + n, f->buf + f->from, held(f));
+	f->to = n + held(f);
+	f->from = 0;
+	free(f->buf);
+	f->buf = buf;
+	f->size = size;
+	pump(f);
+	return 0;
 }
 
 int shim_stdio_attach(struct shim_stdio *s, const char *const path[MSG_STDIO],

@@ -18,6 +18,11 @@
  * of which the oldest are dropped; who attaches gets it first. With a client
  * attached nothing is dropped: a slow one slows the process down.
  *
+ * A move takes along what lies here: shim_stdio_freeze() stops all streams and
+ * gathers what is in the pipes, shim_stdio_kept() gives it out, and where the
+ * process goes on it comes first (shim_stdio_give()). So a reader that is the
+ * same on both hosts (a FIFO, a file) gets each byte once.
+ *
  * Input ends when that was asked for (CloseIO) and the client has closed its
  * end; a client that only goes away leaves the process its input.
  */
@@ -62,6 +67,26 @@ void shim_stdio_close_stdin(struct shim_stdio *s);
 
 /** shim_stdio_dropped() - bytes that nobody was attached for, of all processes */
 uint64_t shim_stdio_dropped(void);
+
+/**
+ * shim_stdio_freeze() - stop, or go on
+ *
+ * The bridge has to be frozen already. Return: 0 or -ENOMEM, and nothing is
+ * frozen; to go on cannot fail.
+ */
+int shim_stdio_freeze(struct shim_stdio *s, bool frozen, struct err *e);
+
+/** shim_stdio_kept() - bytes of a frozen stream that are here; their number */
+size_t shim_stdio_kept(const struct shim_stdio *s, enum msg_stdio which,
+		       const uint8_t **ret);
+
+/**
+ * shim_stdio_give() - bytes that came with the process, before all others
+ *
+ * Return: 0, -ENOMEM; a stream that is not there takes nothing
+ */
+int shim_stdio_give(struct shim_stdio *s, enum msg_stdio which,
+		    const void *bytes, size_t n, struct err *e);
 
 /** shim_stdio_free() - close everything; NULL is fine */
 void shim_stdio_free(struct shim_stdio *s);

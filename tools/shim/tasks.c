@@ -14,7 +14,6 @@
 #include "tools/shim/machine.h"
 #include "tools/shim/cards.h"
 #include "tools/shim/shim.h"
-#include "tools/shim/stdio.h"
 
 /* Path of a container's root in the guest. */
 #define GUEST_PATH_SIZE 640
@@ -366,32 +365,6 @@ int shim_task_delete(struct shim_task *task, struct op *op, struct err *e)
 
 /* --- the sandbox ------------------------------------------------------------------------ */
 
-static int streams_open(void *ctx, const char *const path[GUEST_STREAMS],
-			void **ret, int guest_fd[GUEST_STREAMS], struct err *e)
-{
-	const struct shim_tasks *t = ctx;
-	const char *all[GUEST_STREAMS];
-	struct shim_stdio *io = NULL;
-	int r;
-
-	for (int i = 0; i < GUEST_STREAMS; i++)
-		all[i] = path[i] ? path[i] : "";
-	r = shim_stdio_new(t->shim->loop, all, &io, guest_fd, e);
-	*ret = io;
-	return r;
-}
-
-static int streams_attach(void *streams, const char *const path[GUEST_STREAMS],
-			  struct err *e)
-{
-	return shim_stdio_attach(streams, path, e);
-}
-
-static void streams_close(void *streams)
-{
-	shim_stdio_free(streams);
-}
-
 static void on_process_exited(void *ctx, const char *container_id,
 			      const char *exec_id, uint32_t status,
 			      uint64_t at_ns,
@@ -486,16 +459,12 @@ static int make(void *ctx, const struct vmm_config *c, struct sandbox **ret,
 
 static int begin(struct shim_tasks *t, struct sandbox *s, struct err *e)
 {
-	const struct ops_config config = {
+	struct ops_config config = {
 		.loop = t->shim->loop,
 		.name = t->shim->name,
 		.sandbox = s,
 		.make = make,
 		.compat = compat,
-		.streams = { .open = streams_open,
-			     .attach = streams_attach,
-			     .close = streams_close,
-			     .ctx = t },
 		.process_exited = on_process_exited,
 		.out_of_memory = on_out_of_memory,
 		.vm_exited = on_vm_exited,
@@ -505,8 +474,10 @@ static int begin(struct shim_tasks *t, struct sandbox *s, struct err *e)
 		.events = &shim_task_events,
 		.events_ctx = t->shim,
 	};
-	int r = ops_new(&config, &t->ops, e);
+	int r;
 
+	task_streams(t, &config);
+	r = ops_new(&config, &t->ops, e);
 	if (r < 0)
 		return r;
 	ops_seams(t->ops, &seams);

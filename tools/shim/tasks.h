@@ -186,6 +186,9 @@ struct container_disk task_disk_of(const struct task_disk *d, bool read_only);
 /** task_disk_path() - the path for QEMU */
 const char *task_disk_path(const struct task_disk *d);
 
+/** task_streams() - of task_streams.c: who opens streams, and the UVM's */
+void task_streams(struct shim_tasks *t, struct ops_config *ret);
+
 /* Of tasks_move.c: a task whose container has come with its VM. */
 
 /** task_take_disks() - hold on to its disks; @source_id names the container */

@@ -170,6 +170,13 @@ static void on_kept(void *ctx)
 	forget(ctx);
 }
 
+void uvm_proc_keep(struct uvm_proc *p)
+{
+	/* Without memory for a timer it stays until it is deleted. */
+	(void)loop_at(p->table->loop, loop_now_ms(p->table->loop) + UVM_KEEP_MS,
+		      on_kept, p, &p->timer, NULL);
+}
+
 static void tell_waiters(struct uvm_proc *p)
 {
 	while (p->waiters) {
@@ -211,7 +218,7 @@ static void on_started(void *ctx, uint32_t pid)
 }
 
 /* @end belongs to the process, which is freed behind its last use. */
-static void on_ended(void *ctx, const struct host_process_end *end)
+void uvm_proc_ended(void *ctx, const struct host_process_end *end)
 {
 	struct uvm_proc *p = ctx;
 	struct host_process *process = p->process;
@@ -224,9 +231,7 @@ static void on_ended(void *ctx, const struct host_process_end *end)
 	p->exit_status = end->exited ? end->code & 0xffu : UVM_EXIT_UNKNOWN;
 	p->state = UVM_STOPPED;
 	p->exited_ns = clock_wall_ns();
-	/* Without memory for a timer it stays until it is deleted. */
-	(void)loop_at(p->table->loop, loop_now_ms(p->table->loop) + UVM_KEEP_MS,
-		      on_kept, p, &p->timer, NULL);
+	uvm_proc_keep(p);
 	if (op) {
 		r = start_error(end->failure, &e);
 		op_end(op, r, &e);
@@ -242,7 +247,7 @@ int uvm_proc_start(struct uvm_proc *p, struct host_client *c, struct op *op,
 		.parameters = &p->parameters,
 		.start_timeout_ms = START_MS,
 		.started = on_started,
-		.ended = on_ended,
+		.ended = uvm_proc_ended,
 		.ctx = p,
 	};
 	int r;

@@ -7,6 +7,9 @@
  *	...              stopped: the exit code is kept for who asks
  *	uvm_proc_delete()
  *
+ * A process that comes with its VM is running from its import on; it is opened
+ * when the guest has arrived, until then it cannot be reached.
+ *
  * Operations are those of migration/op.h. One that nobody will delete (the
  * client that wanted it may be gone) goes by itself some time after its exit.
  */
@@ -21,6 +24,7 @@
 #include "config/arena.h"
 #include "config/err.h"
 #include "migration/op.h"
+#include "migration/saved.h"
 #include "tools/shim/stdio.h"
 
 /* Processes that are known at a time, stopped ones too. */
@@ -70,6 +74,7 @@ struct uvm_proc {
 	uint64_t exited_ns;
 	struct host_process *process;
 	struct shim_stdio *io;
+	struct saved_process *came; /* in @arena: not opened yet */
 	struct op *start;
 	struct op *waiters; /* chained by op->impl */
 	struct loop_id timer;
@@ -136,6 +141,24 @@ int uvm_proc_resize(struct uvm_proc *p, uint32_t height, uint32_t width,
  * Return: 0, -EBADFD (it runs)
  */
 int uvm_proc_delete(struct uvm_proc *p, struct err *e);
+
+/*
+ * Of tools/shim/uvm_move.c, see struct guest_ops: uvm_procs_save() freezes their
+ * streams, uvm_procs_thaw() goes on with them here; uvm_procs_arrived() opens
+ * those that uvm_procs_give() made.
+ */
+int uvm_procs_save(struct uvm_procs *t, struct arena *a, struct saved_vm *ret,
+		   struct err *e);
+void uvm_procs_thaw(struct uvm_procs *t);
+int uvm_procs_give(struct uvm_procs *t, const struct saved_vm *saved,
+		   struct err *e);
+void uvm_procs_arrived(struct uvm_procs *t, struct host_client *c);
+
+/** uvm_proc_keep() - it has stopped: forget it in a while */
+void uvm_proc_keep(struct uvm_proc *p);
+
+/** uvm_proc_ended() - for host_process_config.ended, with the process as ctx */
+void uvm_proc_ended(void *ctx, const struct host_process_end *end);
 
 /** uvm_procs_done() - let go of all; nothing is killed, waits end */
 void uvm_procs_done(struct uvm_procs *t);
