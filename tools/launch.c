@@ -136,6 +136,6 @@ struct sandbox_config launch_sandbox(const struct launch *l, struct loop *loop)
 		.vsock = l->args.vsock,
 		.boot_timeout_ms = (int)l->args.boot_timeout_s * 1000,
 		.console_fd = -1,
-		.session = false,
+		.session = true,
 	};
 }
