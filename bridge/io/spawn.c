@@ -210,14 +210,18 @@ IN_CHILD static enum step child_prepare(const struct spawn *s, pid_t parent)
 	return STEP_NONE;
 }
 
-IN_CHILD static void child_tell(const struct spawn *s)
+/* In this order: what was told to have started is not killed any more, and
+ * what a parent that died could not see told has not started. */
+IN_CHILD static void child_tell(const struct spawn *s, pid_t parent)
 {
 	if (!s->started)
 		return;
-	__atomic_store_n(s->started, (uint64_t)syscall(SYS_getpid),
-			 __ATOMIC_RELEASE);
 	if (!s->die_with_parent)
 		(void)prctl(PR_SET_PDEATHSIG, 0);
+	if (getppid() != parent)
+		(void)syscall(SYS_exit_group, 127); /* nobody to tell */
+	__atomic_store_n(s->started, (uint64_t)syscall(SYS_getpid),
+			 __ATOMIC_RELEASE);
 }
 
 IN_CHILD static int child_main(void *arg)
@@ -229,7 +233,7 @@ IN_CHILD static int child_main(void *arg)
 		c->error = errno;
 	} else {
 		child_signals(c->ignored);
-		child_tell(c->spawn);
+		child_tell(c->spawn, c->parent);
 		c->step = STEP_EXEC;
 		c->error = child_exec(c);
 	}
