@@ -160,7 +160,8 @@ static int begin(struct receive *r, const char *name, struct err *e)
 
 	if (n < 0)
 		return n;
-	(void)snprintf(r->name, sizeof(r->name), "%s", name);
+	(void)snprintf(r->name, sizeof(r->name), "%.*s", RUNDIR_NAME_MAX - 1,
+		       name); /* no more, as checked */
 	n = start_shim(r, e);
 	if (n < 0)
 		return n;

@@ -478,11 +478,12 @@ bool pid1_log_read(const struct pid1 *p, uint64_t from, size_t max,
 		   struct pid1_log *ret, struct text *out)
 {
 	const struct control_ring *r = p->ring;
-	const char *data = (const char *)r + CONTROL_RING_DATA;
+	const char *data;
 	uint64_t first;
 
 	if (!r)
 		return false;
+	data = (const char *)r + CONTROL_RING_DATA;
 	ret->head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
 	ret->dropped = __atomic_load_n(&r->dropped, __ATOMIC_RELAXED);
 	first = oldest(r, ret->head);

@@ -6,7 +6,7 @@
 
 /* What an annotation may decode to. */
 #define CARDS_BYTES_MAX ((size_t)1024 * 1024)
-#define NAME_MAX_BYTES 16
+#define NAME_MAX_BYTES 24
 
 /* The controllers copy endpoints, and do not write to them. */
 static char *lent(const char *s)
