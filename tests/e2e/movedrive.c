@@ -338,7 +338,8 @@ static int boot(struct drive *d, int n, struct err *e)
 	s->config.scsi = 1;
 	s->config.nics = 1;
 	s->config.incoming = n == DESTINATION;
-	s->config.waiting = on_waiting;
+	if (n == DESTINATION)
+		s->config.waiting = on_waiting;
 	s->config.moved = on_note;
 	s->config.ready = on_ready;
 	s->config.ended = on_ended;

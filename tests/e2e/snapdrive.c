@@ -365,7 +365,8 @@ static int one(struct drive *d, struct err *e)
 	d->config = launch_sandbox(&d->launch, d->loop);
 	d->config.incoming = !d->source;
 	d->config.session = false;
-	d->config.waiting = on_waiting;
+	if (!d->source)
+		d->config.waiting = on_waiting;
 	d->config.ready = on_ready;
 	d->config.ended = on_ended;
 	d->config.ctx = d;

@@ -44,8 +44,10 @@ static int take(struct task_disk *d, const char *reservation, bool read_only,
 
 	if (!disk)
 		return err_set(e, EINVAL, "a disk is not in the state");
-	/* One that has a name keeps it, for the next move too. */
-	if (strncmp(disk->config.path, UNNAMED, strlen(UNNAMED)) != 0)
+	/* One that has a name keeps it, for the next move too; but the files of
+	 * a saved sandbox are removed when it goes on. */
+	if (!d->task->table->shim->migration.session.from_file &&
+	    strncmp(disk->config.path, UNNAMED, strlen(UNNAMED)) != 0)
 		return task_disk_name(d, disk->config.path, read_only, e);
 	d->disk.fd = open(disk->config.path,
 			  (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
