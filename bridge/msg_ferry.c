@@ -113,16 +113,6 @@ static const struct schema_member read_log_result_members[] = {
 const struct schema msg_ferry_read_log_result_schema =
 	SCHEMA(struct msg_ferry_read_log_result, read_log_result_members);
 
-static const struct schema_member upgrade_members[] = {
-#define T struct msg_ferry_upgrade
-	MSG_BASE_ROWS(T, base.),
-	SCHEMA_STRING(T, path, "Path", SCHEMA_ALWAYS),
-	SCHEMA_STRING(T, sha256, "Sha256", SCHEMA_ALWAYS),
-#undef T
-};
-const struct schema msg_ferry_upgrade_schema =
-	SCHEMA(struct msg_ferry_upgrade, upgrade_members);
-
 static const struct {
 	uint32_t type;
 	const struct schema *body;
@@ -135,7 +125,6 @@ static const struct {
 	{ WIRE_FERRY_UNWANTED, &msg_ferry_unwanted_schema, NULL },
 	{ WIRE_FERRY_READ_LOG, &msg_ferry_read_log_schema,
 	  &msg_ferry_read_log_result_schema },
-	{ WIRE_FERRY_UPGRADE, &msg_ferry_upgrade_schema, &msg_result_schema },
 };
 
 /* clang-format on */

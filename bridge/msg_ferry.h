@@ -23,7 +23,6 @@ enum wire_ferry_type {
 	WIRE_FERRY_UNWANTED = 0x3fe00401,      /* from who receives it */
 	WIRE_FERRY_STREAM_MARK = 0x3fe00501,   /* guest to host */
 	WIRE_FERRY_READ_LOG = 0x1fe00601,
-	WIRE_FERRY_UPGRADE = 0x1fe00701,
 };
 
 /* What a host that finds the VM in a new place has for it. */
@@ -95,12 +94,6 @@ struct msg_ferry_read_log_result {
 	const char *text;
 };
 
-struct msg_ferry_upgrade {
-	struct msg_base base;
-	const char *path;   /* in the UVM */
-	const char *sha256; /* of the program */
-};
-
 extern const struct schema msg_ferry_hello_schema;
 extern const struct schema msg_ferry_welcome_schema;
 extern const struct schema msg_ferry_received_schema;
@@ -109,7 +102,6 @@ extern const struct schema msg_ferry_out_of_memory_schema;
 extern const struct schema msg_ferry_unwanted_schema;
 extern const struct schema msg_ferry_read_log_schema;
 extern const struct schema msg_ferry_read_log_result_schema;
-extern const struct schema msg_ferry_upgrade_schema;
 
 /** msg_ferry_schema() - as msg_schema(), for these */
 const struct schema *msg_ferry_schema(uint32_t type);

@@ -69,7 +69,6 @@ static const struct schema *const schemas[] = {
 	&msg_ferry_out_of_memory_schema,
 	&msg_ferry_unwanted_schema,
 	&msg_ferry_read_log_schema,
-	&msg_ferry_upgrade_schema,
 	&msg_ferry_hello_schema,
 	&msg_ferry_welcome_schema,
 	&msg_error_record_schema,

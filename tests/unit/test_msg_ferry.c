@@ -46,7 +46,6 @@ static void expect_round(uint32_t type, const char *text)
 		struct msg_ferry_unwanted unwanted;
 		struct msg_ferry_read_log read_log;
 		struct msg_ferry_read_log_result read_log_result;
-		struct msg_ferry_upgrade upgrade;
 	} body;
 	const struct schema *schema = msg_ferry_schema(type);
 
@@ -73,9 +72,6 @@ static void test_every_frame(void **state UNUSED)
 	expect_round(wire_response_type(WIRE_FERRY_READ_LOG),
 		     "{\"Result\":0,\"From\":5,\"Head\":9,\"Dropped\":0,"
 		     "\"Text\":\"a\\nb\"}");
-	expect_round(WIRE_FERRY_UPGRADE,
-		     "{\"ContainerId\":\"\",\"Path\":\"/run/gcs.new\","
-		     "\"Sha256\":\"00\"}");
 	assert_null(msg_ferry_schema(WIRE_CREATE));
 	assert_null(msg_ferry_schema(wire_response_type(WIRE_FERRY_RECEIVED)));
 	/* A peer that is no ferry has no such words. */
