@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "build/proto/ferry.pb-c.h"
 #include "config/err.h"
 #include "migration/lease.h"
 #include "tools/handoff.h"
@@ -108,6 +109,13 @@ int migrate_ask(struct migrate *m, struct migrate_side *side,
 		const ProtobufCMessageDescriptor *response,
 		void (*got)(void *ctx, const ProtobufCMessage *m), void *ctx,
 		int64_t timeout_ms, struct err *e);
+
+/**
+ * migrate_containers() - the containers of the source
+ * @ret:	the caller's; NULL on failure
+ */
+int migrate_containers(struct migrate *m, FerryContainersResponse **ret,
+		       struct err *e);
 
 /** migrate_call() - a method of Migration that takes only the session */
 int migrate_call(struct migrate *m, struct migrate_side *side,

@@ -205,16 +205,25 @@ static void on_containers(void *ctx, const ProtobufCMessage *answer)
 	free(bytes);
 }
 
-static int adopt(struct migrate *m, struct err *e)
+int migrate_containers(struct migrate *m, FerryContainersResponse **ret,
+		       struct err *e)
 {
 	FerryContainersRequest q = FERRY_CONTAINERS_REQUEST__INIT;
-	FerryContainersResponse *all = NULL;
-	int r = migrate_ask(m, &m->source, "Ferry", "Containers", &q.base,
-			    &ferry_containers_response__descriptor,
-			    on_containers, &all, STEP_MS, e);
+	int r;
 
-	if (r == 0 && !all)
-		r = err_set(e, ENOMEM, "no memory for containers");
+	*ret = NULL;
+	r = migrate_ask(m, &m->source, "Ferry", "Containers", &q.base,
+			&ferry_containers_response__descriptor, on_containers,
+			ret, STEP_MS, e);
+	return r == 0 && !*ret ? err_set(e, ENOMEM, "no memory for containers")
+			       : r;
+}
+
+static int adopt(struct migrate *m, struct err *e)
+{
+	FerryContainersResponse *all;
+	int r = migrate_containers(m, &all, e);
+
 	for (size_t i = 0; r == 0 && i < all->n_containers; i++) {
 		FerryAdoptRequest a = FERRY_ADOPT_REQUEST__INIT;
 

@@ -16,9 +16,9 @@
 #include "bridge/io/fd.h"
 #include "build/proto/ferry.pb-c.h"
 #include "config/util.h"
+#include "tools/arrival.h"
 #include "tools/endpoint.h"
 #include "tools/handoff.h"
-#include "tools/launch.h"
 #include "tools/remote.h"
 #include "tools/shim/shim.h"
 #include "tools/tool.h"
@@ -52,62 +52,16 @@ static void on_signal(int number UNUSED)
 
 /* --- the shim -------------------------------------------------------------------- */
 
-/* In a child of its own, which has none of our connections. */
-static void start_in_child(const struct receive *r, int fd)
-{
-	const struct shim_birth birth = { .name = r->name,
-					  .listen_fd = -1,
-					  .incoming = true };
-	static struct launch l;
-	char name[RUNDIR_NAME_MAX];
-	struct err e = { 0 };
-	int n;
-
-	(void)close(r->listen_fd);
-	(void)close(r->control);
-	launch_init(&l);
-	annotation_map_init(&l.args.annotations);
-	l.args.forwarder = FORWARDERS;
-	l.args.accel = ACCEL_AUTO;
-	l.args.vsock = VHOST_AUTO;
-	l.args.kernel = r->kernel;
-	l.args.image = r->image;
-	n = launch_files(&l, &e);
-	if (n == 0)
-		n = shim_start(&l, &birth, name, &e);
-	(void)fd_write_full(fd, n < 0 ? e.text : "ready",
-			    n < 0 ? strlen(e.text) : strlen("ready"));
-	_exit(n < 0);
-}
-
 static int start_shim(const struct receive *r, struct err *e)
 {
-	char words[ERR_TEXT_MAX];
-	cleanup_fd from = -1;
-	int fd[2];
-	ssize_t n;
-	pid_t pid;
+	const int ours[] = { r->listen_fd, r->control };
+	const struct arrival a = { .name = r->name,
+				   .kernel = r->kernel,
+				   .image = r->image,
+				   .close = ours,
+				   .n_close = ARRAY_LEN(ours) };
 
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
-	from = fd[0];
-	(void)fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		start_in_child(r, fd[1]);
-	(void)close(fd[1]);
-	if (pid < 0)
-		return err_sys(e, "fork");
-	/* One write; the shim itself has the other end too, so no end comes. */
-	do
-		n = read(from, words, sizeof(words) - 1);
-	while (n < 0 && errno == EINTR);
-	words[n > 0 ? n : 0] = '\0';
-	(void)waitpid(pid, NULL, 0);
-	return strcmp(words, "ready") == 0
-		       ? 0
-		       : err_set(e, EIO, "%s",
-				 *words ? words : "the shim did not start");
+	return arrival_start(&a, e);
 }
 
 static int open_shim(struct receive *r, struct err *e)

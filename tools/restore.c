@@ -11,13 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bridge/io/fd.h"
 #include "build/proto/ferry.pb-c.h"
 #include "build/proto/migration.pb-c.h"
-#include "tools/launch.h"
+#include "tools/arrival.h"
 #include "tools/saved_files.h"
 #include "tools/shim/shim.h"
 #include "tools/tool.h"
@@ -52,60 +51,6 @@ struct restore {
 	FerrySaved *more;
 	char name[RUNDIR_NAME_MAX];
 };
-
-/* --- the shim --- */
-
-static void start_in_child(const struct restore *r, int fd)
-{
-	const struct shim_birth birth = { .name = r->name,
-					  .listen_fd = -1,
-					  .incoming = true };
-	static struct launch l;
-	char name[RUNDIR_NAME_MAX];
-	struct err e = { 0 };
-	int n;
-
-	launch_init(&l);
-	annotation_map_init(&l.args.annotations);
-	l.args.forwarder = FORWARDERS;
-	l.args.accel = ACCEL_AUTO;
-	l.args.vsock = VHOST_AUTO;
-	l.args.kernel = r->args->kernel;
-	l.args.image = r->args->image;
-	n = launch_files(&l, &e);
-	if (n == 0)
-		n = shim_start(&l, &birth, name, &e);
-	(void)fd_write_full(fd, n < 0 ? e.text : "ready",
-			    n < 0 ? strlen(e.text) : 5);
-	_exit(n < 0);
-}
-
-static int start_shim(const struct restore *r, struct err *e)
-{
-	char words[ERR_TEXT_MAX];
-	cleanup_fd from = -1;
-	int fd[2];
-	ssize_t n;
-	pid_t pid;
-
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
-	from = fd[0];
-	(void)fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		start_in_child(r, fd[1]);
-	(void)close(fd[1]);
-	if (pid < 0)
-		return err_sys(e, "fork");
-	n = read(from, words, sizeof(words) - 1); /* the shim keeps it open */
-	words[n > 0 ? n : 0] = '\0';
-	(void)waitpid(pid, NULL, 0);
-	return strcmp(words, "ready") == 0
-		       ? 0
-		       : err_set(e, EIO, "%s",
-				 *words ? words : "the shim did not start");
-}
 
 /* --- the destination's part of a migration --- */
 
@@ -241,7 +186,10 @@ static int begin(struct restore *r, struct err *e)
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	n = saved_session(&r->m, e);
 	if (n == 0)
-		n = start_shim(r, e);
+		n = arrival_start(&(struct arrival){ .name = r->name,
+						     .kernel = r->args->kernel,
+						     .image = r->args->image },
+				  e);
 	if (n == 0)
 		n = remote_open(r->name, &r->m.remote, e);
 	r->m.destination.client = r->m.remote.client;

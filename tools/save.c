@@ -90,32 +90,6 @@ static int export(struct save *s, struct err *e)
 	return r;
 }
 
-static void on_containers(void *ctx, const ProtobufCMessage *answer)
-{
-	const FerryContainersResponse *a = (const void *)answer;
-	const size_t n = ferry_containers_response__get_packed_size(a);
-	uint8_t *bytes = malloc(n + 1);
-
-	if (!bytes)
-		return;
-	(void)ferry_containers_response__pack(a, bytes);
-	*(FerryContainersResponse **)ctx =
-		ferry_containers_response__unpack(NULL, n, bytes);
-	free(bytes);
-}
-
-static int containers(struct save *s, struct err *e)
-{
-	FerryContainersRequest q = FERRY_CONTAINERS_REQUEST__INIT;
-	int r = migrate_ask(&s->m, &s->m.source, "Ferry", "Containers", &q.base,
-			    &ferry_containers_response__descriptor,
-			    on_containers, &s->containers, STEP_MS, e);
-
-	if (r == 0 && !s->containers)
-		r = err_set(e, ENOMEM, "no memory for containers");
-	return r;
-}
-
 static int memory(struct save *s, struct err *e)
 {
 	char path[PATH_MAX];
@@ -259,7 +233,7 @@ static int save(struct save *s, struct err *e)
 	migrate_report(&s->m, "state");
 	r = export(s, e);
 	if (r == 0)
-		r = containers(s, e);
+		r = migrate_containers(&s->m, &s->containers, e);
 	if (r == 0)
 		r = memory(s, e);
 	if (r == 0)
