@@ -144,7 +144,7 @@ static void of_sandbox(struct answer *a, const struct shim *s)
 	counter(a, "ferry_log_limited_lines_total", log_limited(),
 		"Lines of the shim's log that were left out because they "
 		"repeat themselves.");
-	counter(a, "ferry_log_muted_lines_total", s->guest_muted,
+	counter(a, "ferry_log_muted_lines_total", s->log.muted,
 		"Lines of the agent's log that were left out because there "
 		"were too many in a second.");
 	counter(a, "ferry_diagnostics_total", s->n_left,

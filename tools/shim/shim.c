@@ -264,52 +264,11 @@ static void on_ready(void *ctx)
 	}
 }
 
-void shim_log_bound(const struct shim *s)
-{
-	struct stat st;
-	int fd;
-
-	/* The console may still write to the old one. */
-	if (fstatat(s->dir.lock, SHIM_LOG_OLD, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_size > 2 * SHIM_LOG_MAX) {
-		fd = openat(s->dir.lock, SHIM_LOG_OLD,
-			    O_WRONLY | O_TRUNC | O_CLOEXEC);
-		fd_close(&fd);
-	}
-	if (fstat(s->log_fd, &st) < 0 || st.st_size <= SHIM_LOG_MAX ||
-	    renameat(s->dir.lock, SHIM_LOG, s->dir.lock, SHIM_LOG_OLD) < 0)
-		return;
-	fd = openat(s->dir.lock, SHIM_LOG,
-		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		(void)dup3(fd, s->log_fd, O_CLOEXEC); /* else the old one */
-	fd_close(&fd);
-}
-
-/* A guest that says too much is not heard for the rest of the second. */
-static bool hears(struct shim *s)
-{
-	const int64_t second = loop_now_ms(s->loop) / 1000;
-	const uint32_t muted = s->guest_lines > SHIM_GUEST_LINES
-				       ? s->guest_lines - SHIM_GUEST_LINES
-				       : 0;
-
-	if (second != s->guest_second) {
-		s->guest_second = second;
-		s->guest_lines = 0;
-		if (muted)
-			log_warn("uvm: %u lines are left out", muted);
-		shim_log_bound(s);
-	}
-	if (s->guest_lines++ < SHIM_GUEST_LINES)
-		return true;
-	s->guest_muted++;
-	return false;
-}
-
 static void on_log(void *ctx, const struct host_log_line *line)
 {
-	if (!hears(ctx))
+	struct shim *s = ctx;
+
+	if (!shim_log_hears(&s->log, loop_now_ms(s->loop)))
 		return;
 	log_write(&(struct log_site){ 0 }, line->level, "uvm: %s", line->msg);
 }
@@ -417,13 +376,13 @@ static int serve(struct shim *s, struct err *e)
 
 static int open_log(struct shim *s, struct err *e)
 {
-	s->log_fd = openat(s->dir.lock, SHIM_LOG,
-			   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (s->log_fd < 0)
-		return err_sys(e, "log of the sandbox");
-	log_setup(s->log_fd, LOG_FORM_JSON,
+	const int r = shim_log_open(&s->log, s->dir.lock, e);
+
+	if (r < 0)
+		return r;
+	log_setup(s->log.fd, LOG_FORM_JSON,
 		  s->launch->args.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	shim_debug_crash(s->log_fd);
+	shim_debug_crash(s->log.fd);
 	return 0;
 }
 
@@ -439,7 +398,7 @@ static void configure(struct shim *s)
 	s->config = launch_sandbox(s->launch, s->loop);
 	s->config.scsi = QEMU_SCSI_MAX;
 	s->config.nics = QEMU_NICS_MAX;
-	s->config.console_fd = s->launch->args.console ? s->log_fd : -1;
+	s->config.console_fd = s->launch->args.console ? s->log.fd : -1;
 	s->config.ready = on_ready;
 	s->config.waiting = on_waiting;
 	s->config.moved = on_moved;
@@ -548,7 +507,7 @@ static void finish(struct shim *s)
 		(void)unlink(s->birth->socket); /* nobody answers there now */
 	rundir_done(&s->dir);
 	log_setup(STDERR_FILENO, LOG_FORM_TEXT, LOG_LEVEL_ERR);
-	fd_close(&s->log_fd);
+	shim_log_done(&s->log);
 }
 
 static void answer_stops(struct shim *s)
@@ -569,7 +528,7 @@ void shim_run(struct launch *l, const struct shim_birth *birth, int ready_fd)
 		.birth = birth,
 		.name = birth->name,
 		.dir = RUNDIR_NONE,
-		.log_fd = -1,
+		.log = SHIM_LOG_NONE,
 		.signal_fd = -1,
 		.ready_fd = ready_fd,
 		.started_ns = clock_wall_ns(),

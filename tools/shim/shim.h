@@ -26,6 +26,7 @@
 #include "tools/qemu/rundir.h"
 #include "tools/sandbox.h"
 #include "tools/shim/events.h"
+#include "tools/shim/log.h"
 #include "tools/shim/machine.h"
 #include "tools/shim/migrate.h"
 #include "tools/shim/tasks.h"
@@ -35,12 +36,6 @@
 
 /* In the folder of a sandbox. */
 #define SHIM_SOCKET "s"
-#define SHIM_LOG RUNDIR_LOG
-/* What the log was before it was begun anew; together they are bounded. */
-#define SHIM_LOG_OLD "log.1"
-#define SHIM_LOG_MAX ((off_t)8 * 1024 * 1024)
-/* Lines of the guest's log that are taken in a second. */
-#define SHIM_GUEST_LINES 1000u
 /* The process that ferry run --detach -- COMMAND starts. */
 #define SHIM_MAIN "main"
 
@@ -71,7 +66,7 @@ struct shim {
 	enum shim_state state;
 	struct loop *loop;
 	struct rundir dir;
-	int log_fd;
+	struct shim_log log;
 	struct ttrpc_server *server;
 	struct sandbox_config config;
 	struct sandbox *sandbox;
@@ -97,9 +92,6 @@ struct shim {
 	struct err why;
 	char left[REMAINS_PATH_MAX];
 	uint64_t n_left;
-	int64_t guest_second; /* that @guest_lines counts in */
-	uint32_t guest_lines;
-	uint64_t guest_muted; /* lines that were too many, ever */
 	struct watch watch;
 };
 
@@ -147,9 +139,6 @@ void shim_stop(struct shim *s, bool force);
 /** shim_make() - a UVM that waits for its guest; see struct ops_config */
 int shim_make(struct shim *s, const struct vmm_config *c, struct sandbox **ret,
 	      struct err *e);
-
-/** shim_log_bound() - begin the log anew when it has become long */
-void shim_log_bound(const struct shim *s);
 
 /** shim_state_name() - "booting", "ready", "ending" */
 const char *shim_state_name(enum shim_state state);

@@ -65,7 +65,7 @@ static void look(void *ctx)
 	struct err e;
 
 	look_later(w);
-	shim_log_bound(w->shim);
+	shim_log_bound(&w->shim->log);
 	if (!c || w->asking || !host_client_connected(c))
 		return;
 	if (host_wait_for_process(c, NULL, NOBODY, 0, &done, NULL, &e) == 0) {
