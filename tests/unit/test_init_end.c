@@ -104,7 +104,7 @@ static void test_the_ring_keeps_the_newest(void **state)
 	(void)state;
 	assert_int_equal(ring_open(&r, NULL), 0);
 	data = (const char *)r.head + CONTROL_RING_DATA;
-	for (unsigned int i = 0; i < 20000; i++) {
+	for (unsigned int i = 0; i < 60000; i++) {
 		const int n = snprintf(line, sizeof(line), "line %u\n", i);
 
 		ring_put(&r, line, (size_t)n);
@@ -112,13 +112,12 @@ static void test_the_ring_keeps_the_newest(void **state)
 	}
 	assert_int_equal(r.head->magic, CONTROL_RING_MAGIC);
 	assert_int_equal(r.head->head, total);
-	assert_int_equal(r.head->dropped, total > CONTROL_RING_SIZE
-						  ? total - CONTROL_RING_SIZE
-						  : 0);
+	assert_true(total > 2 * (uint64_t)CONTROL_RING_SIZE);
+	assert_int_equal(r.head->dropped, total - CONTROL_RING_SIZE);
 	for (int i = 0; i < 11; i++)
 		assert_int_equal(
 			data[(total - 11 + (uint64_t)i) % CONTROL_RING_SIZE],
-			"line 19999\n"[i]);
+			"line 59999\n"[i]);
 	ring_done(&r);
 	ring_put(&r, "x", 1); /* swallowed */
 }
@@ -208,8 +207,39 @@ static void test_a_pipe_is_drained_into_the_ring(void **state)
 	ring_done(&r);
 }
 
+/* A command that never stops writing does not keep PID 1 from its other peers. */
+static void test_a_flood_is_drained_in_turns(void **state)
+{
+	static const char chunk[4096] = "x";
+	const size_t much = (size_t)3 * DRAIN_TURN_MAX;
+	struct ring r;
+	struct drain d;
+	size_t turns = 0;
+
+	(void)state;
+	assert_int_equal(ring_open(&r, NULL), 0);
+	assert_int_equal(drain_open(&d, NULL), 0);
+	assert_true(fcntl(d.writer, F_SETPIPE_SZ, (int)much) >= (int)much);
+	for (size_t n = 0; n < much; n += sizeof(chunk))
+		assert_int_equal(write(d.writer, chunk, sizeof(chunk)),
+				 sizeof(chunk));
+	for (uint64_t before = 0; before < much; before = r.head->head) {
+		drain_turn(&d, &r, 0);
+		assert_in_range(r.head->head - before, 1, 2 * DRAIN_TURN_MAX);
+		turns++;
+	}
+	assert_true(turns > 1);
+	assert_int_equal(r.head->head, much);
+	fd_close(&d.fd);
+	fd_close(&d.writer);
+	ring_done(&r);
+}
+
+typedef void drain_fn(struct drain *d, struct ring *ring, int64_t now_ms);
+
 /* Where klog_aloud() says it, with neither console nor kernel log opened. */
-static const char *hear(struct drain *d, struct ring *r)
+static const char *hear_at(drain_fn *fn, struct drain *d, struct ring *r,
+			   int64_t now_ms)
 {
 	static char heard[4096];
 	int ends[2], before = dup(STDERR_FILENO);
@@ -217,7 +247,7 @@ static const char *hear(struct drain *d, struct ring *r)
 
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
-	drain_last(d, r, 5000);
+	fn(d, r, now_ms);
 	assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
 	n = read(ends[0], heard, sizeof(heard) - 1);
 	heard[n > 0 ? n : 0] = '\0';
@@ -225,6 +255,38 @@ static const char *hear(struct drain *d, struct ring *r)
 	fd_close(&ends[1]);
 	fd_close(&before);
 	return heard;
+}
+
+static const char *hear(struct drain *d, struct ring *r)
+{
+	return hear_at(drain_last, d, r, 5000);
+}
+
+/* Of many warnings some are heard, and how many there were. */
+static void test_lines_that_are_not_said_aloud_are_told(void **state)
+{
+	struct ring r;
+	struct drain d;
+
+	(void)state;
+	assert_int_equal(ring_open(&r, NULL), 0);
+	assert_int_equal(drain_open(&d, NULL), 0);
+	for (unsigned int i = 0; i < DRAIN_ALOUD_MAX + 5; i++)
+		assert_int_equal(write(d.writer, "x\n", 2), 2);
+	assert_int_equal(strlen(hear_at(drain_turn, &d, &r, 6000)),
+			 DRAIN_ALOUD_MAX * strlen("init: agent: x\n"));
+	assert_int_equal(write(d.writer, "y\n", 2), 2);
+	assert_string_equal(hear_at(drain_turn, &d, &r, 6999), "");
+	assert_int_equal(write(d.writer, "info\nz\n", 7), 7);
+	assert_string_equal(hear_at(drain_turn, &d, &r, 7000),
+			    "init: agent: 6 more in the log ring\n"
+			    "init: agent: z\n");
+	assert_int_equal(write(d.writer, "z\n", 2), 2);
+	assert_string_equal(hear_at(drain_turn, &d, &r, 8000),
+			    "init: agent: z\n"); /* told once */
+	fd_close(&d.fd);
+	fd_close(&d.writer);
+	ring_done(&r);
 }
 
 static void test_last_words_are_heard(void **state)
@@ -301,6 +363,8 @@ int main(void)
 		T(test_the_ring_is_sealed_for_others),
 		T(test_levels_of_log_lines),
 		T(test_a_pipe_is_drained_into_the_ring),
+		T(test_a_flood_is_drained_in_turns),
+		T(test_lines_that_are_not_said_aloud_are_told),
 		T(test_last_words_are_heard),
 		T(test_short_memory_is_known),
 	};

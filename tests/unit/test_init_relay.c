@@ -173,6 +173,81 @@ static void test_w_c22_a_child_never_waits_for_the_host(void **state)
 	assert_int_equal(wait_exit(pid), 128 + SIGTERM);
 }
 
+/* Runs the classic job: a connection that stands is handed to it. */
+static pid_t start_classic(char *script, int listener, int *host)
+{
+	static char sh[] = "sh", c[] = "-c";
+	char *const argv[] = { sh, c, script, NULL };
+	struct relay_job job = { at, 1, true, false, -1, 1, argv };
+	pid_t pid;
+
+	assert_int_equal(transport_dial(&at, 1, &job.fd, NULL), 0);
+	*host = host_accept(listener);
+	pid = fork();
+	if (pid == 0) {
+		fd_close(host);
+		_exit(relay_run(&job, NULL));
+	}
+	fd_close(&job.fd);
+	return pid;
+}
+
+/* What was said long before anybody listened is there, from its beginning. */
+static void test_a_late_listener_gets_what_was_said(void **state)
+{
+	int listener, host;
+	char done[64], script[256];
+	pid_t pid;
+
+	(void)state;
+	(void)snprintf(done, sizeof(done), "%s/done", dir);
+	(void)snprintf(script, sizeof(script),
+		       "echo one; echo two; : >%s; exec sleep 60", done);
+	pid = start_relay(script);
+	for (int i = 0; access(done, F_OK) < 0 && i < PATIENCE_MS / 10; i++)
+		(void)poll(NULL, 0, 10);
+	assert_int_equal(unlink(done), 0);
+	listener = host_listen(1);
+	host = host_accept(listener);
+	assert_string_equal(read_line(host), "one");
+	assert_string_equal(read_line(host), "two");
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(wait_exit(pid), 128 + SIGTERM);
+	fd_close(&host);
+	fd_close(&listener);
+}
+
+/* Classic mode begins with a host, and goes on when that one is lost. */
+static void test_the_classic_job_calls_again(void **state)
+{
+	char script[] = "echo one; read x; echo two; exec sleep 60";
+	int listener = host_listen(1), host, in[2], before;
+	const char *line;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	before = dup(STDIN_FILENO);
+	assert_int_equal(dup2(in[0], STDIN_FILENO), STDIN_FILENO);
+	pid = start_classic(script, listener, &host);
+	assert_int_equal(dup2(before, STDIN_FILENO), STDIN_FILENO);
+	assert_string_equal(read_line(host), "one");
+	fd_close(&host);
+	assert_int_equal(write(in[1], "\n", 1), 1);
+	host = host_accept(listener);
+	line = read_line(host);
+	if (strcmp(line, "one") == 0) /* again, if it was a moment ago */
+		line = read_line(host);
+	assert_string_equal(line, "two");
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(wait_exit(pid), 128 + SIGTERM);
+	fd_close(&host);
+	fd_close(&listener);
+	fd_close(&in[0]);
+	fd_close(&in[1]);
+	fd_close(&before);
+}
+
 /* W-C22: a new listener gets whole lines, and no line is lost. */
 static void test_w_c22_a_lost_host_loses_no_line(void **state)
 {
@@ -339,23 +414,13 @@ static void test_no_listener_is_an_error_of_the_plain_job(void **state)
 	assert_int_equal(wait_exit(start_plain(ports, "exit 0")), 98);
 }
 
-/* The classic job: a host that listens but reads nothing. */
 static void test_a_connection_that_stands_is_used(void **state)
 {
-	int listener = host_listen(1), host, fd = -1;
-	static char sh[] = "sh", c[] = "-c", script[] = "echo hello; exit 6";
-	char *const argv[] = { sh, c, script, NULL };
-	struct relay_job job = { at, 1, true, false, -1, 1, argv };
-	pid_t pid;
+	char script[] = "echo hello; exit 6";
+	int listener = host_listen(1), host;
+	const pid_t pid = start_classic(script, listener, &host);
 
 	(void)state;
-	assert_int_equal(transport_dial(&at, 1, &fd, NULL), 0);
-	host = host_accept(listener);
-	job.fd = fd;
-	pid = fork();
-	if (pid == 0)
-		_exit(relay_run(&job, NULL));
-	fd_close(&fd);
 	assert_string_equal(read_line(host), "hello");
 	assert_int_equal(wait_exit(pid), 6);
 	fd_close(&host);
@@ -442,6 +507,8 @@ int main(void)
 		T(test_w_c22_ends_with_its_child_without_a_listener),
 		T(test_w_c22_ends_with_its_child_despite_a_grandchild),
 		T(test_w_c22_a_child_never_waits_for_the_host),
+		T(test_a_late_listener_gets_what_was_said),
+		T(test_the_classic_job_calls_again),
 		T(test_w_c22_a_lost_host_loses_no_line),
 		T(test_w_c23_a_quiet_relay_calls_again),
 		T(test_w_c28_a_child_inherits_no_end_of_the_pipe),
