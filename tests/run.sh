@@ -44,7 +44,7 @@ for program in "$@"; do
 		"$name/$(basename "$program")" "$p" "$f" "${s:-0}" $((SECONDS - start))
 	if [ "$f" -ne 0 ]; then
 		grep -aE -B 12 -A 6 '^not ok|FAIL|^expected|^actual|ERROR' "$log" | tail -n 150
-		tail -n 30 "$log"
+		tail -n 80 "$log"
 	fi
 	grep -aE '# SKIP' "$log"
 done
