@@ -264,6 +264,8 @@ wait "$orphan" 2>/dev/null
 check "a sandbox whose agent hangs leaves a bundle" wait_for 60 eval 'test -d "$(left e2e6 agent)"'
 ferry list
 check "and lives on" out_has 'e2e6                     ready'
+check "its log says where the processors are" wait_for 20 \
+	grep -q 'processors of the guest: cpu0=[0-9a-f]' "$TMPDIR"/ferry-*/shim-e2e6/log
 kill -9 "$(field e2e6 qemu_pid)"
 check "a QEMU that is killed leaves one" wait_for 20 eval 'test -d "$(left e2e6 ended)"'
 check "the bundle says why" grep -q 'QEMU was ended by signal 9' "$(left e2e6 ended)/why"

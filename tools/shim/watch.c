@@ -2,6 +2,7 @@
 
 #include "bridge/host/calls.h"
 #include "bridge/io/log.h"
+#include "tools/qemu/vcpus.h"
 #include "tools/shim/debug.h"
 #include "tools/shim/shim.h"
 
@@ -18,8 +19,19 @@ static void look_later(struct watch *w)
 		      &w->timer, NULL);
 }
 
+/* Does it spin, or sleep? QEMU knows. */
+static void look_at_processors(const struct shim *s)
+{
+	struct qmp *q = vm_qmp(sandbox_vm(s->sandbox));
+
+	if (q)
+		vcpus_log(q);
+}
+
 static void note(struct watch *w, bool answered)
 {
+	if (!answered)
+		look_at_processors(w->shim);
 	if (answered && w->silent)
 		log_warn("the agent answers again");
 	if (!answered)
@@ -66,8 +78,12 @@ static void look(void *ctx)
 
 	look_later(w);
 	shim_log_bound(&w->shim->log);
-	if (!c || w->asking || !host_client_connected(c))
+	if (!c || w->asking)
 		return;
+	if (!host_client_connected(c)) {
+		look_at_processors(w->shim);
+		return;
+	}
 	if (host_wait_for_process(c, NULL, NOBODY, 0, &done, NULL, &e) == 0) {
 		w->asking = true;
 		w->asked++;

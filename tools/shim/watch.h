@@ -5,8 +5,9 @@
  * calls it, minutes later. So the shim asks every now and then for the end of a
  * process that is not there, which costs nothing and changes nothing. An agent
  * that does not answer is told in the log, and a diagnostics bundle is left, once
- * until it answers again; nothing is ended. Nothing is asked while there is no
- * bridge, nor while a move goes on.
+ * until it answers again; nothing is ended. While it is silent, or there is no
+ * bridge, the places of the guest's processors are logged instead
+ * (tools/qemu/vcpus.h). Nothing is asked while a move goes on.
  */
 #ifndef FERRY_TOOLS_SHIM_WATCH_H
 #define FERRY_TOOLS_SHIM_WATCH_H
