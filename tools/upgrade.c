@@ -4,15 +4,16 @@
  * Nothing of this is in the agent. Processes of the UVM do it, so that any
  * agent can be replaced, also by an older one:
  *
- *	copy	the program comes in over standard input, is compared by its
- *		SHA-256, and gets its name (init/upgrade.h) by a rename
- *	swap	the agent is killed; PID 1 finds the new one
+ *	copy	the program comes in over standard input, and is compared by its
+ *		SHA-256
+ *	swap	it gets its name (init/upgrade.h) by a rename, and the agent is
+ *		killed; PID 1 finds the new one
  *	ask	which program is the agent, and is it still on trial? Until
  *		there is an answer
  *
- * Each is a ferry exec. A process of the UVM is a child of its agent, which is
- * how the agent and its file are found.
+ * Each is a ferry exec of a script (tools/upgrade_script.h).
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -32,6 +33,7 @@
 #include "tools/sandboxes.h"
 #include "tools/small.h"
 #include "tools/tool.h"
+#include "tools/upgrade_script.h"
 
 /* As PID 1's trial, and time for a busy guest. */
 #define ANSWER_S 40
@@ -40,20 +42,12 @@
 #define PROGRAM_MAX ((off_t)64 << 20)
 #define HEX_SIZE (2u * DIGEST_BYTES + 1)
 #define SAID_MAX 512
-
-#define FIND "a=$(readlink /proc/$PPID/exe) && "
-
-static const char copy_script[] =
-	FIND "umask 077 && cat >\"$a.part\" && "
-	     "s=$(sha256sum <\"$a.part\") && [ \"${s%% *}\" = \"$1\" ] && "
-	     "chmod 755 \"$a.part\" && sha256sum </proc/$PPID/exe";
-static const char swap_script[] =
-	FIND "mv \"$a.part\" \"$a.new\" && kill -KILL $PPID";
-static const char drop_script[] = FIND "rm -f \"$a.part\"";
-/* Both of one moment: a trial may end between the two. */
-static const char ask_script[] =
-	FIND "sha256sum </proc/$PPID/exe && ! [ -e \"$a.old\" ] && "
-	     "! [ -e \"$a.new\" ]";
+/* The UVM's processor is of the host's kind. */
+#ifdef __aarch64__
+#define MACHINE EM_AARCH64
+#else
+#define MACHINE EM_X86_64
+#endif
 
 /**
  * struct upgrade - one
@@ -128,7 +122,7 @@ static int in_uvm(struct upgrade *u, const char *script, int in, bool quiet,
 static int copy(struct upgrade *u, struct err *e)
 {
 	struct err ignored;
-	const int code = in_uvm(u, copy_script, u->program, false, e);
+	const int code = in_uvm(u, upgrade_copy, u->program, false, e);
 
 	if (code == 0) {
 		(void)snprintf(u->had, sizeof(u->had), "%.64s", u->said);
@@ -136,7 +130,8 @@ static int copy(struct upgrade *u, struct err *e)
 	}
 	if (code < 0)
 		return code;
-	(void)in_uvm(u, drop_script, -1, true, &ignored); /* if it got so far */
+	(void)in_uvm(u, upgrade_drop, -1, true,
+		     &ignored); /* if it got so far */
 	return err_set(e, EIO, "%s could not be copied into %s", u->file,
 		       u->sandbox);
 }
@@ -178,7 +173,7 @@ static int settle(struct upgrade *u, struct err *e)
 	const time_t until = time(NULL) + ANSWER_S;
 
 	do {
-		if (in_uvm(u, ask_script, -1, true, e) == 0) {
+		if (in_uvm(u, upgrade_ask, -1, true, e) == 0) {
 			if (strncmp(u->said, u->want, HEX_SIZE - 1) == 0)
 				return 0;
 			why(u);
@@ -200,14 +195,29 @@ static void hex(const uint8_t sum[DIGEST_BYTES], char out[HEX_SIZE])
 		(void)snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }
 
-/* Opens and sums it; what is plainly no program is not sent. */
+/* What is plainly none that the UVM can run is not sent. */
+static int check_program(const struct upgrade *u, struct err *e)
+{
+	Elf64_Ehdr h;
+	const ssize_t n = pread(u->program, &h, sizeof(h), 0);
+
+	if (n < 0)
+		return err_sys(e, "%s", u->file);
+	if (n < SELFMAG || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
+		return err_set(e, EINVAL, "%s is no program", u->file);
+	if (n < (ssize_t)sizeof(h) || h.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    h.e_machine != MACHINE)
+		return err_set(e, EINVAL, "%s is of another machine", u->file);
+	return 0;
+}
+
+/* Opens and sums it. */
 static int read_program(struct upgrade *u, struct err *e)
 {
 	uint8_t sum[DIGEST_BYTES];
 	char buf[65536];
 	struct digest d;
 	struct stat st;
-	bool first = true;
 	ssize_t n;
 
 	u->program = open(u->file, O_RDONLY | O_CLOEXEC);
@@ -216,17 +226,13 @@ static int read_program(struct upgrade *u, struct err *e)
 	if (!S_ISREG(st.st_mode) || st.st_size > PROGRAM_MAX)
 		return err_set(e, EINVAL, "%s: no file of at most %u MiB",
 			       u->file, (unsigned int)(PROGRAM_MAX >> 20));
+	if (check_program(u, e) < 0)
+		return -e->code;
 	digest_init(&d);
-	while ((n = read(u->program, buf, sizeof(buf))) > 0) {
-		if (first && (n < 4 || memcmp(buf, "\177ELF", 4) != 0))
-			break;
-		first = false;
+	while ((n = read(u->program, buf, sizeof(buf))) > 0)
 		digest_add(&d, buf, (size_t)n);
-	}
 	if (n < 0 || lseek(u->program, 0, SEEK_SET) < 0)
 		return err_sys(e, "%s", u->file);
-	if (first || n > 0)
-		return err_set(e, EINVAL, "%s is no program", u->file);
 	digest_done(&d, sum);
 	hex(sum, u->want);
 	return 0;
@@ -234,17 +240,29 @@ static int read_program(struct upgrade *u, struct err *e)
 
 /* --- all of it ------------------------------------------------------------- */
 
+/* Before ferry exec says the same of it, in its own words. */
+static int is_there(const struct upgrade *u, struct err *e)
+{
+	struct remote r;
+	const int n = remote_open(u->sandbox, &r, e);
+
+	remote_close(&r);
+	return n;
+}
+
 static int upgrade(struct upgrade *u, struct err *e)
 {
 	struct err ignored;
 	int r = read_program(u, e);
 
 	if (r == 0)
+		r = is_there(u, e);
+	if (r == 0)
 		r = copy(u, e);
 	if (r < 0)
 		return r;
 	/* Its answer may go with the agent. */
-	(void)in_uvm(u, swap_script, -1, true, &ignored);
+	(void)in_uvm(u, upgrade_swap, -1, true, &ignored);
 	return settle(u, e);
 }
 
