@@ -164,6 +164,56 @@ static void test_a_poisoned_record_is_set_aside(void **state)
 	assert_int_equal(slots.aside, 1);
 }
 
+static uint32_t fnv(uint32_t h, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ at[i]) * 16777619u;
+	return h;
+}
+
+/* As an agent of that @version would have written it. */
+static void set_version(uint32_t handle, uint16_t version)
+{
+	struct slot *slot = &slots.slot[handle - 1];
+	struct slot_copy *c = &slot->copy[0];
+	uint32_t h = fnv(2166136261u, &c->generation, sizeof(c->generation));
+
+	c->version = version;
+	h = fnv(h, &c->cell, sizeof(c->cell));
+	h = fnv(h, &c->len, sizeof(c->len));
+	h = fnv(h, &slot->kind, sizeof(slot->kind));
+	h = fnv(h, &c->version, sizeof(c->version));
+	c->sum = fnv(h, slots.cell + (size_t)c->cell * SLOT_CELL, c->len);
+}
+
+/* An upgrade finds records of the agent before, a way back those of a later. */
+static void
+test_records_of_this_version_and_the_one_before_are_read(void **state)
+{
+	const uint32_t a = put_text(0, "one");
+	struct slot_view v;
+	uint16_t now;
+
+	(void)state;
+	assert_true(slot_next(&slots, SLOT_CONTAINER, 0, &v));
+	now = v.version;
+	for (uint16_t version = 0; version < now + 3; version++) {
+		const bool read = version == now || version + 1 == now;
+
+		set_version(a, version);
+		open_again();
+		assert_int_equal(slots.damaged, 0);
+		assert_int_equal(slot_next(&slots, SLOT_CONTAINER, 0, &v),
+				 read);
+		assert_int_equal(slots.aside, !read);
+		if (read)
+			assert_int_equal(v.version, version);
+		slot_survived(&slots);
+	}
+}
+
 /* A child writes as fast as it can and is killed; what it leaves is one of the
  * states between two calls, always. */
 static void test_a_kill_leaves_the_old_or_the_new(void **state)
@@ -350,6 +400,7 @@ int main(void)
 		TEST(test_a_damaged_record_is_skipped),
 		TEST(test_a_file_of_another_kind_is_refused),
 		TEST(test_a_poisoned_record_is_set_aside),
+		TEST(test_records_of_this_version_and_the_one_before_are_read),
 		TEST(test_a_kill_leaves_the_old_or_the_new),
 		cmocka_unit_test(test_numbers_and_texts),
 		cmocka_unit_test(test_golden_version_1),
