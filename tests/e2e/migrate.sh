@@ -99,7 +99,7 @@ bundle p sandbox false 'sleep 100000'
 # shellcheck disable=SC2016
 bundle w container false 'i=0; while :; do echo $i; i=$((i+1)); done'
 bundle t container true 'while :; do sleep 1000; done'
-bundle x container false 'sleep 5; exit 7'
+bundle x container false 'sleep 3; echo it-has-ended >/mark; sync; exit 7'
 # Its disks have names, which the other host knows as well.
 mkfs.erofs "$WORK/x.erofs" "$WORK/x/rootfs" >/dev/null 2>&1
 truncate -s 16M "$WORK/x.ext4"
@@ -128,17 +128,40 @@ on 1 exec -d --id job e2emove/w /bin/sh -c "$long"
 check "an exec that goes on" status_is 0
 on 1 exec -d --id quick e2emove/w /bin/sh -c 'exit 4'
 check "and one that has ended, which nobody has asked for" status_is 0
+on 1 exec -d --id ended e2emove -- /bin/sh -c 'exit 8'
+check "and one of the UVM" status_is 0
+# shellcheck disable=SC2016
+on 1 exec -d -i --id listens e2emove -- /bin/sh -c 'read a; echo "got $a"; exit 3'
+check "a process of the UVM that waits for input" status_is 0
+on 1 exec -d -t --id screen e2emove/w /bin/sh -c 'read a; busybox stty size; exit 6'
+check "an exec with a terminal that does" status_is 0
+on 1 exec -d --id sleeps e2emove/w /bin/sleep 100000
+check "one that does nothing" status_is 0
 
 # --- there and back -------------------------------------------------------------------
 
 here=1
-move() {
+move() { # [STEP COMMAND...]: held there until the command succeeds
 	there=$((3 - here))
 	open_door "$there"
-	on "$here" migrate e2emove --to "$far" --json
+	local to=$far hold=
+	if [ $# -gt 0 ]; then
+		to=$WORK/between
+		build/tests/movehold "$to" "$far" "$1" >"$WORK/held" &
+		hold=$!
+		wait_for 10 test -S "$to"
+		hold_until "$hold" "${@:2}" &
+	fi
+	on "$here" migrate e2emove --to "$to" --json
 	mv "$WORK/out" "$WORK/report"
 	tail -n 2 "$WORK/report" >"$WORK/out"
 	close_door
+	[ -z "$hold" ] || kill -9 "$hold" 2>/dev/null
+}
+hold_until() { # MOVEHOLD COMMAND...
+	wait_for 60 grep -q held "$WORK/held" && wait_for 60 "${@:2}" &&
+		echo "went on" >>"$WORK/held"
+	kill -USR1 "$1"
 }
 figure() { grep '"done"' "$WORK/report" | grep -oE "\"$1\":[0-9]+" | grep -oE '[0-9]+'; }
 rises() { # bytes of progress never fall
@@ -173,10 +196,15 @@ for i in 1 2 3 4 5 6 7 8; do
 	on "$here" exec -d --id "e$i" e2emove/w /bin/sh -c "sleep $((i / 2)).$((i % 2 * 5)); exit 1$i"
 done
 check "execs that will exit one after the other" status_is 0
+on "$here" exec -d --id ends e2emove -- /bin/sh -c 'sleep 3; exit 9'
+check "a process of the UVM that will" status_is 0
 task "$here" create x "$WORK/x" '' '' ''
 check "a container that will exit" status_is 0
-move
+# The source is frozen, and its guest still runs, until the container has ended.
+has_ended() { grep -qa it-has-ended "$WORK/x.ext4"; }
+move before:TransferSandbox has_ended
 check "it moves meanwhile" status_is 0
+check "when they have ended and nobody was told" grep -q "went on" "$WORK/held"
 [ "$status" -eq 0 ] && here=$there && moves=$((moves + 1))
 for i in 1 2 3 4 5 6 7 8; do
 	task "$here" wait w "e$i"
@@ -195,6 +223,32 @@ task "$here" delete w job
 check "and it can be deleted" status_is 0
 task "$here" wait w quick
 check "that of the one that had ended as well" out_is 4
+on "$here" attach --no-stdin e2emove/w quick
+check "attach tells it too" status_is 4
+on "$here" attach --no-stdin e2emove ended
+check "that of the UVM's which had ended" status_is 8
+on "$here" attach --no-stdin e2emove ends
+check "and of the one that ended on the way" status_is 9
+
+# --- what came along is served ------------------------------------------------------------
+
+typed() { # TEXT WORDS...: of ferry attach
+	TMPDIR=$top/$here timeout 60 build/ferry attach "${@:2}" \
+		>"$WORK/out" 2>"$WORK/err" <<<"$1"
+	status=$?
+}
+typed hello e2emove listens
+check "input to a process of the UVM" out_is "got hello"
+check "and its exit" status_is 3
+task "$here" resize w screen 33 77
+check "a terminal is resized" status_is 0
+typed now e2emove/w screen
+check "its program sees that and reads on" out_has "33 77"
+check "and ends" status_is 6
+on "$here" kill -s TERM e2emove/w sleeps
+check "an exec is killed" status_is 0
+task "$here" wait w sleeps
+check "and says so" out_is 143
 
 # --- what cannot move, and moves that fail ------------------------------------------------
 

@@ -4,11 +4,13 @@
  *
  * usage: taskdrive SOCKET create ID BUNDLE STDIN STDOUT STDERR [tty]
  *        taskdrive SOCKET start|wait|delete|state ID [EXEC]
+ *        taskdrive SOCKET resize ID EXEC ROWS COLUMNS
  *
  * SOCKET is that of the shim. create starts it too. wait prints the exit code,
  * state the number of the state.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "build/proto/task.pb-c.h"
@@ -102,10 +104,24 @@ static int create(char **word, bool tty)
 	return r == 0 ? of_id("Start", word[0], NULL) : r;
 }
 
+static int resize(char **word)
+{
+	TaskResizePtyRequest q = TASK_RESIZE_PTY_REQUEST__INIT;
+	uint32_t number;
+
+	q.id = word[0];
+	q.exec_id = word[1];
+	q.height = (uint32_t)strtoul(word[2], NULL, 10);
+	q.width = (uint32_t)strtoul(word[3], NULL, 10);
+	return call("ResizePty", &q.base, NULL, &number);
+}
+
 static int run(int argc, char **argv)
 {
 	if (strcmp(argv[2], "create") == 0 && argc >= 8)
 		return create(argv + 3, argc > 8);
+	if (strcmp(argv[2], "resize") == 0 && argc >= 7)
+		return resize(argv + 3);
 	exec_id = argc > 4 ? argv[4] : NULL;
 	if (strcmp(argv[2], "start") == 0)
 		return of_id("Start", argv[3], NULL);

@@ -376,6 +376,26 @@ static void frozen_streams_are_taken_along(void **state)
 	fd_close(&guest[MSG_STDOUT]);
 }
 
+/* It moved when it had ended: what it wrote is gone, and that is told. */
+static void who_attaches_to_what_ended_hears_that(void **state)
+{
+	struct fixture *f = *state;
+	const char *const path[MSG_STDIO] = { "", f->path, "" };
+	int listen = -1;
+	bool ended;
+	struct err e;
+	char buf[8];
+
+	assert_int_equal(listener_open(f->path, &listen, &e), 0);
+	assert_int_equal(shim_stdio_ended(path, &e), 0);
+	assert_int_equal(listener_accept(listen, &f->fd, &e), 0);
+	fd_close(&listen);
+	assert_int_equal(drain(f, f->fd, buf, sizeof(buf), &ended), 0);
+	assert_true(ended);
+	(void)unlink(f->path);
+	assert_true(shim_stdio_ended(path, &e) < 0);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -392,6 +412,7 @@ int main(void)
 		T(paths_that_are_no_streams),
 		T(file_is_appended_to),
 		T(frozen_streams_are_taken_along),
+		T(who_attaches_to_what_ended_hears_that),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include "build/proto/task.pb-c.h"
 #include "config/arena.h"
 #include "config/util.h"
+#include "migration/status.h"
 #include "tools/shim/ask.h"
 #include "tools/shim/debug.h"
 #include "tools/shim/metrics.h"
@@ -414,13 +415,17 @@ static void on_attach(void *ctx, struct ttrpc_call *call,
 	const char *const path[MSG_STDIO] = { q->stdin, q->stdout, q->stderr };
 	struct uvm_proc *p = find(ctx, call, q->exec_id);
 	struct err e;
+	int r;
 
 	if (!p)
 		return;
-	if (!p->io)
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
-			   "exec %s was never started", p->exec_id);
-	else if (shim_stdio_attach(p->io, path, &e) < 0)
+	if (!p->io && (p->pid == 0 || p->state != UVM_STOPPED))
+		r = err_set(&e, EPRECONDITION, "exec %s has not begun here",
+			    p->exec_id);
+	else
+		r = p->io ? shim_stdio_attach(p->io, path, &e)
+			  : shim_stdio_ended(path, &e);
+	if (r < 0)
 		refuse(call, &e);
 	else
 		ttrpc_reply(call, NULL);

@@ -490,6 +490,16 @@ int shim_stdio_attach(struct shim_stdio *s, const char *const path[MSG_STDIO],
 	return r;
 }
 
+int shim_stdio_ended(const char *const path[MSG_STDIO], struct err *e)
+{
+	struct end end[MSG_STDIO];
+	const int r = open_all(path, end, e);
+
+	for (int i = 0; i < MSG_STDIO; i++)
+		end_close(&end[i]);
+	return r;
+}
+
 int shim_stdio_new(struct loop *loop, const char *const path[MSG_STDIO],
 		   struct shim_stdio **ret, int guest_fd[MSG_STDIO],
 		   struct err *e)

@@ -62,6 +62,14 @@ int shim_stdio_new(struct loop *loop, const char *const path[MSG_STDIO],
 int shim_stdio_attach(struct shim_stdio *s, const char *const path[MSG_STDIO],
 		      struct err *e);
 
+/**
+ * shim_stdio_ended() - a client of streams that were over before a move: it is
+ * told so by their end
+ *
+ * Return: 0 or -errno
+ */
+int shim_stdio_ended(const char *const path[MSG_STDIO], struct err *e);
+
 /** shim_stdio_close_stdin() - input ends with what the client has sent */
 void shim_stdio_close_stdin(struct shim_stdio *s);
 

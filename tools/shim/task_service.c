@@ -8,6 +8,7 @@
 #include "build/proto/ferry.pb-c.h"
 #include "build/proto/task.pb-c.h"
 #include "config/util.h"
+#include "migration/status.h"
 #include "tools/shim/ask.h"
 #include "tools/shim/mounts.h"
 #include "tools/shim/shim.h"
@@ -391,13 +392,17 @@ void task_on_attach(void *ctx, struct ttrpc_call *call,
 	struct process_ctl *p = task_process(ctx, call, q->id, q->exec_id);
 	struct shim_stdio *io = p ? streams_of(ctx, p) : NULL;
 	struct err e;
+	int r;
 
 	if (!p)
 		return;
-	if (!io)
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
-			   "the process was never started");
-	else if (shim_stdio_attach(io, path, &e) < 0)
+	if (!io && (p->pid == 0 || p->state != PROCESS_TERMINATED))
+		r = err_set(&e, EPRECONDITION,
+			    "the process has not begun here");
+	else
+		r = io ? shim_stdio_attach(io, path, &e)
+		       : shim_stdio_ended(path, &e);
+	if (r < 0)
 		task_refuse(call, &e);
 	else
 		ttrpc_reply(call, NULL);
