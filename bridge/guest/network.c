@@ -200,9 +200,16 @@ static int remove_adapter(struct networks *all, const struct msg_network *m,
 	struct network_op *op = network_op_new(done, ctx, e);
 	const struct err gone = { .code = ECANCELED,
 				  .text = "the adapter was removed" };
+	int code = 0;
 
 	if (!op)
 		return err_code(e);
+	if (a && a->state == NETWORK_UP && r->netns >= 0)
+		code = network_give_back(a, &op, e);
+	if (code < 0) {
+		free(op);
+		return code;
+	}
 	if (a) {
 		network_op_end(all, &a->op, -ECANCELED, &gone);
 		network_adapter_free(a);

@@ -150,7 +150,8 @@ void networks_done(struct networks *all);
  * @done:	called when it is over, only if 0 was returned
  *
  * Add makes the record where there is none. Remove of what is not known is
- * a success; the link itself is left to the host.
+ * a success; a link that is in a pod is brought back to where it was found, and
+ * left to the host.
  * Return: 0 (@done will be called), -EINVAL (names the member), -EEXIST (the
  *         adapter id is in use), -ENOSPC, -ENOMEM, -EOPNOTSUPP (request type)
  */

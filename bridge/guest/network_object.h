@@ -138,6 +138,17 @@ void network_look_end(struct networks *all);
  */
 void network_sync(struct network_record *r);
 
+/* --- network_back.c --------------------------------------------------------- */
+
+/**
+ * network_give_back() - the link of an adapter that is in its pod comes back
+ * @op:		ended when it is there; taken
+ *
+ * Return: 0, or -errno and nothing has happened
+ */
+int network_give_back(const struct network_adapter *a, struct network_op **op,
+		      struct err *e);
+
 /* --- network_work.c: in the child ------------------------------------------ */
 
 /* A job_fn; @arg is a struct network_work. @out: a line for each adapter, its

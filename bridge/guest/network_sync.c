@@ -117,6 +117,24 @@ static size_t count_found(struct network_record *r)
 	return r->op || n == 0 ? n : 1;
 }
 
+/* The first number that no adapter of the pod has. */
+static unsigned int free_number(const struct network_record *r)
+{
+	char name[IF_NAMESIZE] = "eth0";
+	unsigned int number = 0;
+
+	for (struct list *p = r->adapters.next; p != &r->adapters;) {
+		const struct network_adapter *a = NETWORK_ADAPTER(p);
+
+		p = p->next;
+		if (a->state != NETWORK_UP || strcmp(a->facts.name, name) != 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "eth%u", ++number);
+		p = r->adapters.next;
+	}
+	return number;
+}
+
 /* The kernel numbers cards as they come; the first of a pod is its eth0. */
 static void want_name(struct network_task *t, unsigned int number)
 {
@@ -159,7 +177,8 @@ static int work_start(struct network_record *r, size_t n, struct err *e)
 		a->state = NETWORK_MOVES;
 		w->task[w->n].adapter = a;
 		w->task[w->n].facts = a->facts;
-		want_name(&w->task[w->n++], number - 1);
+		want_name(&w->task[w->n++],
+			  r->op ? number - 1 : free_number(r));
 		if (a->facts.n_addresses == 0)
 			call.deadline_ms += all->dhcp_ms;
 	}

@@ -162,7 +162,13 @@ for i in $(seq $((2 * rounds))); do
 	arps=$(grep -cxF "arp $MAC 10.9.0.2" "$WORK/seen")
 	nas=$(grep -cxF "na $MAC fd09::2" "$WORK/seen")
 	open_door "$there"
-	on "$here" migrate e2ewire --to "$far"
+	to=$far
+	if [ "$i" -eq 2 ]; then # the last card has another address there
+		to=$WORK/between
+		build/tests/movehold "$to" "$far" swap:10.0.9.15:10.0.9.16 &
+		wait_for 10 test -S "$to"
+	fi
+	on "$here" migrate e2ewire --to "$to"
 	close_door
 	check "move $i" status_is 0
 	[ "$status" -eq 0 ] || break
@@ -174,6 +180,10 @@ for i in $(seq $((2 * rounds))); do
 	check "move $i: and it was the barrier" log_has "$here" '4 addresses announced'
 	check "move $i: by IPv6 it is reached" in_ns peer busybox ping -6 -c 1 -W 10 fd09::2
 done
+on "$here" exec e2ewire/w /bin/ip addr
+check "a card with another address there has that" out_has 10.0.9.16/24
+check "and not the old one" out_lacks 10.0.9.15
+check "under its old name" out_has 'global eth2'
 echo "# $(lines) lines echoed in $((2 * rounds)) moves"
 on "$here" stop e2ewire
 check "stop" status_is 0

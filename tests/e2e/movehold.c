@@ -3,11 +3,13 @@
  * a move at one step
  *
  * usage: movehold LISTEN DOOR before:METHOD|after:METHOD|memory:BYTES|nothing
+ *        movehold LISTEN DOOR swap:OLD:NEW
  *
  * Hands everything on, but for one thing: the first request of that method, the
  * answer to it, or memory behind so many bytes. Says "held" then, and waits:
  * SIGUSR1 lets it go on, SIGUSR2 cuts both connections. Whatever else is said on
  * the control connection goes on meanwhile, so that nobody is taken for dead.
+ * swap writes another text of the same length into what containers are there.
  */
 #include <errno.h>
 #include <poll.h>
@@ -43,7 +45,8 @@ struct relay {
 	const char *method;
 	uint64_t after_bytes;
 	struct pair pair[PAIRS];
-	bool armed; /* the answer of @stream is to be held */
+	const char *old, *new; /* NULL: nothing is swapped */
+	bool armed;	       /* the answer of @stream is to be held */
 	uint32_t stream;
 	char *frame; /* held */
 	size_t frame_len;
@@ -110,6 +113,17 @@ static bool is_it(struct relay *r, int from, const char *frame, size_t len)
 	return false;
 }
 
+static void swap(const struct relay *r, char *frame, size_t len)
+{
+	const size_t n = strlen(r->old);
+	char *at;
+
+	if (!memmem(frame, len, "Adopt", strlen("Adopt")))
+		return;
+	while ((at = memmem(frame, len, r->old, n)))
+		memcpy(at, r->new, n);
+}
+
 /* One frame of the control connection. */
 static bool relay_frame(struct relay *r, int from)
 {
@@ -138,6 +152,8 @@ static bool relay_frame(struct relay *r, int from)
 		say_held(r);
 		return true;
 	}
+	if (ok && from == TOOL && r->old)
+		swap(r, frame, n);
 	ok = ok && fd_write_full(p->fd[!from], frame, n) == 0;
 	free(frame);
 	return ok;
@@ -231,8 +247,10 @@ static int serve(struct relay *r)
 	}
 }
 
-static bool parse(struct relay *r, const char *what)
+static bool parse(struct relay *r, char *what)
 {
+	char *colon;
+
 	if (strncmp(what, "before:", 7) == 0) {
 		r->hold = HOLD_BEFORE;
 		r->method = what + 7;
@@ -242,6 +260,14 @@ static bool parse(struct relay *r, const char *what)
 	} else if (strncmp(what, "memory:", 7) == 0) {
 		r->hold = HOLD_MEMORY;
 		r->after_bytes = strtoull(what + 7, NULL, 10);
+	} else if (strncmp(what, "swap:", 5) == 0) {
+		colon = strchr(what + 5, ':');
+		if (!colon || strlen(colon + 1) != (size_t)(colon - what - 5) ||
+		    colon == what + 5)
+			return false;
+		*colon = '\0';
+		r->old = what + 5;
+		r->new = colon + 1;
 	} else if (strcmp(what, "nothing") != 0) {
 		return false;
 	}

@@ -306,6 +306,78 @@ static void test_w_g19_records_go_by_guid(void **state)
 	netns_want(f->other, "ip addr show eth0", "inet 10.4.0.2/24");
 }
 
+/* As at the end of a move: the same card, other settings. */
+static void test_an_adapter_comes_again_with_other_settings(void **state)
+{
+	struct fixture *f = ready(state);
+	struct msg_ip_config ip[] = { { "10.4.0.2", 24 }, { "10.5.0.2", 24 } };
+	struct msg_ip_config new_ip = { "10.6.0.2", 24 };
+	struct msg_network a = adapter(NIC_A, MAC_A);
+	struct msg_network b = adapter(NIC_B, MAC_B);
+	struct answer removed = { 0 };
+	struct answer again = { 0 };
+	struct err e = { 0 };
+
+	a.ip_config = &ip[0];
+	b.ip_config = &ip[1];
+	a.n_ip_configs = b.n_ip_configs = 1;
+	a.encap_overhead = 50;
+	(void)netns_link(&f->n, "eth0", MAC_A);
+	(void)netns_link(&f->n, "eth1", MAC_B);
+	assert_int_equal(add(f, &a, &e), 0);
+	assert_int_equal(add(f, &b, &e), 0);
+	assert_int_equal(assign(f, &e), 0);
+
+	assert_int_equal(
+		network_modify(&f->all, "Remove", &a, on_done, &removed, &e),
+		0);
+	until(f, &removed);
+	if (removed.result < 0)
+		fail_msg("%s", removed.why.text);
+	netns_want(0, "ip link show eth0", "mtu 1500");
+	netns_want_not(0, "ip link show eth0", ",UP");
+	netns_want_not(f->other, "ip -br link", "eth0");
+
+	a.id = "aaaa1a3c-0000-4000-8000-000000000003";
+	a.ip_config = &new_ip;
+	if (add(f, &a, &e) < 0)
+		fail_msg("%s", e.text);
+	netns_want(f->other, "ip addr show eth0", "inet 10.6.0.2/24");
+	netns_want(f->other, "ip link show eth0", "mtu 1450");
+	netns_want_not(f->other, "ip addr", "10.4.0.2");
+	netns_want(f->other, "ip addr show eth1", "inet 10.5.0.2/24");
+
+	/* A name of its own there: the kernel moves first, and renames then. */
+	assert_int_equal(
+		network_modify(&f->all, "Remove", &b, on_done, &again, &e), 0);
+	until(f, &again);
+	b.id = "bbbb1a3c-0000-4000-8000-000000000004";
+	if (add(f, &b, &e) < 0)
+		fail_msg("%s", e.text);
+	netns_want(f->other, "ip addr show eth1", "inet 10.5.0.2/24");
+}
+
+static void test_one_that_was_unplugged_can_be_removed(void **state)
+{
+	struct fixture *f = ready(state);
+	struct msg_ip_config ip = { "10.4.0.2", 24 };
+	struct msg_network m = adapter(NIC_A, MAC_A);
+	struct answer removed = { 0 };
+	struct err e = { 0 };
+
+	m.ip_config = &ip;
+	m.n_ip_configs = 1;
+	(void)netns_link(&f->n, "eth0", MAC_A);
+	assert_int_equal(add(f, &m, &e), 0);
+	assert_int_equal(assign(f, &e), 0);
+	(void)netns_run(f->other, "ip link del eth0");
+	assert_int_equal(
+		network_modify(&f->all, "Remove", &m, on_done, &removed, &e),
+		0);
+	until(f, &removed);
+	assert_int_equal(removed.result, 0);
+}
+
 /* Whatever the kernel made of the order in which they came. */
 static void test_the_first_adapter_is_eth0(void **state)
 {
@@ -718,6 +790,8 @@ int main(void)
 		TEST(test_an_adapter_comes_into_the_pod),
 		TEST(test_w_g20_each_adapter_is_moved_once),
 		TEST(test_w_g19_records_go_by_guid),
+		TEST(test_an_adapter_comes_again_with_other_settings),
+		TEST(test_one_that_was_unplugged_can_be_removed),
 		TEST(test_the_first_adapter_is_eth0),
 		TEST(test_an_adapter_is_waited_for),
 		TEST(test_the_wait_has_an_end),
