@@ -14,18 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "bridge/host/calls.h"
 #include "bridge/host/entropy.h"
-#include "bridge/host/local.h"
-#include "bridge/host/relay.h"
 #include "bridge/io/fd.h"
 #include "config/util.h"
+#include "tools/console.h"
 #include "tools/qemu/cid.h"
 #include "tools/qemu/hostdir.h"
-#include "tools/qemu/listener.h"
 #include "tools/qemu/remains.h"
 #include "tools/qemu/rundir.h"
 
@@ -66,10 +62,8 @@ struct sandbox {
 	struct cid cid; /* of the kernel's vsock */
 	char base[PATH_SIZE];
 	char qmp[PATH_SIZE];
-	char console[PATH_SIZE];
-	int console_listen;
-	struct loop_id console_watch;
-	struct host_relay *console_relay;
+	char console_path[PATH_SIZE];
+	struct console console;
 	struct host_entropy *entropy;
 	struct host_logport *log;
 	int64_t log_armed_ms;
@@ -272,54 +266,6 @@ static void on_vm_ended(void *ctx)
 	s->c->ended(s->c->ctx, s->failed ? &s->why : NULL);
 }
 
-/* --- the console --------------------------------------------------------- */
-
-static void on_console_done(void *ctx, enum host_relay_end how UNUSED,
-			    const struct err *e UNUSED)
-{
-	struct sandbox *s = ctx;
-
-	host_relay_free(s->console_relay);
-	s->console_relay = NULL;
-}
-
-static void on_console(void *ctx, uint32_t events UNUSED)
-{
-	struct sandbox *s = ctx;
-	struct local from;
-	struct local to;
-	struct err e;
-	int fd = -1;
-
-	if (listener_accept(s->console_listen, &fd, &e) < 0)
-		return;
-	loop_unwatch(s->c->loop, &s->console_watch);
-	fd_close(&s->console_listen);
-	from = local_socket(fd);
-	if (local_open(s->c->console_fd, true, &to, &e) < 0) {
-		local_close(&from);
-		return;
-	}
-	if (host_relay_new(s->c->loop, &from, &to, on_console_done, s,
-			   &s->console_relay, &e) < 0) {
-		local_close(&from);
-		local_close(&to);
-	}
-}
-
-static int console_listen(struct sandbox *s, struct err *e)
-{
-	int r;
-
-	if (!s->c->options->console || s->c->console_fd < 0)
-		return 0;
-	r = listener_open(s->console, &s->console_listen, e);
-	if (r < 0)
-		return r;
-	return loop_watch(s->c->loop, s->console_listen, EPOLLIN, on_console, s,
-			  &s->console_watch, e);
-}
-
 /* --- beginning ------------------------------------------------------------ */
 
 /* Others listen on the same ports: the acceptor tells the guests apart. */
@@ -356,6 +302,14 @@ static int connect_ms(const struct sandbox_config *c)
 	return c->boot_timeout_ms ? c->boot_timeout_ms : SANDBOX_BOOT_MS;
 }
 
+static int open_console(struct sandbox *s, struct err *e)
+{
+	if (!s->c->options->console || s->c->console_fd < 0)
+		return 0;
+	return console_open(&s->console, s->c->loop, s->console_path,
+			    s->c->console_fd, e);
+}
+
 /* Everything that the guest will dial is there before it can. */
 static int listen_all(struct sandbox *s, struct err *e)
 {
@@ -377,7 +331,7 @@ static int listen_all(struct sandbox *s, struct err *e)
 				     on_log_ended, s, &s->log, e);
 	s->log_armed_ms = loop_now_ms(s->c->loop);
 	if (r == 0)
-		r = console_listen(s, e);
+		r = open_console(s, e);
 	if (r == 0)
 		r = host_client_new(&config, &s->client, e);
 	if (r < 0)
@@ -404,7 +358,8 @@ static int start_vm(struct sandbox *s, struct err *e)
 			.initrd = s->c->image,
 			.append = s->c->line,
 			.qmp = s->qmp,
-			.console = s->console_listen >= 0 ? s->console : NULL,
+			.console = s->console.listen >= 0 ? s->console_path
+							  : NULL,
 			.cid = s->transport.cid,
 			.machine = s->c->machine,
 			.scsi = s->c->scsi,
@@ -442,7 +397,7 @@ static int begin(struct sandbox *s, struct err *e)
 	if (r < 0)
 		return r;
 	(void)snprintf(s->qmp, sizeof(s->qmp), "%s/qmp", s->dir.path);
-	(void)snprintf(s->console, sizeof(s->console), "%s/console",
+	(void)snprintf(s->console_path, sizeof(s->console_path), "%s/console",
 		       s->dir.path);
 	r = plug_new(&s->plug, s->c->loop, s->c->scsi, s->c->nics, e);
 	if (r == 0)
@@ -463,10 +418,7 @@ static void tear_down(struct sandbox *s)
 	s->plug = NULL;
 	vm_move_free(s->move);
 	s->move = NULL;
-	loop_unwatch(s->c->loop, &s->console_watch);
-	fd_close(&s->console_listen);
-	host_relay_free(s->console_relay);
-	s->console_relay = NULL;
+	console_close(&s->console);
 	host_client_unobserve(&s->observer);
 	host_client_free(s->client);
 	s->client = NULL;
@@ -490,7 +442,7 @@ int sandbox_new(const struct sandbox_config *c, struct sandbox **ret,
 	s->c = c;
 	s->dir.lock = -1;
 	s->cid.lock = -1;
-	s->console_listen = -1;
+	s->console = CONSOLE_NONE;
 	r = accel_choose(c->accel, &s->accel, e);
 	if (r == 0)
 		r = vhost_choose(c->vsock, &s->vsock, e);
