@@ -356,6 +356,8 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	jobs_init(&a->jobs, a->loop, &a->nofile);
 	runtime_init(&a->runtime, a->loop, &a->jobs, &a->orphans);
 	networks_init(&a->networks, a->loop, &a->jobs);
+	a->networks.on_kept = keep_network;
+	a->networks.kept_ctx = a;
 	cgroups_init(&a->cgroups, a->loop, CGROUP_ROOT_DIR);
 	policy_init(&a->policy, f->policy_deny);
 	containers_init(&a->containers, a);

@@ -216,6 +216,12 @@ const char *container_state_name(enum container_state state);
 /** container_string() - a copy that lives as long as the container, or NULL */
 const char *container_string(struct container *c, const char *s);
 
+/** container_half_made() - an agent died before its create was done */
+static inline bool container_half_made(const struct container *c)
+{
+	return c->facts.state == CONTAINER_CREATING || !c->init;
+}
+
 /** container_init_ended() - was its init process reaped? */
 bool container_init_ended(const struct container *c);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bridge/guest/container.h"
+#include "bridge/guest/network_object.h"
 #include "bridge/guest/pack.h"
 #include "bridge/io/log.h"
 
@@ -314,6 +315,108 @@ void keep_policy_read(struct agent *a, const struct slot_view *v)
 	a->policy.deny = false;
 	a->policy.reference = reference ? strdup(reference) : NULL;
 	a->policy.hash_envelope = envelope ? strdup(envelope) : NULL;
+}
+
+/* --- networks ------------------------------------------------------------------ */
+
+static void pack_adapter(struct pack *w, const struct network_adapter *a)
+{
+	const struct network_facts *f = &a->facts;
+
+	pack_put(w, a->state, 1);
+	pack_put(w, a->request, 8);
+	pack_put(w, a->conn, 4);
+	/* Of one layout, as a volume. */
+	pack_bytes(w, f, offsetof(struct network_facts, address));
+	pack_bytes(w, f->address, f->n_addresses * sizeof(f->address[0]));
+	pack_bytes(w, f->route, f->n_routes * sizeof(f->route[0]));
+	pack_text(w, f->search);
+	pack_text(w, f->servers);
+}
+
+void keep_network(void *agent, struct network_record *r, bool forgotten)
+{
+	struct agent *a = agent;
+	const uint64_t number = r->number;
+	uint8_t *body;
+	struct pack w;
+
+	if (!a->slots.head)
+		return;
+	body = forgotten ? NULL : malloc(SLOT_BODY_MAX);
+	w = pack_write(body, body ? SLOT_BODY_MAX : 0);
+	if (forgotten || r->netns < 0) {
+		r->number = 0;
+	} else if (number == 0) {
+		r->number = pid1_number(&a->pid1);
+		pid1_deposit(&a->pid1, r->number, 0, r->netns);
+	}
+	pack_text(&w, r->guid);
+	pack_put(&w, r->assigned, 1);
+	pack_put(&w, r->number, 8);
+	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
+		pack_adapter(&w, NETWORK_ADAPTER(p));
+	if (forgotten)
+		slot_drop(&a->slots, &r->slot);
+	else
+		put(a, &r->slot, SLOT_NETWORK, &w);
+	if (number != 0 && r->number == 0)
+		pid1_withdraw(&a->pid1, number, 0);
+	free(body);
+}
+
+static bool unpack_adapter(struct pack *p, struct network_record *r)
+{
+	struct network_facts f;
+	struct network_adapter *a;
+	const uint64_t state = unpack(p, 1);
+	const uint64_t request = unpack(p, 8);
+	const uint32_t conn = unpack_u32(p);
+
+	memset(&f, 0, sizeof(f));
+	unpack_bytes(p, &f, offsetof(struct network_facts, address));
+	f.id[sizeof(f.id) - 1] = '\0';
+	f.name[sizeof(f.name) - 1] = '\0';
+	if (f.n_addresses > NETWORK_ADDRESSES_MAX ||
+	    f.n_routes > NETWORK_ROUTES_MAX || state >= NETWORK_ADAPTER_STATES)
+		return false;
+	unpack_bytes(p, f.address, f.n_addresses * sizeof(f.address[0]));
+	unpack_bytes(p, f.route, f.n_routes * sizeof(f.route[0]));
+	unpack_name(p, f.search, sizeof(f.search));
+	unpack_name(p, f.servers, sizeof(f.servers));
+	a = p->bad ? NULL : network_adapter_new(r, &f, NULL);
+	if (!a)
+		return false;
+	a->state = (enum network_adapter_state)state;
+	a->request = request;
+	a->conn = conn;
+	if (state == NETWORK_WAITS)
+		network_adapter_waits(a);
+	return true;
+}
+
+struct network_record *keep_network_read(struct agent *a,
+					 const struct slot_view *v)
+{
+	struct pack p = pack_read(v->body, v->len);
+	const char *guid = unpack_text(&p);
+	const bool assigned = unpack_bool(&p);
+	const uint64_t number = unpack(&p, 8);
+	struct network_record *r =
+		p.bad || !guid ? NULL
+			       : network_record_get(&a->networks, guid, NULL);
+
+	if (!r)
+		return NULL;
+	r->assigned = assigned;
+	r->number = number;
+	r->slot = v->handle;
+	while (p.at < v->len)
+		if (!unpack_adapter(&p, r)) {
+			network_forget(&a->networks, r->guid);
+			return NULL;
+		}
+	return r;
 }
 
 /* --- containers --------------------------------------------------------------- */

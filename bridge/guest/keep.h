@@ -132,6 +132,19 @@ void keep_policy(struct agent *a);
 /** keep_policy_read() - into an agent that has none */
 void keep_policy_read(struct agent *a, const struct slot_view *v);
 
+/* --- networks ------------------------------------------------------------------ */
+
+/** keep_network() - as it is, with its namespace; @forgotten: and now it goes */
+void keep_network(void *agent, struct network_record *r, bool forgotten);
+
+/**
+ * keep_network_read() - a namespace as it was kept, without what it is
+ *
+ * Return: it is among the agent's; NULL: there is none, no memory
+ */
+struct network_record *keep_network_read(struct agent *a,
+					 const struct slot_view *v);
+
 /* --- containers --------------------------------------------------------------- */
 
 /** keep_container() - as it is now */

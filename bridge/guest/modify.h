@@ -36,6 +36,7 @@
 
 struct agent;
 struct call;
+struct request;
 
 /**
  * struct modify - the operations of an agent
@@ -68,6 +69,10 @@ void modify_done(struct modify *all);
 
 /** modify_uvm() - serve a request that names the UVM; answered now or later */
 void modify_uvm(struct call *c, const struct msg_modify_settings *m);
+
+/** modify_network_asked() - @r, of an earlier agent, asked for an adapter.
+ * Return: false: there is none such */
+bool modify_network_asked(struct modify *all, struct request *r);
 
 /** modify_undo() - an agent died while it made @v; others wait for it */
 void modify_undo(struct modify *all, struct volume *v);

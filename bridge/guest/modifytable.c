@@ -218,27 +218,49 @@ static void on_change(void *ctx, int result, const struct err *why)
 	free(x);
 }
 
+/* @r: NULL: there was no room for it */
+static struct change *change_new(struct agent *a, struct request *r)
+{
+	struct change *x = r ? calloc(1, sizeof(*x)) : NULL;
+
+	if (!x)
+		return NULL;
+	*x = (struct change){ .agent = a, .request = r };
+	r->ctx = x;
+	r->on_drop = on_change_drop;
+	return x;
+}
+
+bool modify_network_asked(struct modify *all, struct request *r)
+{
+	struct agent *a = all->agent;
+	struct change *x = change_new(a, r);
+
+	if (x && network_asked(&a->networks, &r->to, on_change, x))
+		return true;
+	r->on_drop = NULL;
+	free(x);
+	return false;
+}
+
 static void network(struct call *c, enum modify_verb verb,
 		    const union modify_settings *s)
 {
 	struct agent *a = c->agent;
-	struct change *x = calloc(1, sizeof(*x));
+	struct request *request = request_new(&a->requests, &c->to);
+	struct change *x = change_new(a, request);
 	struct err e = { 0 };
 	int r;
 
-	if (x)
-		x->request = request_new(&a->requests, &c->to);
-	if (!x || !x->request) {
-		free(x);
+	if (!x) {
+		if (request)
+			request_free(&a->requests, request);
 		(void)reply_error(a, &c->to, HR_FAIL,
 				  "Network: no memory, or too many requests");
 		return;
 	}
-	x->agent = a;
-	x->request->ctx = x;
-	x->request->on_drop = on_change_drop;
 	r = network_modify(&a->networks, verb == MODIFY_ADD ? "Add" : "Remove",
-			   &s->network, on_change, x, &e);
+			   &s->network, &c->to, on_change, x, &e);
 	if (r < 0)
 		on_change(x, err_wrap(&e, "Network"), &e);
 }

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "bridge/guest/answer.h"
 #include "bridge/guest/network_object.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
@@ -75,6 +76,12 @@ void network_op_end(struct networks *all, struct network_op **op, int result,
 
 /* --- records and adapters -------------------------------------------------- */
 
+void network_kept(struct network_record *r)
+{
+	if (r->all->on_kept)
+		r->all->on_kept(r->all->kept_ctx, r, false);
+}
+
 struct network_record *network_record_find(const struct networks *all,
 					   const char *guid)
 {
@@ -93,8 +100,8 @@ static struct network_adapter *adapter_find(const struct network_record *r,
 	return NULL;
 }
 
-static struct network_record *record_get(struct networks *all, const char *guid,
-					 struct err *e)
+struct network_record *network_record_get(struct networks *all,
+					  const char *guid, struct err *e)
 {
 	struct network_record *r = network_record_find(all, guid);
 	char id[NETWORK_ID_MAX];
@@ -123,7 +130,33 @@ static struct network_record *record_get(struct networks *all, const char *guid,
 	return r;
 }
 
-void network_adapter_free(struct network_adapter *a)
+struct network_adapter *network_adapter_new(struct network_record *r,
+					    const struct network_facts *f,
+					    struct err *e)
+{
+	struct network_adapter *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		(void)err_set(e, ENOMEM, "no memory for an adapter");
+		return NULL;
+	}
+	a->facts = *f;
+	a->record = r;
+	list_init(&a->waiting);
+	list_push(&r->adapters, &a->node);
+	r->n_adapters++;
+	return a;
+}
+
+void network_adapter_waits(struct network_adapter *a)
+{
+	struct networks *all = a->record->all;
+
+	a->deadline_ms = loop_now_ms(all->loop) + all->wait_ms;
+	list_push(&all->waiting, &a->waiting);
+}
+
+static void adapter_free(struct network_adapter *a)
 {
 	struct network_work *w = a->record->work;
 
@@ -137,12 +170,23 @@ void network_adapter_free(struct network_adapter *a)
 	free(a);
 }
 
+void network_adapter_free(struct network_adapter *a)
+{
+	struct network_record *r = a->record;
+
+	adapter_free(a);
+	network_kept(r);
+}
+
 static void record_free(struct network_record *r)
 {
+	struct networks *all = r->all;
 	struct list *node;
 
+	if (all->on_kept)
+		all->on_kept(all->kept_ctx, r, true);
 	while ((node = list_pop(&r->adapters)))
-		network_adapter_free(NETWORK_ADAPTER(node));
+		adapter_free(NETWORK_ADAPTER(node));
 	if (r->work) {
 		r->work->record = NULL;
 		job_cancel(r->work->job);
@@ -157,15 +201,17 @@ static void record_free(struct network_record *r)
 /* --- requests -------------------------------------------------------------- */
 
 static int add(struct networks *all, const struct msg_network *m,
-	       network_done_fn *done, void *ctx, struct err *e)
+	       const struct answer_to *to, network_done_fn *done, void *ctx,
+	       struct err *e)
 {
+	struct network_op *op;
 	struct network_adapter *a;
 	struct network_record *r;
 	struct network_facts facts;
 
 	if (network_facts_read(m, &facts, e) < 0)
 		return err_code(e);
-	r = record_get(all, m->namespace_id, e);
+	r = network_record_get(all, m->namespace_id, e);
 	if (!r)
 		return err_code(e);
 	if (adapter_find(r, facts.id))
@@ -173,21 +219,18 @@ static int add(struct networks *all, const struct msg_network *m,
 			       facts.id);
 	if (r->n_adapters >= NETWORK_ADAPTERS_MAX)
 		return err_set(e, ENOSPC, "%zu adapters", r->n_adapters);
-	a = calloc(1, sizeof(*a));
-	if (!a)
-		return err_set(e, ENOMEM, "no memory for an adapter");
-	a->op = network_op_new(done, ctx, e);
-	if (!a->op) {
-		free(a);
+	facts.low_metric = m->policy_based_routing && r->n_adapters > 0;
+	op = network_op_new(done, ctx, e);
+	a = op ? network_adapter_new(r, &facts, e) : NULL;
+	if (!a) {
+		free(op);
 		return err_code(e);
 	}
-	facts.low_metric = m->policy_based_routing && r->n_adapters > 0;
-	a->facts = facts;
-	a->record = r;
-	a->deadline_ms = loop_now_ms(all->loop) + all->wait_ms;
-	list_push(&r->adapters, &a->node);
-	list_push(&all->waiting, &a->waiting);
-	r->n_adapters++;
+	a->op = op;
+	a->request = to ? to->id : 0;
+	a->conn = to ? to->conn : 0;
+	network_kept(r);
+	network_adapter_waits(a);
 	network_look(all);
 	return 0;
 }
@@ -212,7 +255,11 @@ static int remove_adapter(struct networks *all, const struct msg_network *m,
 	}
 	if (a) {
 		network_op_end(all, &a->op, -ECANCELED, &gone);
-		network_adapter_free(a);
+		/* One that is on its way back is kept until it is there. */
+		if (op)
+			network_adapter_free(a);
+		else
+			adapter_free(a);
 	}
 	/* What nobody uses and says nothing needs no record. */
 	if (r && r->n_adapters == 0 && !r->assigned)
@@ -222,15 +269,37 @@ static int remove_adapter(struct networks *all, const struct msg_network *m,
 }
 
 int network_modify(struct networks *all, const char *request_type,
-		   const struct msg_network *m, network_done_fn *done,
-		   void *ctx, struct err *e)
+		   const struct msg_network *m, const struct answer_to *to,
+		   network_done_fn *done, void *ctx, struct err *e)
 {
 	if (request_type[0] == '\0' || strcmp(request_type, "Add") == 0)
-		return add(all, m, done, ctx, e);
+		return add(all, m, to, done, ctx, e);
 	if (strcmp(request_type, "Remove") == 0)
 		return remove_adapter(all, m, done, ctx, e);
 	return err_set(e, EOPNOTSUPP, "Network: no such request type '%.32s'",
 		       request_type);
+}
+
+bool network_asked(struct networks *all, const struct answer_to *to,
+		   network_done_fn *done, void *ctx)
+{
+	struct network_adapter *a = NULL;
+	struct network_op *op;
+
+	for (struct list *n = all->all.next; n != &all->all && !a; n = n->next)
+		for (struct list *p = RECORD(n)->adapters.next;
+		     p != &RECORD(n)->adapters && !a; p = p->next)
+			if (NETWORK_ADAPTER(p)->request == to->id &&
+			    NETWORK_ADAPTER(p)->conn == to->conn)
+				a = NETWORK_ADAPTER(p);
+	op = a && !a->op ? network_op_new(done, ctx, NULL) : NULL;
+	if (!op)
+		return false;
+	a->op = op;
+	if (a->state == NETWORK_UP ||
+	    (a->state == NETWORK_FOUND && !a->record->assigned))
+		network_op_end(all, &a->op, 0, NULL);
+	return true;
 }
 
 bool network_exists(const struct networks *all, const char *guid)
@@ -240,7 +309,7 @@ bool network_exists(const struct networks *all, const char *guid)
 
 int network_create(struct networks *all, const char *guid, struct err *e)
 {
-	return record_get(all, guid, e) ? 0 : err_code(e);
+	return network_record_get(all, guid, e) ? 0 : err_code(e);
 }
 
 /* @netns: taken, -1: the agent's */
@@ -261,6 +330,7 @@ static int assign(struct networks *all, const char *guid, int netns,
 		return err_code(e);
 	r->assigned = true;
 	r->netns = fd_take(&fd);
+	network_kept(r);
 	network_sync(r);
 	return 0;
 }
@@ -320,6 +390,7 @@ void networks_done(struct networks *all)
 {
 	struct list *node;
 
+	all->on_kept = NULL; /* they are not over */
 	while ((node = list_pop(&all->all)))
 		record_free(RECORD(node));
 	while ((node = list_pop(&all->ended)))

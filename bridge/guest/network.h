@@ -20,8 +20,9 @@
  *
  * Records are named by lower-case GUID and are forgotten by it. What describes
  * an adapter is a plain struct of fixed size without pointers or descriptors
- * (struct network_facts), so that another incarnation of the agent can take
- * it over.
+ * (struct network_facts), and PID 1 has a copy of the namespace: another
+ * incarnation of the agent goes on with an adapter where the last one died, or,
+ * where there is no pod any more, brings its adapters back.
  * Source: shared specification bridge.md 3.11.7, 4.2 step 10, 4.4.
  */
 #ifndef FERRY_BRIDGE_GUEST_NETWORK_H
@@ -58,6 +59,8 @@
 #define NETWORK_SEARCH_MAX 6u
 
 struct jobs;
+struct answer_to;
+struct network_record;
 
 struct network_address {
 	struct rtnl_address address;
@@ -76,6 +79,7 @@ struct network_route {
  * @id:		lower case
  * @name:	of the link, where it is; "": not found yet
  * @mac:	all zero: the host gave none
+ * @mtu:	of the link when it was found, 0: not known
  * @encap:	bytes taken off the MTU
  * @low_metric:	not the first adapter, and policy based routing was asked for:
  *		its routes go to a table of their own
@@ -86,6 +90,7 @@ struct network_facts {
 	char name[IF_NAMESIZE];
 	uint8_t mac[RTNL_MAC_SIZE];
 	uint16_t encap;
+	uint32_t mtu;
 	bool vpci;
 	bool low_metric;
 	uint8_t n_addresses;
@@ -110,6 +115,8 @@ enum network_adapter_state {
  * @dhcp_client, @dhcp_script, @dhcp_ms: the DHCP client; for tests
  * @wait_ms:	NETWORK_WAIT_MS; for tests
  * @ended:	operations whose end is told in the next turn
+ * @on_kept:	what a later agent has to know of one has changed; @forgotten: it
+ *		is about to be released. NULL: nobody wants to know
  */
 struct networks {
 	struct loop *loop;
@@ -127,6 +134,8 @@ struct networks {
 	struct loop_id timer;
 	struct list ended;
 	struct loop_id ended_timer;
+	void (*on_kept)(void *ctx, struct network_record *r, bool forgotten);
+	void *kept_ctx;
 };
 
 /**
@@ -147,6 +156,7 @@ void networks_done(struct networks *all);
  * network_modify() - ModifySettings Network
  * @request_type: "" or "Add", or "Remove"
  * @m:		the settings; copied
+ * @to:		whose request it is, see network_asked(); NULL: nobody's
  * @done:	called when it is over, only if 0 was returned
  *
  * Add makes the record where there is none. Remove of what is not known is
@@ -156,8 +166,17 @@ void networks_done(struct networks *all);
  *         adapter id is in use), -ENOSPC, -ENOMEM, -EOPNOTSUPP (request type)
  */
 int network_modify(struct networks *all, const char *request_type,
-		   const struct msg_network *m, network_done_fn *done,
-		   void *ctx, struct err *e);
+		   const struct msg_network *m, const struct answer_to *to,
+		   network_done_fn *done, void *ctx, struct err *e);
+
+/**
+ * network_asked() - an earlier agent was asked for an Add by @to
+ * @done:	called when it is over, only if true was returned
+ *
+ * Return: false: there is no such adapter
+ */
+bool network_asked(struct networks *all, const struct answer_to *to,
+		   network_done_fn *done, void *ctx);
 
 /** network_exists() - is there a record of that GUID, in any case? */
 bool network_exists(const struct networks *all, const char *guid);
@@ -194,6 +213,18 @@ int network_host(struct networks *all, const char *guid, network_done_fn *done,
  * Operations in progress end with -ECANCELED. Unknown: nothing to do.
  */
 void network_forget(struct networks *all, const char *guid);
+
+/**
+ * network_go_on() - of an earlier agent: its pod is there, and what is not where
+ * it belongs is brought there
+ */
+void network_go_on(struct network_record *r);
+
+/**
+ * network_take_back() - the same, and there is no pod any more: its adapters come
+ * back to where they were found, and wait for the next one
+ */
+void network_take_back(struct network_record *r);
 
 /**
  * network_announce() - tell the neighbours of every namespace its addresses

@@ -22,11 +22,13 @@
 /**
  * struct giving - what the child does
  * @op:		the Remove that is not answered yet
+ * @guid:	of the record, which is kept as it was until the link is back
  * @netns:	where the link is
  */
 struct giving {
 	struct networks *all;
 	struct network_op *op;
+	char guid[NETWORK_ID_MAX];
 	int netns;
 	char name[IF_NAMESIZE];
 	uint8_t mac[RTNL_MAC_SIZE];
@@ -83,7 +85,10 @@ static int in_child(void *arg, struct text *out, struct err *e)
 static void on_given(void *ctx, const struct job_result *job)
 {
 	struct giving *g = ctx;
+	struct network_record *r = network_record_find(g->all, g->guid);
 
+	if (r)
+		network_kept(r);
 	log_info("link=%s result=%d taken from its pod", g->name, job->result);
 	network_op_end(g->all, &g->op, job->result, &job->err);
 	fd_close(&g->netns);
@@ -110,6 +115,7 @@ int network_give_back(const struct network_adapter *a, struct network_op **op,
 		return err_set(e, ENOMEM, "no memory for a network request");
 	g->all = all;
 	g->encap = a->facts.encap;
+	memcpy(g->guid, a->record->guid, sizeof(g->guid));
 	memcpy(g->name, a->facts.name, sizeof(g->name));
 	memcpy(g->mac, a->facts.mac, sizeof(g->mac));
 	g->netns = fcntl(a->record->netns, F_DUPFD_CLOEXEC, 3);

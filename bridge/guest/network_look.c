@@ -25,13 +25,19 @@ static void on_look(void *ctx)
 	network_look(ctx);
 }
 
-static void found(struct network_adapter *a, const char *name)
+static void found(struct network_adapter *a, struct rtnl *n, const char *name)
 {
 	struct network_record *r = a->record;
+	struct rtnl_link link;
 
 	(void)snprintf(a->facts.name, sizeof(a->facts.name), "%s", name);
+	if (rtnl_link_by_name(n, name, &link, NULL) == 0) {
+		memcpy(a->facts.mac, link.mac, sizeof(link.mac));
+		a->facts.mtu = link.mtu;
+	}
 	a->state = NETWORK_FOUND;
 	list_remove(&a->waiting);
+	network_kept(r);
 	log_debug("adapter=%s namespace=%s link=%s found", a->facts.id, r->guid,
 		  name);
 	if (r->assigned)
@@ -64,7 +70,7 @@ static void look_at_each(struct networks *all, struct rtnl *n)
 
 		next = p->next;
 		if (r == 0)
-			found(a, name);
+			found(a, n, name);
 		else if (r != -ENODEV || now >= a->deadline_ms)
 			given_up(a, &e);
 	}

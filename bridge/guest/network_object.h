@@ -20,6 +20,8 @@ struct network_op {
  * @waiting:	in networks.waiting while it WAITS
  * @deadline_ms: when the wait is given up
  * @op:		the Add that is not answered yet, or NULL
+ * @request, @conn: which that is, see struct answer_to
+ * @again:	a child of an earlier agent may have moved it
  */
 struct network_adapter {
 	struct list node;
@@ -28,16 +30,22 @@ struct network_adapter {
 	enum network_adapter_state state;
 	int64_t deadline_ms;
 	struct network_op *op;
+	uint64_t request;
+	uint32_t conn;
+	bool again;
 	struct network_facts facts;
 };
 
 /**
  * struct network_record - one namespace
  * @guid:	lower case
- * @assigned:	a sandbox has it
+ * @assigned:	a sandbox has it, or had it and the adapters are not back
+ * @back:	they are being brought back
  * @netns:	its namespace; -1: that of the agent
  * @op:		the assignment that is not answered yet, or NULL
  * @work:	the child that configures it, or NULL
+ * @number:	PID 1's copy of @netns, 0: none
+ * @slot:	its record, see bridge/guest/keep.h
  */
 struct network_record {
 	struct list node;
@@ -46,9 +54,12 @@ struct network_record {
 	struct list adapters;
 	size_t n_adapters;
 	bool assigned;
+	bool back;
 	int netns;
 	struct network_op *op;
 	struct network_work *work;
+	uint64_t number;
+	uint32_t slot;
 };
 
 /* One adapter that a child moves and configures; the child's copy changes. */
@@ -58,19 +69,22 @@ struct network_task {
 	struct network_adapter *adapter; /* NULL: removed meanwhile */
 	uint32_t mtu;			 /* the child's: before it changed it */
 	int index;			 /* the child's: in its namespace */
-	bool moved;			 /* the child's */
-	char was[IF_NAMESIZE];		 /* the child's: its name before */
+	bool again;
+	bool moved;	       /* the child's */
+	char was[IF_NAMESIZE]; /* the child's: its name before */
 };
 
 /**
  * struct network_work - what a child does
  * @record:	NULL: forgotten meanwhile
  * @netns:	-1: configure where they are
+ * @back:	undo that, as far as it was done
  */
 struct network_work {
 	struct network_record *record;
 	struct job *job;
 	int netns;
+	bool back;
 	const char *dhcp_client;
 	const char *dhcp_script;
 	int dhcp_ms;
@@ -103,8 +117,23 @@ struct network_op *network_op_new(network_done_fn *done, void *ctx,
 void network_op_end(struct networks *all, struct network_op **op, int result,
 		    const struct err *why);
 
+/** network_adapter_new() - the last one of its record; NULL: no memory */
+struct network_adapter *network_adapter_new(struct network_record *r,
+					    const struct network_facts *f,
+					    struct err *e);
+
+/** network_adapter_waits() - its interface is looked for from now on */
+void network_adapter_waits(struct network_adapter *a);
+
 /** network_adapter_free() - a child that works on it goes on without it */
 void network_adapter_free(struct network_adapter *a);
+
+/** network_record_get() - the one that is there, or a new one; NULL: @e */
+struct network_record *network_record_get(struct networks *all,
+					  const char *guid, struct err *e);
+
+/** network_kept() - it has changed */
+void network_kept(struct network_record *r);
 
 /** network_record_find() - by GUID in any case, or NULL */
 struct network_record *network_record_find(const struct networks *all,

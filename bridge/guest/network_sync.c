@@ -56,7 +56,9 @@ static void take_names(struct network_work *w, const char *text)
 static void unassign(struct network_record *r)
 {
 	r->assigned = false;
+	r->back = false;
 	fd_close(&r->netns);
+	network_kept(r);
 	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
 		if (NETWORK_ADAPTER(p)->state == NETWORK_FOUND)
 			network_op_end(r->all, &NETWORK_ADAPTER(p)->op, 0,
@@ -68,6 +70,7 @@ static void settle(struct network_record *r, struct network_work *w,
 		   const struct job_result *job)
 {
 	const bool assigning = r->op != NULL;
+	const bool all = assigning || w->back;
 
 	if (job->result == 0)
 		take_names(w, job->out);
@@ -76,18 +79,25 @@ static void settle(struct network_record *r, struct network_work *w,
 
 		if (!a)
 			continue;
-		a->state = job->result == 0 ? NETWORK_UP : NETWORK_FOUND;
+		a->again = false;
+		a->state = job->result == 0 && !w->back ? NETWORK_UP
+							: NETWORK_FOUND;
+	}
+	network_kept(r);
+	for (size_t i = 0; i < w->n; i++) {
+		struct network_adapter *a = w->task[i].adapter;
+
+		if (!a)
+			continue;
 		log_info("adapter=%s namespace=%s link=%s state=%s",
 			 a->facts.id, r->guid, a->facts.name,
 			 state_names[a->state]);
 		/* One that failed alone is as if it had never been added. */
-		if (a->op) {
-			network_op_end(r->all, &a->op, job->result, &job->err);
-			if (job->result < 0 && !assigning)
-				network_adapter_free(a);
-		}
+		network_op_end(r->all, &a->op, job->result, &job->err);
+		if (job->result < 0 && !all)
+			network_adapter_free(a);
 	}
-	if (assigning && job->result < 0)
+	if (w->back || (assigning && job->result < 0))
 		unassign(r);
 	network_op_end(r->all, &r->op, job->result, &job->err);
 }
@@ -114,7 +124,7 @@ static size_t count_found(struct network_record *r)
 
 	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
 		n += NETWORK_ADAPTER(p)->state == NETWORK_FOUND;
-	return r->op || n == 0 ? n : 1;
+	return r->op || r->back || n == 0 ? n : 1;
 }
 
 /* The first number that no adapter of the pod has. */
@@ -165,6 +175,7 @@ static int work_start(struct network_record *r, size_t n, struct err *e)
 	if (!w)
 		return err_set(e, ENOMEM, "no memory for a network request");
 	w->record = r;
+	w->back = r->back;
 	w->dhcp_client = all->dhcp_client;
 	w->dhcp_script = all->dhcp_script;
 	w->dhcp_ms = all->dhcp_ms;
@@ -177,11 +188,13 @@ static int work_start(struct network_record *r, size_t n, struct err *e)
 		a->state = NETWORK_MOVES;
 		w->task[w->n].adapter = a;
 		w->task[w->n].facts = a->facts;
+		w->task[w->n].again = a->again;
 		want_name(&w->task[w->n++],
 			  r->op ? number - 1 : free_number(r));
 		if (a->facts.n_addresses == 0)
 			call.deadline_ms += all->dhcp_ms;
 	}
+	network_kept(r);
 	w->netns = r->netns < 0 ? -1 : fcntl(r->netns, F_DUPFD_CLOEXEC, 3);
 	call.keep = &w->netns;
 	call.n_keep = w->netns >= 0;
@@ -204,7 +217,7 @@ static void sync_failed(struct network_record *r, const struct err *why)
 {
 	struct list *next;
 
-	if (r->op) {
+	if (r->op || r->back) {
 		network_op_end(r->all, &r->op, err_code(why), why);
 		unassign(r);
 		return;
@@ -229,4 +242,32 @@ void network_sync(struct network_record *r)
 		return;
 	if (work_start(r, n, &e) < 0)
 		sync_failed(r, &e);
+}
+
+/* --- of an earlier agent ---------------------------------------------------- */
+
+static void to_be_moved(struct network_adapter *a)
+{
+	a->state = NETWORK_FOUND;
+	a->again = true;
+}
+
+void network_go_on(struct network_record *r)
+{
+	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
+		if (NETWORK_ADAPTER(p)->state == NETWORK_MOVES)
+			to_be_moved(NETWORK_ADAPTER(p));
+	network_sync(r);
+}
+
+void network_take_back(struct network_record *r)
+{
+	log_warn("network namespace %s: its pod is gone", r->guid);
+	for (struct list *p = r->adapters.next; p != &r->adapters; p = p->next)
+		if (NETWORK_ADAPTER(p)->state != NETWORK_WAITS)
+			to_be_moved(NETWORK_ADAPTER(p));
+	r->back = true;
+	if (count_found(r) == 0)
+		unassign(r);
+	network_sync(r);
 }

@@ -55,17 +55,36 @@ static int open_places(struct places *p, struct err *e)
 
 /* --- one adapter ----------------------------------------------------------- */
 
+/* Has a child of an earlier agent brought it there? Then it is down now. */
+static bool is_there(struct places *p, struct network_task *t)
+{
+	struct rtnl_link link;
+
+	memcpy(t->was, t->facts.name, sizeof(t->was));
+	t->mtu = t->facts.mtu;
+	if (!t->again || p->work->netns < 0 || t->mtu == 0 ||
+	    rtnl_link_by_mac(&p->to, t->facts.mac, &link, NULL) < 0 ||
+	    rtnl_link_up(&p->to, link.index, false, NULL) < 0)
+		return false;
+	memcpy(t->facts.name, link.name, sizeof(link.name));
+	t->index = link.index;
+	t->moved = true;
+	return true;
+}
+
 /* Finds the link by its name, takes it down, and brings it where it goes. Its
  * name and index may be others there. */
 static int bring(struct places *p, struct network_task *t, struct err *e)
 {
 	struct rtnl_link link;
 
+	if (is_there(p, t))
+		return 0;
 	if (rtnl_link_by_name(&p->from, t->facts.name, &link, e) < 0 ||
 	    rtnl_link_up(&p->from, link.index, false, e) < 0)
 		return err_code(e);
-	memcpy(t->was, link.name, sizeof(t->was));
-	t->mtu = link.mtu;
+	if (t->mtu == 0)
+		t->mtu = link.mtu;
 	t->index = link.index;
 	if (p->work->netns >= 0) {
 		memcpy(t->facts.name, t->want, sizeof(t->facts.name));
@@ -172,18 +191,27 @@ static int configure(struct places *p, const struct network_task *t,
 }
 
 /* Best effort: the error that counts is the one that led here. */
-static void undo(struct places *p, const struct network_task *t)
+static void undo(struct places *p, struct network_task *t)
 {
-	char name[IF_NAMESIZE];
-
-	memcpy(name, t->was, sizeof(name));
 	if (t->index == 0)
 		return; /* not touched yet */
 	(void)rtnl_link_up(&p->to, t->index, false, NULL);
 	if (t->facts.encap != 0)
 		(void)rtnl_link_mtu(&p->to, t->index, t->mtu, NULL);
 	if (t->moved)
-		(void)rtnl_link_move(&p->to, t->index, p->home, name, NULL);
+		(void)rtnl_link_move(&p->to, t->index, p->home, t->was, NULL);
+}
+
+/* What is not there is at home, or gone. */
+static void take_back(struct places *p, struct network_task *t)
+{
+	struct rtnl_link link;
+
+	if (!is_there(p, t) && p->work->netns < 0 &&
+	    rtnl_link_by_name(&p->from, t->facts.name, &link, NULL) == 0)
+		t->index = link.index;
+	undo(p, t);
+	memcpy(t->facts.name, t->was, sizeof(t->was));
 }
 
 /* --- all of them ----------------------------------------------------------- */
@@ -195,8 +223,11 @@ static int run(struct places *p, struct network_work *w, struct text *out,
 	int r = open_places(p, e);
 
 	for (i = 0; r == 0 && i < w->n; i++) {
-		r = bring(p, &w->task[i], e);
-		if (r == 0)
+		if (w->back)
+			take_back(p, &w->task[i]);
+		else
+			r = bring(p, &w->task[i], e);
+		if (r == 0 && !w->back)
 			r = configure(p, &w->task[i], e);
 		if (r < 0)
 			(void)err_wrap(e, "adapter %.40s", w->task[i].facts.id);

@@ -1,11 +1,7 @@
 #include "bridge/guest/takeover.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/ends.h"
@@ -14,14 +10,12 @@
 #include "bridge/guest/left.h"
 #include "bridge/guest/notice.h"
 #include "bridge/guest/reply.h"
+#include "bridge/guest/takeoveruvm.h"
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "bridge/msg_container.h"
 #include "bridge/wire.h"
-
-/* Bytes of the list of mounts that are read at once. */
-#define MOUNTS_STEP ((size_t)16384)
 
 /* --- the state --------------------------------------------------------------- */
 
@@ -332,7 +326,7 @@ static bool is_unsent(const struct container *c)
 /* What was in progress goes on, or is undone. */
 static void settle_container(struct container *c)
 {
-	if (c->facts.state == CONTAINER_CREATING || !c->init) {
+	if (container_half_made(c)) {
 		container_abandon(c);
 		return;
 	}
@@ -360,80 +354,6 @@ static void settle_containers(struct agent *a)
 		next = l->next;
 		settle_container(LIST_ITEM(l, struct container, node));
 	}
-}
-
-/* --- volumes, policy ------------------------------------------------------------ */
-
-/* Is anything mounted at @path, as far as /proc/self/mountinfo was read? */
-static bool is_mounted(const char *mounts, const char *path)
-{
-	const size_t n = strlen(path);
-
-	for (const char *p = strstr(mounts, path); p; p = strstr(p + 1, path))
-		if (p > mounts && p[-1] == ' ' && p[n] == ' ')
-			return true;
-	return false;
-}
-
-static char *read_mounts(void)
-{
-	cleanup_fd fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	char *text = NULL;
-	size_t size = 0, at = 0;
-	ssize_t n = 1;
-
-	while (fd >= 0 && n > 0) {
-		char *more = at + MOUNTS_STEP < size
-				     ? text
-				     : realloc(text, size += 2 * MOUNTS_STEP);
-
-		if (!more)
-			break;
-		text = more;
-		n = read(fd, text + at, MOUNTS_STEP);
-		at += n > 0 ? (size_t)n : 0;
-		text[at] = '\0';
-	}
-	return text;
-}
-
-static void restore_volume(struct agent *a, const char *mounts,
-			   const struct slot_view *v)
-{
-	struct volume_facts f;
-	struct volume *vol = NULL;
-	bool there = false;
-	uint32_t handle = v->handle;
-
-	if (keep_volume_read(v, &f, &there))
-		vol = volumes_restore(&a->modify.volumes, &f, handle);
-	if (!vol) {
-		slot_drop(&a->slots, &handle);
-		return;
-	}
-	vol->there = there;
-	if (!there) {
-		modify_undo(&a->modify, vol);
-	} else if (f.kind != VOLUME_LINK && mounts &&
-		   !is_mounted(mounts, f.path)) {
-		log_warn("volume %s is not mounted any more", f.path);
-		volumes_drop(&a->modify.volumes, vol);
-	}
-}
-
-static void restore_volumes(struct agent *a)
-{
-	char *mounts = read_mounts();
-	struct slot_view v = { 0 };
-
-	while (slot_next(&a->slots, SLOT_VOLUME, v.handle, &v)) {
-		restore_volume(a, mounts, &v);
-		slot_survived(&a->slots);
-	}
-	free(mounts);
-	if (slot_next(&a->slots, SLOT_POLICY, 0, &v))
-		keep_policy_read(a, &v);
-	slot_survived(&a->slots);
 }
 
 /* --- requests ----------------------------------------------------------------- */
@@ -500,6 +420,9 @@ static void settle_request(struct agent *a, struct request *r,
 		request_free(&a->requests, r);
 		return;
 	}
+	if (k->to.type == WIRE_MODIFY_SETTINGS &&
+	    modify_network_asked(&a->modify, r))
+		return;
 	if (k->pid == 0 && k->to.type == WIRE_EXECUTE_PROCESS) {
 		if (c && c->init && c->init->request == k->to.id) {
 			container_start_asked(c, r);
@@ -542,12 +465,13 @@ static void restore(struct agent *a, struct left *left)
 {
 	restore_agent(a);
 	(void)resume_restore(a, left_take_fd(left, PID1_OUTBOX, 0));
-	restore_volumes(a);
+	takeover_volumes(a);
 	restore_containers(a);
 	restore_processes(a);
 	restore_streams(a, left);
 	restore_requests(a);
 	settle_processes(a, left);
+	takeover_networks(a, left);
 	settle_containers(a);
 	restore_execs(a, left);
 	settle_requests(a);

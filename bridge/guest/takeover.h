@@ -12,6 +12,9 @@
  *			its streams are as after a lost host
  *	containers	as they were; one that was being made is undone, one that
  *			was being started is started
+ *	networks	as they were; an adapter that was on its way is moved and
+ *			configured once more, those of a pod that was not finished
+ *			come back (bridge/guest/takeoveruvm.h, as volumes)
  *	the rest	of what lies with PID 1 is given back
  *
  * A record that agents die of is set aside (bridge/guest/slot.h). When PID 1

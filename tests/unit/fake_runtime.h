@@ -9,6 +9,7 @@
  *	fail-VERB	the error that is logged, exit status 1
  *	hang-VERB	it does not end
  *	silent-VERB	it makes no terminal
+ *	netns		containers get a network namespace of their own
  *	calls		a line for each invocation: its verb and id
  *	update		what an update was given
  */
@@ -16,6 +17,7 @@
 #define FERRY_TESTS_UNIT_FAKE_RUNTIME_H
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -211,6 +213,9 @@ UNUSED static void fake_create(const struct fake *f)
 	(void)snprintf(path, sizeof(path), "%s/config.json", f->bundle);
 	if (mkfifo(fifo, 0600) < 0)
 		exit(124);
+	if (access(fake_file(f, "netns", ""), F_OK) == 0 &&
+	    unshare(CLONE_NEWNET) < 0)
+		exit(119);
 	fake_spawn(f, fake_read(path), fifo);
 }
 

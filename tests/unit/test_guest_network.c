@@ -116,7 +116,7 @@ static struct fixture *ready(void **state)
 static int add(struct fixture *f, const struct msg_network *m, struct err *why)
 {
 	struct answer a = { 0 };
-	int r = network_modify(&f->all, "Add", m, on_done, &a, why);
+	int r = network_modify(&f->all, "Add", m, NULL, on_done, &a, why);
 
 	if (r < 0)
 		return r;
@@ -328,9 +328,9 @@ static void test_an_adapter_comes_again_with_other_settings(void **state)
 	assert_int_equal(add(f, &b, &e), 0);
 	assert_int_equal(assign(f, &e), 0);
 
-	assert_int_equal(
-		network_modify(&f->all, "Remove", &a, on_done, &removed, &e),
-		0);
+	assert_int_equal(network_modify(&f->all, "Remove", &a, NULL, on_done,
+					&removed, &e),
+			 0);
 	until(f, &removed);
 	if (removed.result < 0)
 		fail_msg("%s", removed.why.text);
@@ -348,8 +348,9 @@ static void test_an_adapter_comes_again_with_other_settings(void **state)
 	netns_want(f->other, "ip addr show eth1", "inet 10.5.0.2/24");
 
 	/* A name of its own there: the kernel moves first, and renames then. */
-	assert_int_equal(
-		network_modify(&f->all, "Remove", &b, on_done, &again, &e), 0);
+	assert_int_equal(network_modify(&f->all, "Remove", &b, NULL, on_done,
+					&again, &e),
+			 0);
 	until(f, &again);
 	b.id = "bbbb1a3c-0000-4000-8000-000000000004";
 	if (add(f, &b, &e) < 0)
@@ -371,9 +372,9 @@ static void test_one_that_was_unplugged_can_be_removed(void **state)
 	assert_int_equal(add(f, &m, &e), 0);
 	assert_int_equal(assign(f, &e), 0);
 	(void)netns_run(f->other, "ip link del eth0");
-	assert_int_equal(
-		network_modify(&f->all, "Remove", &m, on_done, &removed, &e),
-		0);
+	assert_int_equal(network_modify(&f->all, "Remove", &m, NULL, on_done,
+					&removed, &e),
+			 0);
 	until(f, &removed);
 	assert_int_equal(removed.result, 0);
 }
@@ -409,7 +410,8 @@ static void test_an_adapter_is_waited_for(void **state)
 	struct answer a = { 0 };
 	struct err e = { 0 };
 
-	assert_int_equal(network_modify(&f->all, "", &m, on_done, &a, &e), 0);
+	assert_int_equal(network_modify(&f->all, "", &m, NULL, on_done, &a, &e),
+			 0);
 	for (int i = 0; i < 3; i++)
 		(void)loop_turn(f->loop, 10, &e);
 	assert_int_equal(a.calls, 0);
@@ -464,9 +466,9 @@ static void test_a_failed_assignment_changes_nothing(void **state)
 	netns_want(0, "ip link show d1", "mtu 1500");
 	netns_want_not(f->other, "ip -br link", "d0");
 
-	assert_int_equal(
-		network_modify(&f->all, "Remove", &b, on_done, &removed, &e),
-		0);
+	assert_int_equal(network_modify(&f->all, "Remove", &b, NULL, on_done,
+					&removed, &e),
+			 0);
 	until(f, &removed);
 	assert_int_equal(removed.result, 0);
 	assert_int_equal(assign(f, &e), 0);
@@ -498,14 +500,17 @@ static void test_requests_about_nothing(void **state)
 	struct answer a = { 0 };
 	struct err e = { 0 };
 
-	assert_int_equal(network_modify(&f->all, "Update", &m, on_done, &a, &e),
-			 -EOPNOTSUPP);
+	assert_int_equal(
+		network_modify(&f->all, "Update", &m, NULL, on_done, &a, &e),
+		-EOPNOTSUPP);
 	m.namespace_id = "";
-	assert_int_equal(network_modify(&f->all, "Add", &m, on_done, &a, &e),
-			 -EINVAL);
+	assert_int_equal(
+		network_modify(&f->all, "Add", &m, NULL, on_done, &a, &e),
+		-EINVAL);
 	m.namespace_id = "never-heard-of";
-	assert_int_equal(network_modify(&f->all, "Remove", &m, on_done, &a, &e),
-			 0);
+	assert_int_equal(
+		network_modify(&f->all, "Remove", &m, NULL, on_done, &a, &e),
+		0);
 	assert_int_equal(a.calls, 0);
 	until(f, &a);
 	assert_int_equal(a.result, 0);
@@ -524,8 +529,8 @@ static void test_who_waits_hears_that_it_is_gone(void **state)
 	struct answer b = { 0 };
 	struct err e = { 0 };
 
-	assert_int_equal(network_modify(&f->all, "Add", &m, on_done, &a, &e),
-			 0);
+	assert_int_equal(
+		network_modify(&f->all, "Add", &m, NULL, on_done, &a, &e), 0);
 	network_forget(&f->all, NS);
 	until(f, &a);
 	assert_int_equal(a.result, -ECANCELED);

@@ -16,6 +16,7 @@
 
 #include "bridge/guest/agent.h"
 #include "bridge/guest/keep.h"
+#include "bridge/guest/network_object.h"
 #include "bridge/guest/pack.h"
 #include "bridge/guest/slot.h"
 
@@ -292,7 +293,7 @@ static void test_numbers_and_texts(void **state)
 	assert_true(w.bad);
 }
 
-/* What an agent of version 1 has written. */
+/* What an agent of version 1 has written; of another: it is in @name. */
 static struct slot_view golden(const char *name, enum slot_kind kind)
 {
 	static uint8_t bytes[4096];
@@ -300,7 +301,8 @@ static struct slot_view golden(const char *name, enum slot_kind kind)
 	FILE *f;
 	struct slot_view v = { .kind = kind, .version = 1, .body = bytes };
 
-	(void)snprintf(path, sizeof(path), "tests/golden/slot/%s.1", name);
+	(void)snprintf(path, sizeof(path), "tests/golden/slot/%s%s", name,
+		       strchr(name, '.') ? "" : ".1");
 	f = fopen(path, "re");
 	assert_non_null(f);
 	v.len = fread(bytes, 1, sizeof(bytes), f);
@@ -390,6 +392,67 @@ static void test_golden_container_of_version_1(void **state)
 	free(a);
 }
 
+/* What this version writes of a namespace is what the next one will find. */
+static void test_golden_network_of_version_2(void **state)
+{
+	static const char guid[] = "4f0e1a3c-0000-4000-8000-00000000000a";
+	struct agent *a = calloc(1, sizeof(*a));
+	struct network_facts f = { .id = "adapter",
+				   .name = "eth1",
+				   .mac = { 2, 0x15, 0x5d, 0, 0, 10 },
+				   .encap = 50,
+				   .mtu = 1500,
+				   .low_metric = true,
+				   .n_addresses = 1,
+				   .n_routes = 1,
+				   .search = "a.test",
+				   .servers = "10.4.0.9" };
+	struct network_record *r;
+	struct network_adapter *n;
+	struct slot_view v = golden("network.2", SLOT_NETWORK), w;
+
+	(void)state;
+	assert_non_null(a);
+	f.address[0].address = (struct rtnl_address){ 2, { 10, 4, 0, 2 } };
+	f.address[0].prefix = 24;
+	f.route[0].gateway = (struct rtnl_address){ 2, { 10, 4, 0, 1 } };
+	f.route[0].metric = 7;
+	pid1_init(&a->pid1);
+	networks_init(&a->networks, NULL, NULL);
+	a->slots = slots;
+	r = network_record_get(&a->networks, guid, NULL);
+	assert_non_null(r);
+	n = network_adapter_new(r, &f, NULL);
+	assert_non_null(n);
+	r->assigned = true;
+	n->state = NETWORK_UP;
+	n->request = 77;
+	n->conn = 3;
+	keep_network(a, r, false);
+	assert_true(slot_next(&a->slots, SLOT_NETWORK, 0, &w));
+	assert_int_equal(w.version, 2);
+	assert_int_equal(w.len, v.len);
+	assert_memory_equal(w.body, v.body, v.len);
+	networks_done(&a->networks);
+
+	v.version = 2;
+	v.handle = w.handle;
+	r = keep_network_read(a, &v);
+	assert_non_null(r);
+	assert_string_equal(r->guid, guid);
+	assert_true(r->assigned && r->slot == w.handle);
+	n = NETWORK_ADAPTER(r->adapters.next);
+	assert_int_equal(n->state, NETWORK_UP);
+	assert_true(n->request == 77 && n->conn == 3);
+	assert_memory_equal(&n->facts, &f, sizeof(f));
+	networks_done(&a->networks);
+	v.len--;
+	assert_null(keep_network_read(a, &v));
+	networks_done(&a->networks);
+	slots = a->slots;
+	free(a);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -406,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_golden_version_1),
 		cmocka_unit_test(test_golden_wait_of_version_1),
 		cmocka_unit_test(test_golden_container_of_version_1),
+		TEST(test_golden_network_of_version_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
