@@ -250,6 +250,9 @@ check "an exec is killed" status_is 0
 task "$here" wait w sleeps
 check "and says so" out_is 143
 
+check "the processors of both were compared" eval \
+	"! grep 'its processors is not known' '$(folder "$here")/log'"
+
 # --- what cannot move, and moves that fail ------------------------------------------------
 
 steady() { [ "$(breaks)" -le "$before" ]; } # a move that fails costs no line

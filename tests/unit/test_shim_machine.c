@@ -76,11 +76,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int take(struct fixture *f, const char *machine,
-		const char *said_machine, const char *qemu, const char *kernel,
-		const char *image, struct err *e)
+static int take_cpu(struct fixture *f, const char *machine,
+		    const char *said_machine, const char *qemu,
+		    const char *kernel, const char *image, const char *cpu,
+		    struct err *e)
 {
-	char doc[DOC_MAX], said[DOC_MAX];
+	char doc[DOC_MAX], said[DOC_MAX + VM_CPU_SIZE];
 	const int n =
 		snprintf(doc, sizeof(doc),
 			 "{\"v\":1,\"machine\":\"%s\"," WHAT "," MIGRATABLE "}",
@@ -88,8 +89,8 @@ static int take(struct fixture *f, const char *machine,
 	const int m = snprintf(said, sizeof(said),
 			       "{\"v\":1,\"machine\":\"%s\"," WHAT
 			       ",\"qemu\":\"%s\",\"kernel\":\"%s\","
-			       "\"image\":\"%s\"}",
-			       said_machine, qemu, kernel, image);
+			       "\"image\":\"%s\",\"cpu\":\"%s\"}",
+			       said_machine, qemu, kernel, image, cpu);
 	const struct vmm_config c = {
 		.document = doc,
 		.document_len = (size_t)n,
@@ -98,6 +99,13 @@ static int take(struct fixture *f, const char *machine,
 	};
 
 	return machine_take(&f->shim, &c, e);
+}
+
+static int take(struct fixture *f, const char *machine,
+		const char *said_machine, const char *qemu, const char *kernel,
+		const char *image, struct err *e)
+{
+	return take_cpu(f, machine, said_machine, qemu, kernel, image, "", e);
 }
 
 static void test_the_sum_of_a_file(void **state)
@@ -199,6 +207,48 @@ static void test_n_1_says_less(void **state)
 	assert_int_equal(machine_is_right(&f->shim, &e), 0);
 }
 
+#define CPU "vendor=GenuineIntel family=6 model=142 7.0.EBX=219c95a9"
+
+/* What the guest sees there, here, and what is said of it. */
+static void test_another_processor_is_refused(void **state)
+{
+	static const struct {
+		const char *there, *here, *text;
+	} row[] = {
+		{ CPU, CPU, NULL },
+		{ CPU " 1.0.ECX=1", "1.0.ECX=1 " CPU, NULL },
+		{ CPU, "", NULL }, /* a QEMU that does not say */
+		{ "", CPU, NULL }, /* a ferry that did not */
+		{ CPU, "vendor=AuthenticAMD family=6 model=142 7.0.EBX=0",
+		  "CPU: vendor=GenuineIntel there, vendor=AuthenticAMD here" },
+		{ CPU, "vendor=GenuineIntel family=6 model=14 7.0.EBX=219c95a9",
+		  "CPU: model=142 there, model=14 here" },
+		{ CPU " 7.0.ECX=8", CPU, "CPU: 7.0.ECX=8 there, nothing here" },
+		{ CPU, CPU " 7.0.ECX=8", "CPU: nothing there, 7.0.ECX=8 here" },
+	};
+	struct fixture *f = *state;
+	struct machine_facts *m = &f->shim.machine;
+	char much[VM_CPU_SIZE + 1];
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		assert_int_equal(take_cpu(f, "pc-q35-7.2", "pc-q35-7.2", "",
+					  f->sum, f->sum, row[i].there, &e),
+				 0);
+		(void)snprintf(m->id.machine, VM_MACHINE_SIZE, "pc-q35-7.2");
+		(void)snprintf(m->id.cpu, VM_CPU_SIZE, "%s", row[i].here);
+		assert_int_equal(machine_is_right(&f->shim, &e),
+				 row[i].text ? -EPRECONDITION : 0);
+		if (row[i].text)
+			assert_string_equal(e.text, row[i].text);
+	}
+	memset(much, 'x', VM_CPU_SIZE);
+	much[VM_CPU_SIZE] = '\0';
+	assert_int_equal(take_cpu(f, "pc-q35-7.2", "pc-q35-7.2", "", f->sum,
+				  f->sum, much, &e),
+			 -EINVAL);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -209,6 +259,7 @@ int main(void)
 		T(test_another_machine_is_refused),
 		T(test_another_kernel_or_image_is_refused),
 		T(test_n_1_says_less),
+		T(test_another_processor_is_refused),
 	};
 #undef T
 

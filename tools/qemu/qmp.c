@@ -100,18 +100,21 @@ bool qmp_data_int(const struct qmp_data *d, const char *path, int64_t *ret)
 	return true;
 }
 
-const char *qmp_data_item(const struct qmp_data *d, const char *path,
-			  size_t index)
+const struct qmp_data *qmp_data_at(const struct qmp_data *d, const char *path,
+				   size_t index)
 {
 	struct json_object *o = member(d, path);
 
 	if (!json_object_is_type(o, json_type_array) ||
 	    index >= json_object_array_length(o))
 		return NULL;
-	o = json_object_array_get_idx(o, index);
-	return json_object_is_type(o, json_type_string)
-		       ? json_object_get_string(o)
-		       : NULL;
+	return (const void *)json_object_array_get_idx(o, index);
+}
+
+const char *qmp_data_item(const struct qmp_data *d, const char *path,
+			  size_t index)
+{
+	return qmp_data_text(qmp_data_at(d, path, index), "");
 }
 
 bool qmp_data_bool(const struct qmp_data *d, const char *path)

@@ -34,7 +34,7 @@ struct qmp_data;
 /**
  * qmp_data_text() - a string member
  * @d:		may be NULL, which has no members
- * @path:	member names joined by '.', for example "info.action"
+ * @path:	member names joined by '.', for example "info.action"; "": @d itself
  *
  * Return: the string, borrowed; NULL when absent or of another type
  */
@@ -46,6 +46,10 @@ bool qmp_data_int(const struct qmp_data *d, const char *path, int64_t *ret);
 /** qmp_data_item() - a string of an array of strings, NULL: there is none */
 const char *qmp_data_item(const struct qmp_data *d, const char *path,
 			  size_t index);
+
+/** qmp_data_at() - an element of an array of whatever, NULL: there is none */
+const struct qmp_data *qmp_data_at(const struct qmp_data *d, const char *path,
+				   size_t index);
 
 /** qmp_data_bool() - a boolean member; false when absent */
 bool qmp_data_bool(const struct qmp_data *d, const char *path);

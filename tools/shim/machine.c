@@ -40,9 +40,10 @@ struct description {
 	uint32_t nics;
 	bool console;
 	const char *line;
-	const char *qemu; /* statement only, as the next two */
+	const char *qemu; /* statement only, as the next three */
 	const char *kernel;
 	const char *image;
+	const char *cpu;
 	struct msg_pairs annotations;
 	struct card *card;
 	size_t n_cards;
@@ -69,6 +70,7 @@ static const struct schema_member members[] = {
 	SCHEMA_STRING(T, qemu, "qemu", SCHEMA_OPTIONAL),
 	SCHEMA_STRING(T, kernel, "kernel", SCHEMA_OPTIONAL),
 	SCHEMA_STRING(T, image, "image", SCHEMA_OPTIONAL),
+	SCHEMA_STRING(T, cpu, "cpu", SCHEMA_OPTIONAL),
 	SCHEMA_PAIRS(T, annotations, "annotations", SCHEMA_OPTIONAL),
 	SCHEMA_ARRAY(struct card, T, card, n_cards, "cards", SCHEMA_OPTIONAL,
 		     card_schema),
@@ -121,6 +123,7 @@ int machine_compat(struct shim *s, struct text *out, struct err *e)
 			cards[m.n_cards++] = (struct card){ i, id };
 	(void)snprintf(version, sizeof(version), "%u.%u.%u", v[0], v[1], v[2]);
 	m.qemu = version;
+	m.cpu = s->machine.id.cpu;
 	m.kernel = file_sum_hex(&s->machine.file[MACHINE_KERNEL], e);
 	if (!m.kernel)
 		return err_wrap(e, "kernel");
@@ -214,7 +217,7 @@ int machine_is_right(const struct shim *s, struct err *e)
 	if (*f->wanted && strcmp(f->wanted, MACHINE) != 0 &&
 	    strcmp(f->wanted, f->id.machine) != 0)
 		return differs(e, "machine", f->wanted, f->id.machine);
-	return 0;
+	return vm_identity_same_cpu(f->cpu, f->id.cpu, e);
 }
 
 static void remember(struct shim *s, const struct description *doc,
@@ -224,6 +227,7 @@ static void remember(struct shim *s, const struct description *doc,
 	uint32_t v[3] = { 0 };
 
 	(void)snprintf(f->wanted, sizeof(f->wanted), "%s", doc->machine);
+	(void)snprintf(f->cpu, sizeof(f->cpu), "%s", said->cpu);
 	if (sscanf(said->qemu, "%5u.%5u.%5u", &v[0], &v[1], &v[2]) == 3)
 		memcpy(f->oldest, v, sizeof(v));
 }
@@ -251,6 +255,8 @@ static int check(const struct description *m, struct err *e)
 static int agree(const struct description *doc, const struct description *said,
 		 struct err *e)
 {
+	if (strlen(said->cpu) >= VM_CPU_SIZE)
+		return err_set(e, EINVAL, "CPU: too long");
 	if (strcmp(doc->machine, said->machine) != 0 &&
 	    strcmp(doc->machine, MACHINE) != 0)
 		return differs(e, "machine", said->machine, doc->machine);

@@ -10,6 +10,7 @@
  *	kernel, image		equal in content, by SHA-256
  *	machine			by its versioned name, of which QEMU has to know
  *	QEMU			not older than the source's
+ *	processors		what the guest sees of them, as far as both QEMUs say
  */
 #ifndef FERRY_TOOLS_SHIM_MACHINE_H
 #define FERRY_TOOLS_SHIM_MACHINE_H
@@ -28,12 +29,14 @@ enum { MACHINE_KERNEL, MACHINE_IMAGE, MACHINE_FILES };
  * @id:		of the QEMU that runs
  * @wanted:	name of the machine of the one that comes, "": the usual
  * @oldest:	version of QEMU that it was started with there
+ * @cpu:	its processors, "": not known
  * @file:	what it is, or will be, booted from
  */
 struct machine_facts {
 	struct vm_identity id;
 	char wanted[VM_MACHINE_SIZE];
 	uint32_t oldest[3];
+	char cpu[VM_CPU_SIZE];
 	struct file_sum file[MACHINE_FILES];
 };
 
