@@ -157,6 +157,18 @@ check "logs -f: once" test "$(grep -c 'was killed by signal 9' "$WORK/follow")" 
 ferry stats e2e2
 check "stats of a sandbox without containers" test "$(wc -l <"$WORK/out")" -eq 1
 
+# A static key of the kernel is code that it patches while it runs.
+ferry exec e2e2 -- /bin/sh -c "
+	(while :; do /bin/true; done) & (while :; do /bin/true; done) &
+	i=0
+	while [ \$i -lt $(count 20 5000) ]; do
+		echo 1 >/proc/sys/kernel/sched_schedstats
+		echo 0 >/proc/sys/kernel/sched_schedstats
+		i=\$((i + 1))
+	done
+	kill %1 %2" </dev/null
+check "a kernel that patches itself beside running code goes on" status_is 0
+
 # One whose agent hangs: looked at when that must have been noticed.
 ferry "${run[@]}" --name e2e6 --annotation com.example.token=hunter2 \
 	-- /bin/sh -c 'sleep 1; kill -STOP $(pidof gcs)' </dev/null

@@ -18,7 +18,7 @@ line=$(build/ferry cmdline build --annotation "$MIGRATABLE" --processors 2) ||
 start_uvm() {
 	FERRY_VSOCK_BASE=$base LD_PRELOAD=$LIB/vhost-vsock.so \
 		timeout --kill-after=5 1500 \
-		qemu-system-x86_64 -M q35 -accel tcg -m 768 -smp 2 -nodefaults \
+		qemu-system-x86_64 -M q35 -accel tcg,thread=single -m 768 -smp 2 -nodefaults \
 		-no-user-config -display none -no-reboot -bios qboot.rom \
 		-serial "file:$WORK/serial" -device pvpanic \
 		-action panic=none \

@@ -38,7 +38,7 @@ vm() {
 	shift 2
 	FERRY_VSOCK_BASE=$WORK/v$n LD_PRELOAD=$PWD/$LIB_SO \
 		timeout --kill-after=5 "$LIMIT_S" qemu-system-x86_64 \
-		-M q35 -accel tcg -m 128 -smp 2 -nodefaults -no-user-config \
+		-M q35 -accel tcg,thread=single -m 128 -smp 2 -nodefaults -no-user-config \
 		-display none -no-reboot -bios qboot.rom -only-migratable \
 		-serial "file:$WORK/serial$n" \
 		-qmp "unix:$WORK/qmp$n,server=on,wait=off" \

@@ -91,7 +91,7 @@ node_image() {
 # node_start NODE LINK-OPTION: 1 or 2; the console is $WORK/node-NODE
 node_start() {
 	local node=$1 link=$2
-	qemu-system-x86_64 -name "node-$node" -M q35 -accel tcg -m "$NODE_MIB" -smp 1 \
+	qemu-system-x86_64 -name "node-$node" -M q35 -accel tcg,thread=single -m "$NODE_MIB" -smp 1 \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-bios qboot.rom -serial "file:$WORK/node-$node" \
 		-kernel "$LIB/vmlinux" -initrd "$WORK/node.img" -append \

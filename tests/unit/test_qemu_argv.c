@@ -44,10 +44,10 @@ static void check_argv(const struct qemu_options *o, const char *expect)
 	text_done(&t);
 }
 
-#define HEAD                                                                   \
-	"qemu-system-x86_64\n-machine\nq35\n-accel\ntcg\n-m\n256\n-smp\n2\n"   \
-	"-nodefaults\n-no-user-config\n-display\nnone\n-no-reboot\n-bios\n"    \
-	"qboot.rom\n-kernel\n/lib/vmlinux\n-initrd\n/lib/initramfs.img\n"      \
+#define HEAD                                                                               \
+	"qemu-system-x86_64\n-machine\nq35\n-accel\ntcg,thread=single\n-m\n256\n-smp\n2\n" \
+	"-nodefaults\n-no-user-config\n-display\nnone\n-no-reboot\n-bios\n"                \
+	"qboot.rom\n-kernel\n/lib/vmlinux\n-initrd\n/lib/initramfs.img\n"                  \
 	"-append\nquiet panic=-1 -- -e 1 /bin/gcs -v4\n"
 #define QMP "-qmp\nunix:/run/uvm-1/qmp\n"
 #define TAIL                                                                   \
@@ -91,6 +91,17 @@ static void argv_kvm_uses_the_host_processor(void **state UNUSED)
 	render(&o, &t);
 	assert_non_null(strstr(text_str(&t), "-accel\nkvm\n-cpu\nhost\n"));
 	assert_non_null(strstr(text_str(&t), "\n-only-migratable\n"));
+	text_done(&t);
+}
+
+/* See accel_option(). */
+static void argv_gives_the_processors_of_tcg_one_thread(void **state UNUSED)
+{
+	struct text t;
+
+	text_heap(&t, QEMU_ARGV_BYTES);
+	render(&base, &t);
+	assert_non_null(strstr(text_str(&t), "\n-accel\ntcg,thread=single\n"));
 	text_done(&t);
 }
 
@@ -152,6 +163,7 @@ int main(void)
 		cmocka_unit_test(argv_of_a_plain_uvm),
 		cmocka_unit_test(argv_with_every_option),
 		cmocka_unit_test(argv_kvm_uses_the_host_processor),
+		cmocka_unit_test(argv_gives_the_processors_of_tcg_one_thread),
 		cmocka_unit_test(argv_doubles_commas_in_socket_paths),
 		cmocka_unit_test(argv_refuses_what_cannot_run),
 		cmocka_unit_test(argv_too_long_is_an_error),

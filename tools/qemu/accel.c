@@ -40,6 +40,11 @@ const char *accel_name(enum accel a)
 	return names[a];
 }
 
+const char *accel_option(enum accel a)
+{
+	return a == ACCEL_TCG ? "tcg,thread=single" : names[a];
+}
+
 #if defined(__x86_64__)
 
 /* Bits of CPUID that say that the processor itself can run guests. */

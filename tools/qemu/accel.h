@@ -17,8 +17,19 @@ enum accel {
  */
 int accel_parse(const char *text, enum accel *ret, struct err *e);
 
-/** accel_name() - QEMU's word for it; "auto" for ACCEL_AUTO */
+/** accel_name() - the word of accel_parse() for it */
 const char *accel_name(enum accel a);
+
+/**
+ * accel_option() - what QEMU's -accel takes for ACCEL_TCG or ACCEL_KVM
+ *
+ * The processors of a TCG guest share one thread. With a thread for each, QEMU
+ * before 8.1 can keep a translation of code that another processor changes in
+ * that moment: a guest whose kernel patches itself (static keys: at boot, at the
+ * first cgroup with memory, by many a sysctl) then runs into the breakpoint of a
+ * patch that is long over, again and again, and is silent for ever.
+ */
+const char *accel_option(enum accel a);
 
 /**
  * accel_kvm_probe() - does KVM really work at @device?

@@ -75,7 +75,7 @@ static void machine(struct vector *v, const struct qemu_options *o)
 {
 	add(v, o->binary);
 	add_text(v, "-machine", o->machine ? o->machine : "q35");
-	add_text(v, "-accel", accel_name(o->accel));
+	add_text(v, "-accel", accel_option(o->accel));
 	/* A KVM guest may use what the host has; TCG's default is portable. */
 	if (o->accel == ACCEL_KVM)
 		add_text(v, "-cpu", "host");

@@ -35,7 +35,7 @@ boot() {
 	exec {monitor}<>"$WORK/monitor"
 	echo '{"execute":"qmp_capabilities"}' >&"$monitor"
 	LD_PRELOAD=$LIB/vhost-vsock.so timeout --kill-after=5 "$BOOT_S" \
-		qemu-system-x86_64 -M q35 -accel tcg \
+		qemu-system-x86_64 -M q35 -accel tcg,thread=single \
 		-m "$mib" -smp 1 -nodefaults -no-user-config -display none \
 		-no-reboot -bios qboot.rom -serial "file:$WORK/serial" \
 		-device pvpanic -action panic=none -qmp stdio \
