@@ -375,6 +375,8 @@ build/asan/tests/fuzz/%: build/asan/tests/fuzz/%.o build/asan/tests/fuzz/driver.
 	$(call say,LD)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
 
+# Made on the way to others, and wanted again by the next make.
+.SECONDARY: $(proto_h) $(proto_c)
 .PRECIOUS: build/host/%.o build/asan/%.o build/guest/%.o build/soak/obj/%.o
 
 # tests/run.sh NAME PROGRAM... runs them, prints a line each and the sum.
