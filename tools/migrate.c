@@ -289,10 +289,28 @@ static void clean(struct migrate *m, struct migrate_side *side)
 	(void)migrate_call(m, side, "Cleanup", &e);
 }
 
+/* When somebody else calls it off too, ours has nothing to wait for. */
+static int cancel_source(struct migrate *m, struct err *e)
+{
+	const int64_t end = loop_now_ms(m->remote.loop) + CALL_MS;
+	int r = migrate_call(m, &m->source, "Cancel", e);
+
+	while (r == 0) {
+		r = migrate_look(m, &m->source, false, e);
+		if (r < 0 || !is(&m->source, "cancelling"))
+			break;
+		if (loop_now_ms(m->remote.loop) >= end)
+			return err_set(e, ETIMEDOUT,
+				       "source: it is still cancelling");
+		(void)usleep(LOOK_MS * 1000);
+	}
+	return r;
+}
+
 /* The source runs it again, or may not: the disks are locked then. */
 static int source_back(struct migrate *m, struct err *e)
 {
-	int r = migrate_call(m, &m->source, "Cancel", e);
+	int r = cancel_source(m, e);
 
 	if (r == 0)
 		r = migrate_finalize(m, &m->source, true, e);
@@ -337,6 +355,8 @@ static const char *roll_back(struct migrate *m, bool resuming)
 		    (lease_is(&m->source, "elsewhere") ||
 		     lease_is(&m->source, "ended")))
 			return gone_on(m);
+		if (strcmp(m->source.vm, "running") == 0)
+			return "source"; /* it has gone on by itself */
 		if (strcmp(m->source.vm, "terminated") != 0)
 			return "nobody: the source does not go on";
 	}
@@ -388,7 +408,7 @@ static void on_session(void *ctx, const ProtobufCMessage *answer)
 	m->over = strcmp(a->state, "finalized") == 0;
 }
 
-static int call_off(struct migrate *m, struct err *e)
+static int find_session(struct migrate *m, struct err *e)
 {
 	FerryMoveRequest q = FERRY_MOVE_REQUEST__INIT;
 	int r = migrate_ask(m, &m->source, "Ferry", "Move", &q.base,
@@ -397,9 +417,21 @@ static int call_off(struct migrate *m, struct err *e)
 
 	if (r == 0 && (!*m->session || m->over))
 		r = err_set(e, ENOENT, "%s does not move", m->remote.name);
-	if (r == 0)
-		r = migrate_call(m, &m->source, "Cancel", e);
-	/* Who orchestrates it sees that and rolls back; else the shim does. */
+	return r;
+}
+
+/* Who orchestrates it sees that and rolls back; else the shim does. */
+static int call_off(struct migrate *m, struct err *e)
+{
+	struct err why;
+	int r = find_session(m, e);
+
+	if (r < 0)
+		return r;
+	r = migrate_call(m, &m->source, "Cancel", e);
+	/* It may have ended since it was found. */
+	if (r < 0 && find_session(m, &why) == -ENOENT)
+		*e = why;
 	return r;
 }
 
