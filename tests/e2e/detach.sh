@@ -6,7 +6,7 @@
 need qemu-system-x86_64 sha256sum
 run=("${RUN[@]}" --detach --annotation "$MIGRATABLE")
 
-shims() { pgrep -f "^build/ferry .*--name e2e[0-9]" || true; }
+shims() { of_ours '^build/ferry .*--name e2e[0-9]'; }
 cleanup_shims() {
 	local pid
 	for pid in $(shims); do kill -9 "$pid"; done
@@ -154,6 +154,14 @@ wait_for 10 grep -q 'log of PID 1' "$WORK/follow"
 ferry exec -d e2e2 -- /bin/sh -c 'kill -9 $(pidof gcs)' </dev/null
 check "logs -f: what is new comes" wait_for 20 grep -q 'was killed by signal 9' "$WORK/follow"
 check "logs -f: once" test "$(grep -c 'was killed by signal 9' "$WORK/follow")" -eq 1
+# More than the ring holds, into the agent's own pipe, while nobody reads it.
+reader=$(pgrep -P "$follower")
+kill -STOP "$reader"
+ferry exec e2e2 -- /bin/sh -c '{ yes "info of a flood" | head -c 1000000; echo; echo info last of it; } >/proc/$PPID/fd/2; echo done' </dev/null
+check "a flood of the log holds nobody up" out_is 'done'
+kill -CONT "$reader"
+check "logs -f: its end comes" wait_for 20 grep -q 'info last of it' "$WORK/follow"
+check "logs -f: and how much of it is gone" grep -qE '\[[0-9]+ bytes are gone\]' "$WORK/follow"
 ferry stats e2e2
 check "stats of a sandbox without containers" test "$(wc -l <"$WORK/out")" -eq 1
 

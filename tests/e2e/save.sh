@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64 mkfs.erofs busybox
 
-shims() { pgrep -f "^build/ferry (run --detach --name e2esave|restore .*$WORK)" || true; }
+shims() { of_ours '^build/ferry (run --detach --name e2esave|restore) '; }
 cleanup_shims() {
 	local pid
 	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done

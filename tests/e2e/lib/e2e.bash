@@ -46,6 +46,17 @@ qemus() {
 	pgrep -f "^qemu-system-x86_64 .*$WORK" || true
 }
 
+# of_ours PATTERN: processes with such a command line that work in our folder,
+# and not those of another checkout whose tests run beside these.
+of_ours() {
+	local pid
+	for pid in $(pgrep -f -- "$1"); do
+		if grep -qzF "TMPDIR=$WORK/" "/proc/$pid/environ" 2>/dev/null; then
+			echo "$pid"
+		fi
+	done
+}
+
 ok() { # NAME
 	passed=$((passed + 1))
 	echo "ok $((passed + failed + skipped)) - $1"
