@@ -202,7 +202,7 @@ task "$here" create x "$WORK/x" '' '' ''
 check "a container that will exit" status_is 0
 # The source is frozen, and its guest still runs, until the container has ended.
 has_ended() { grep -qa it-has-ended "$WORK/x.ext4"; }
-move before:TransferSandbox has_ended
+move after:PrepareSandbox has_ended
 check "it moves meanwhile" status_is 0
 check "when they have ended and nobody was told" grep -q "went on" "$WORK/held"
 [ "$status" -eq 0 ] && here=$there && moves=$((moves + 1))

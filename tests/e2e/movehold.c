@@ -9,6 +9,7 @@
  * answer to it, or memory behind so many bytes. Says "held" then, and waits:
  * SIGUSR1 lets it go on, SIGUSR2 cuts both connections. Whatever else is said on
  * the control connection goes on meanwhile, so that nobody is taken for dead.
+ * A request that was overtaken has a new number then, for numbers must rise.
  * swap writes another text of the same length into what containers are there.
  */
 #include <errno.h>
@@ -45,8 +46,10 @@ struct relay {
 	const char *method;
 	uint64_t after_bytes;
 	struct pair pair[PAIRS];
-	const char *old, *new; /* NULL: nothing is swapped */
-	bool armed;	       /* the answer of @stream is to be held */
+	const char *old, *new;	   /* NULL: nothing is swapped */
+	uint32_t last;		   /* number of the tool's newest request */
+	uint32_t held_id, late_id; /* of one that was overtaken; 0: none was */
+	bool armed;		   /* the answer of @stream is to be held */
 	uint32_t stream;
 	char *frame; /* held */
 	size_t frame_len;
@@ -78,9 +81,46 @@ static void say_held(struct relay *r)
 	(void)fflush(stdout);
 }
 
+static uint32_t number_of(const char *frame)
+{
+	return (uint32_t)(uint8_t)frame[4] << 24 |
+	       (uint32_t)(uint8_t)frame[5] << 16 |
+	       (uint32_t)(uint8_t)frame[6] << 8 | (uint8_t)frame[7];
+}
+
+static void put_number(char *frame, uint32_t number)
+{
+	frame[4] = (char)(number >> 24);
+	frame[5] = (char)(number >> 16);
+	frame[6] = (char)(number >> 8);
+	frame[7] = (char)number;
+}
+
+/* What comes behind one that was overtaken has moved by one request. */
+static void renumber(struct relay *r, int from, char *frame)
+{
+	const uint32_t number = number_of(frame);
+
+	if (from == TOOL)
+		r->last = number;
+	if (r->late_id == 0)
+		return;
+	if (from == TOOL)
+		put_number(frame, number + 2);
+	else if (number == r->late_id)
+		put_number(frame, r->held_id);
+	else if (number > r->late_id)
+		put_number(frame, number - 2);
+}
+
 static void release(struct relay *r)
 {
 	r->held = false;
+	if (r->frame && r->frame_to == DOOR && r->last > number_of(r->frame)) {
+		r->held_id = number_of(r->frame);
+		r->late_id = r->last + 2;
+		put_number(r->frame, r->late_id);
+	}
 	if (r->frame && r->pair[CONTROL].fd[r->frame_to] >= 0)
 		(void)fd_write_full(r->pair[CONTROL].fd[r->frame_to], r->frame,
 				    r->frame_len);
@@ -92,9 +132,7 @@ static void release(struct relay *r)
 static bool is_it(struct relay *r, int from, const char *frame, size_t len)
 {
 	const struct ttrpc_header h = {
-		.stream = (uint32_t)(uint8_t)frame[4] << 24 |
-			  (uint32_t)(uint8_t)frame[5] << 16 |
-			  (uint32_t)(uint8_t)frame[6] << 8 | (uint8_t)frame[7],
+		.stream = number_of(frame),
 		.type = (uint8_t)frame[8],
 	};
 
@@ -152,6 +190,8 @@ static bool relay_frame(struct relay *r, int from)
 		say_held(r);
 		return true;
 	}
+	if (ok)
+		renumber(r, from, frame);
 	if (ok && from == TOOL && r->old)
 		swap(r, frame, n);
 	ok = ok && fd_write_full(p->fd[!from], frame, n) == 0;
