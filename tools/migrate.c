@@ -34,39 +34,6 @@ static void on_signal(int number UNUSED)
 
 /* --- calls ------------------------------------------------------------------------- */
 
-struct waiting {
-	bool over;
-	int result;
-	struct err *e;
-	void (*got)(void *ctx, const ProtobufCMessage *m);
-	void *ctx;
-};
-
-/* The reason, or that there is none to be had. */
-static int code_of(enum ttrpc_code code)
-{
-	switch ((int)code) {
-	case TTRPC_UNAVAILABLE:
-		return ENOTCONN;
-	case TTRPC_DEADLINE_EXCEEDED:
-		return ETIMEDOUT;
-	default:
-		return EIO;
-	}
-}
-
-static void on_answer(void *ctx, enum ttrpc_code code, const char *text,
-		      const ProtobufCMessage *m)
-{
-	struct waiting *w = ctx;
-
-	w->over = true;
-	if (code != TTRPC_OK)
-		w->result = err_set(w->e, code_of(code), "%s", text);
-	else if (w->got)
-		w->got(w->ctx, m);
-}
-
 static void on_kept(void *ctx UNUSED, enum ttrpc_code code UNUSED,
 		    const char *text UNUSED, const ProtobufCMessage *m UNUSED)
 {
@@ -103,14 +70,14 @@ int migrate_ask(struct migrate *m, struct migrate_side *side,
 		void (*got)(void *ctx, const ProtobufCMessage *m), void *ctx,
 		int64_t timeout_ms, struct err *e)
 {
-	struct waiting w = { .e = e, .got = got, .ctx = ctx };
+	struct remote_wait w = { .e = e, .got = got, .ctx = ctx };
 	const struct ttrpc_ask ask = {
 		.service = service,
 		.method = method,
 		.request = request,
 		.response = response,
 		.timeout_ms = timeout_ms,
-		.done = on_answer,
+		.done = remote_answered,
 		.ctx = &w,
 	};
 	int n;

@@ -1,7 +1,6 @@
 #include "tools/remote.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,16 +8,6 @@
 #include "config/util.h"
 #include "tools/qemu/remains.h"
 #include "tools/shim/shim.h"
-
-/* One call whose end is waited for. */
-struct waiting {
-	struct remote *remote;
-	bool over;
-	int result;
-	struct err *e;
-	void (*got)(void *ctx, const ProtobufCMessage *m);
-	void *ctx;
-};
 
 static int split(const char *target, struct remote *r, struct err *e)
 {
@@ -97,13 +86,13 @@ static int error_of(enum ttrpc_code code)
 	}
 }
 
-static void on_answer(void *ctx, enum ttrpc_code code, const char *text,
-		      const ProtobufCMessage *m)
+void remote_answered(void *ctx, enum ttrpc_code code, const char *text,
+		     const ProtobufCMessage *m)
 {
-	struct waiting *w = ctx;
+	struct remote_wait *w = ctx;
 
 	w->over = true;
-	w->remote->code = code;
+	w->code = code;
 	if (code != TTRPC_OK)
 		w->result = err_set(w->e, error_of(code), "%s", text);
 	else if (w->got)
@@ -116,19 +105,21 @@ int remote_ask(struct remote *r, const char *method,
 	       void (*got)(void *ctx, const ProtobufCMessage *m), void *ctx,
 	       int64_t timeout_ms, struct err *e)
 {
-	struct waiting w = { .remote = r, .e = e, .got = got, .ctx = ctx };
+	struct remote_wait w = { .e = e, .got = got, .ctx = ctx };
 	const struct ttrpc_ask ask = {
 		.service = "Ferry",
 		.method = method,
 		.request = request,
 		.response = response,
 		.timeout_ms = timeout_ms,
-		.done = on_answer,
+		.done = remote_answered,
 		.ctx = &w,
 	};
 	int n = ttrpc_client_call(r->client, &ask, e);
 
 	while (n >= 0 && !w.over)
 		n = loop_turn(r->loop, -1, e);
+	if (w.over)
+		r->code = w.code;
 	return n < 0 ? n : w.result;
 }

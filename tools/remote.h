@@ -7,6 +7,8 @@
 #ifndef FERRY_TOOLS_REMOTE_H
 #define FERRY_TOOLS_REMOTE_H
 
+#include <stdbool.h>
+
 #include <protobuf-c/protobuf-c.h>
 
 #include "bridge/io/loop.h"
@@ -33,6 +35,25 @@ struct remote {
 	char dir[RUNDIR_MAX];
 	enum ttrpc_code code;
 };
+
+/**
+ * struct remote_wait - a call whose end is waited for
+ * @over:	it has come, with @code
+ * @result:	0 or -errno, with words in @e
+ * @got:	called with the answer, may be NULL
+ */
+struct remote_wait {
+	bool over;
+	enum ttrpc_code code;
+	int result;
+	struct err *e;
+	void (*got)(void *ctx, const ProtobufCMessage *m);
+	void *ctx;
+};
+
+/** remote_answered() - ttrpc_ask.done, whose ctx is a struct remote_wait */
+void remote_answered(void *ctx, enum ttrpc_code code, const char *text,
+		     const ProtobufCMessage *m);
 
 /**
  * remote_open() - connect to the shim of a sandbox

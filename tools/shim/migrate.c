@@ -242,21 +242,31 @@ static void forget_finished(struct session_ctl *session, const char *id)
 		(void)session_ctl_cleanup(session, session->id, &op, &e);
 }
 
+/* The session with options that are in their ranges, or NULL: it is refused. */
+static struct session_ctl *prepared(struct shim *s, struct ttrpc_call *call,
+				    const MigrationPrepareRequest *q,
+				    struct vmm_options *ret)
+{
+	struct session_ctl *session = find(s, call);
+	struct err e;
+
+	if (!session || migrate_options(q->init_options, ret, &e) == 0)
+		return session;
+	refuse(call, &e);
+	return NULL;
+}
+
 static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 			      const ProtobufCMessage *m)
 {
 	const MigrationPrepareRequest *q = (const void *)m;
-	struct session_ctl *session = find(ctx, call);
 	struct vmm_options o;
+	struct session_ctl *session = prepared(ctx, call, q, &o);
 	struct ask *a;
 	struct err e;
 
 	if (!session)
 		return;
-	if (migrate_options(q->init_options, &o, &e) < 0) {
-		refuse(call, &e);
-		return;
-	}
 	forget_finished(session, text(q->session_id));
 	a = ask_step(ctx, call, reply_exported, "export");
 	if (a &&
@@ -305,17 +315,13 @@ static void on_prepare(void *ctx, struct ttrpc_call *call,
 		       const ProtobufCMessage *m)
 {
 	const MigrationPrepareRequest *q = (const void *)m;
-	struct session_ctl *session = find(ctx, call);
 	struct vmm_options o;
+	struct session_ctl *session = prepared(ctx, call, q, &o);
 	struct ask *a;
 	struct err e;
 
 	if (!session)
 		return;
-	if (migrate_options(q->init_options, &o, &e) < 0) {
-		refuse(call, &e);
-		return;
-	}
 	a = ask_step(ctx, call, NULL, "prepare");
 	if (a &&
 	    session_ctl_prepare(session, text(q->session_id),
