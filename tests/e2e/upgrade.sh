@@ -116,6 +116,17 @@ check "with its containers" same_process
 check "which write" grows
 check "all in order, but at the ends of agents" whole
 check "nothing lies about" clean
+# ferry does not send one, but PID 1 cannot know what put it there.
+uvm /bin/sh -c 'cp /proc/$PPID/exe /bin/gcs.part &&
+	printf "\050" | dd of=/bin/gcs.part bs=1 seek=18 conv=notrunc &&
+	mv /bin/gcs.part /bin/gcs.new && kill -9 $PPID'
+agents=$((agents + 1))
+back() { agent_is "$WORK/new" && clean; }
+check "an agent of another machine is taken back" wait_for 25 back
+ferry logs "$box"
+check "and that it was tried is in the log" \
+	test "$(grep -c 'upgrade: the new agent was never stable' "$WORK/out")" -eq 2
+check "with its containers too" same_process
 if [ "${FERRY_SOAK:-0}" = 1 ]; then
 	upgrade build/guest/bin/vsockexec
 	check "a program that is no agent is not taken" status_is 1
