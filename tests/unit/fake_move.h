@@ -52,6 +52,19 @@ static inline int move_export(struct move *m)
 					     world_op(&m->src, &op), &m->e));
 }
 
+/* By an exec of the pod, which cannot come with it. */
+static inline void move_export_refused(struct move *m)
+{
+	const struct process_spec exec = { .exec_id = "e", .document = "{}" };
+	struct process_ctl *p;
+
+	assert_int_equal(
+		container_ctl_exec(sandbox_ctl_container(&m->src.s, "p"), &exec,
+				   &p, &m->e),
+		0);
+	assert_int_equal(move_export(m), -EPRECONDITION);
+}
+
 static inline int move_import(struct move *m)
 {
 	return session_ctl_import(&m->dst.session, MOVE_ID, "new-sandbox",
@@ -153,6 +166,25 @@ static inline int move_cleanup(struct move *m, struct world *w)
 						 world_op(w, &op), &m->e));
 }
 
+/* From the socket on; @steps of the VMM begin the transfer. */
+static inline void reach_socket(struct move *m, struct world *w,
+				enum session_state state, int steps)
+{
+	if (state == SESSION_SOCKET_WAITING) {
+		assert_int_equal(move_transfer(m, w), 0);
+		return;
+	}
+	assert_int_equal(move_socket(m, w), 0);
+	if (state == SESSION_SOCKET_READY)
+		return;
+	assert_int_equal(move_transfer(m, w), 0);
+	while (steps-- > 0)
+		world_let(w, 0, 0);
+	if (state == SESSION_TRANSFERRING)
+		return;
+	world_run(w);
+}
+
 /* Both up to @state: each side its part of the way. */
 static inline void move_reach_source(struct move *m, enum session_state state)
 {
@@ -163,18 +195,7 @@ static inline void move_reach_source(struct move *m, enum session_state state)
 	assert_int_equal(move_export(m), 0);
 	if (state == SESSION_SOURCE_EXPORTED)
 		return;
-	if (state == SESSION_SOCKET_WAITING) {
-		assert_int_equal(move_transfer(m, w), 0);
-		return;
-	}
-	assert_int_equal(move_socket(m, w), 0);
-	if (state == SESSION_SOCKET_READY)
-		return;
-	assert_int_equal(move_transfer(m, w), 0);
-	world_let(w, 0, 0); /* start */
-	if (state == SESSION_TRANSFERRING)
-		return;
-	world_run(w);
+	reach_socket(m, w, state, 1); /* start */
 }
 
 static inline void move_reach_destination(struct move *m,
@@ -191,19 +212,7 @@ static inline void move_reach_destination(struct move *m,
 	assert_int_equal(move_prepare(m), 0);
 	if (state == SESSION_DESTINATION_PREPARED)
 		return;
-	if (state == SESSION_SOCKET_WAITING) {
-		assert_int_equal(move_transfer(m, w), 0);
-		return;
-	}
-	assert_int_equal(move_socket(m, w), 0);
-	if (state == SESSION_SOCKET_READY)
-		return;
-	assert_int_equal(move_transfer(m, w), 0);
-	world_let(w, 0, 0); /* listen */
-	world_let(w, 0, 0); /* start */
-	if (state == SESSION_TRANSFERRING)
-		return;
-	world_run(w);
+	reach_socket(m, w, state, 2); /* listen, start */
 }
 
 #endif

@@ -266,16 +266,10 @@ static void test_w23_a_create_that_is_no_patch_is_refused(void **state UNUSED)
 
 static void test_w27_stop_after_a_failed_export(void **state UNUSED)
 {
-	const struct process_spec exec = { .exec_id = "e", .document = "{}" };
-	struct process_ctl *p;
 	struct move m;
 
 	move_init(&m);
-	assert_int_equal(
-		container_ctl_exec(sandbox_ctl_container(&m.src.s, "p"), &exec,
-				   &p, &m.e),
-		0);
-	assert_int_equal(move_export(&m), -EPRECONDITION);
+	move_export_refused(&m);
 	assert_int_equal(move_finalize(&m, &m.src, VMM_STOP), 0);
 	assert_int_equal(move_cleanup(&m, &m.src), 0);
 	assert_false(m.src.vm_exists);

@@ -238,16 +238,10 @@ test_w3_an_exit_while_frozen_does_not_stop_the_rollback(void **state UNUSED)
 
 static void test_w1_f2_a_refused_export_freezes_nothing(void **state UNUSED)
 {
-	const struct process_spec exec = { .exec_id = "e", .document = "{}" };
-	struct process_ctl *p;
 	struct move m;
 
 	move_init(&m);
-	assert_int_equal(
-		container_ctl_exec(sandbox_ctl_container(&m.src.s, "p"), &exec,
-				   &p, &m.e),
-		0);
-	assert_int_equal(move_export(&m), -EPRECONDITION);
+	move_export_refused(&m);
 	assert_int_equal(m.src.session.state, SESSION_FAILED);
 	assert_int_equal(sandbox_ctl_container(&m.src.s, "c")->state,
 			 CONTAINER_RUNNING);
