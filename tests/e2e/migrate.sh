@@ -144,23 +144,25 @@ here=1
 move() { # [STEP COMMAND...]: held there until the command succeeds
 	there=$((3 - here))
 	open_door "$there"
-	local to=$far hold=
+	local to=$far hold=()
 	if [ $# -gt 0 ]; then
 		to=$WORK/between
 		build/tests/movehold "$to" "$far" "$1" >"$WORK/held" &
-		hold=$!
+		hold=($!)
 		wait_for 10 test -S "$to"
-		hold_until "$hold" "${@:2}" &
+		hold_until "${hold[0]}" "${@:2}" &
+		hold+=($!)
 	fi
 	on "$here" migrate e2emove --to "$to" --json
 	mv "$WORK/out" "$WORK/report"
 	tail -n 2 "$WORK/report" >"$WORK/out"
 	close_door
-	[ -z "$hold" ] || kill -9 "$hold" 2>/dev/null
+	[ $# -eq 0 ] || kill -9 "${hold[@]}" 2>/dev/null
+	[ $# -eq 0 ] || wait "${hold[@]}" 2>/dev/null
 }
 hold_until() { # MOVEHOLD COMMAND...
-	wait_for 60 grep -q held "$WORK/held" && wait_for 60 "${@:2}" &&
-		echo "went on" >>"$WORK/held"
+	wait_for 60 grep -q held "$WORK/held" || return
+	wait_for 60 "${@:2}" && echo "went on" >>"$WORK/held"
 	kill -USR1 "$1"
 }
 figure() { grep '"done"' "$WORK/report" | grep -oE "\"$1\":[0-9]+" | grep -oE '[0-9]+'; }
