@@ -338,6 +338,8 @@ FAULTS = malloc calloc realloc strdup mmap64 open64 openat64 opendir fdopendir \
 	mkdirat unlinkat renameat symlinkat syscall
 build/tests/unit/test_guest_faults build/asan/tests/unit/test_guest_faults: \
 	UNIT_LD = $(addprefix -Wl$(comma)--wrap=,$(FAULTS))
+build/tests/unit/test_guest_job build/asan/tests/unit/test_guest_job: \
+	UNIT_LD = -Wl,--wrap=epoll_ctl
 comma = ,
 
 build/tests/unit/%: build/host/tests/unit/%.o build/tests/libvsock.a build/host/libferry.a

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -473,6 +474,45 @@ static void test_hanging_program_is_killed_with_its_children(void **state)
 	close(p[0]);
 }
 
+/* The loop has no room for a child that has started others already. */
+static int failing_at = -1; /* a pipe that the program writes to first */
+
+int __real_epoll_ctl(int fd, int op, int watched, struct epoll_event *ev);
+int __wrap_epoll_ctl(int fd, int op, int watched, struct epoll_event *ev);
+
+int __wrap_epoll_ctl(int fd, int op, int watched, struct epoll_event *ev)
+{
+	char byte;
+
+	if (op != EPOLL_CTL_ADD || failing_at < 0)
+		return __real_epoll_ctl(fd, op, watched, ev);
+	assert_int_equal(read(failing_at, &byte, 1), 1);
+	failing_at = -1;
+	errno = ENOSPC;
+	return -1;
+}
+
+static void
+test_a_child_that_cannot_be_watched_ends_with_its_group(void **state)
+{
+	struct seen s;
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	shell("sleep 1000 & echo; sleep 1000",
+	      (struct job_exec){ .stdio = (int[]){ -1, p[1], -1 } }, &s);
+	close(p[1]); /* the job has its own */
+	while (s.times == 0) {
+		failing_at = jobs.n_queued > 0 ? p[0] : failing_at;
+		assert_true(loop_turn(loop, LONG_MS, NULL) > 0);
+	}
+	assert_int_equal(s.result, -ENOSPC);
+	assert_int_equal(s.times, 1);
+	assert_int_equal(jobs.started, 0);
+	assert_ended(p[0]);
+}
+
 static void test_program_that_floods_is_bounded_and_ends(void **state)
 {
 	struct seen s;
@@ -671,6 +711,7 @@ int main(void)
 		T(test_program_tells_code_and_both_outputs),
 		T(test_program_that_is_not_there_is_told_later),
 		T(test_hanging_program_is_killed_with_its_children),
+		T(test_a_child_that_cannot_be_watched_ends_with_its_group),
 		T(test_program_that_floods_is_bounded_and_ends),
 		T(test_program_ends_though_others_hold_its_output),
 		T(test_hundred_side_by_side_in_bounded_slots),
