@@ -143,12 +143,14 @@ int console_listen(struct console *c, const char *path, struct err *e)
 	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    listen(fd, 1) < 0)
 		return err_sys(e, "console socket");
-	return loop_watch(c->loop, fd, EPOLLIN, on_connection, c, &c->watch, e);
+	return 0;
 }
 
 void console_wanted(struct console *c, console_fn *fn, void *ctx)
 {
 	c->fn = fn;
 	c->ctx = ctx;
+	(void)loop_watch(c->loop, c->listener, EPOLLIN, on_connection, c,
+			 &c->watch, &c->why);
 	console_tell(c);
 }

@@ -4,7 +4,9 @@
  * The runtime connects to a unix socket and sends the master of the terminal
  * of a container's process, one message with one descriptor. The socket is in
  * a folder that only the agent and the runtime reach; still no more than one
- * connection and one descriptor are taken, and only a terminal is.
+ * connection and one descriptor are taken, and only a terminal is. Both wait in
+ * the socket until they are wanted: an agent that is killed before has not taken
+ * what the next one needs.
  */
 #ifndef FERRY_BRIDGE_GUEST_CONSOLE_H
 #define FERRY_BRIDGE_GUEST_CONSOLE_H
@@ -17,7 +19,8 @@ typedef void console_fn(void *ctx, int master, const struct err *e);
 
 /**
  * struct console - one socket
- * @listener, @conn, @master: -1: not, or not yet
+ * @listener, @conn, @master: -1: not, or not yet; a listener of an earlier agent
+ *		is put here
  */
 struct console {
 	struct loop *loop;

@@ -267,9 +267,10 @@ void container_start_asked(struct container *c, struct request *r);
  * container_exec_again() - an exec of it was being started (execagain.c)
  * @k:		its record, which is @slot
  * @ends:	what is ours of it; taken
+ * @console:	socket that its terminal comes from, -1: none; taken
  */
 void container_exec_again(struct container *c, const struct keep_process *k,
-			  uint32_t slot, struct ends *ends);
+			  uint32_t slot, struct ends *ends, int console);
 
 /** container_exec_asked() - @r asked for it. Return: false: there is none */
 bool container_exec_asked(struct container *c, struct request *r);

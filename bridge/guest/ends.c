@@ -115,6 +115,13 @@ uint64_t ends_deposit(const struct ends *d, struct pid1 *pid1)
 	return number;
 }
 
+void ends_deposit_master(const struct ends *d, struct pid1 *pid1,
+			 uint64_t number)
+{
+	pid1_deposit(pid1, number, PROCESS_TERMINAL, d->terminal);
+	pid1_withdraw(pid1, number, PROCESS_CONSOLE);
+}
+
 static void on_stream_change(void *ctx)
 {
 	process_check(ctx);

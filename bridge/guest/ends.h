@@ -59,6 +59,11 @@ int ends_master(struct ends *d, const bool wanted[MSG_STDIO], int master,
  */
 uint64_t ends_deposit(const struct ends *d, struct pid1 *pid1);
 
+/** ends_deposit_master() - of the terminal, which has come: instead of the socket
+ * that it came from; see PROCESS_CONSOLE */
+void ends_deposit_master(const struct ends *d, struct pid1 *pid1,
+			 uint64_t number);
+
 /** ends_close_child() - close what the process has now */
 void ends_close_child(struct ends *d);
 

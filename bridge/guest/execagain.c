@@ -1,7 +1,8 @@
 /*
  * An exec that the runtime was starting when the agent was killed. The runtime
  * goes on without an agent: what it leaves behind is its process file, and when
- * it has ended without one there is no process.
+ * it has ended without one there is no process. Its terminal is in the socket that
+ * it was sent to, or with PID 1, or, in between, gone: then the process is hung up.
  */
 #include <errno.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "bridge/guest/agent.h"
+#include "bridge/guest/console.h"
 #include "bridge/guest/container.h"
 #include "bridge/guest/ends.h"
 #include "bridge/guest/handlers.h"
@@ -18,10 +20,13 @@
 #include "bridge/guest/reply.h"
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
+#include "bridge/io/log.h"
 
 /**
  * struct again - one of them
  * @kept:	its record, @slot
+ * @pid:	what it has left behind
+ * @console:	takes the terminal
  * @runs:	pidfd of the runtime, -1: it has ended
  */
 struct again {
@@ -29,6 +34,8 @@ struct again {
 	struct keep_process kept;
 	uint32_t slot;
 	struct ends ends;
+	pid_t pid;
+	struct console console;
 	int runs;
 	struct loop_id watch;
 	struct loop_id timer;
@@ -51,6 +58,7 @@ static void release(struct op *op)
 	struct again *x = again_of(op);
 
 	stop_waiting(x);
+	console_done(&x->console);
 	ends_close(&x->ends);
 	free(x);
 }
@@ -73,6 +81,7 @@ static void on_settled(void *ctx, struct process *p)
 	struct err e = { 0 };
 
 	list_push(&x->op.container->processes, &p->sibling);
+	p->console = x->ends.terminal >= 0;
 	if (a->resume.exists && (p->port[0] | p->port[1] | p->port[2]) != 0)
 		(void)ends_connect(&x->ends, &a->streams, p, sock, p->port, &e);
 	else
@@ -82,27 +91,62 @@ static void on_settled(void *ctx, struct process *p)
 	op_end(&x->op);
 }
 
-/* The runtime has ended: what has it left? */
-static void look(struct again *x)
+static void adopt(struct again *x)
 {
 	struct agent *a = x->op.agent;
-	const pid_t pid = runtime_left(&a->runtime, x->kept.call);
 	struct keep_process kept = x->kept;
 	struct err e = { 0 };
 
 	stop_waiting(x);
+	kept.call = 0;
+	if (orphans_adopt(&a->orphans, x->kept.ticket, x->pid, x->op.container,
+			  &kept, x->slot, on_settled, x, &e) < 0)
+		again_fail(x, &e);
+}
+
+static void on_master(void *ctx, int master, const struct err *why)
+{
+	static const bool both[MSG_STDIO] = { true, true, false };
+	struct again *x = ctx;
+	struct err e = *why;
+
+	if (master < 0 || ends_master(&x->ends, both, master, &e) < 0)
+		log_warn("terminal of pid=%d: %s", (int)x->pid, e.text);
+	ends_deposit_master(&x->ends, &x->op.agent->pid1, x->kept.number);
+	adopt(x);
+}
+
+static void on_console_limit(void *ctx)
+{
+	const struct err none = { .text = "it was taken by an earlier agent" };
+
+	on_master(ctx, -1, &none);
+}
+
+/* The runtime has ended: what has it left? */
+static void look(struct again *x)
+{
+	struct agent *a = x->op.agent;
+	struct loop *l = a->loop;
+	struct err e = { 0 };
+
+	x->pid = runtime_left(&a->runtime, x->kept.call);
+	stop_waiting(x);
 	runtime_settled(&a->runtime, x->kept.call);
-	if (pid == 0) {
+	if (x->pid == 0) {
 		orphans_close(&a->orphans, x->kept.ticket);
 		(void)err_set(&e, EIO,
 			      "the agent was restarted while it served this");
 		again_fail(x, &e);
-		return;
+	} else if (!x->kept.console || x->ends.terminal >= 0) {
+		adopt(x);
+	} else if (x->console.listener < 0 ||
+		   loop_at(l, loop_now_ms(l) + RUNTIME_CONSOLE_MS,
+			   on_console_limit, x, &x->timer, &e) < 0) {
+		on_console_limit(x);
+	} else {
+		console_wanted(&x->console, on_master, x);
 	}
-	kept.call = 0;
-	if (orphans_adopt(&a->orphans, x->kept.ticket, pid, x->op.container,
-			  &kept, x->slot, on_settled, x, &e) < 0)
-		again_fail(x, &e);
 }
 
 static void on_runtime_over(void *ctx, uint32_t events)
@@ -136,7 +180,7 @@ static void begin(struct op *op)
 }
 
 void container_exec_again(struct container *c, const struct keep_process *k,
-			  uint32_t slot, struct ends *ends)
+			  uint32_t slot, struct ends *ends, int console)
 {
 	struct again *x = op_new(sizeof(*x), c, begin, release);
 
@@ -145,12 +189,15 @@ void container_exec_again(struct container *c, const struct keep_process *k,
 	if (!x) {
 		pid1_ticket_close(&c->agent->pid1, k->ticket);
 		ends_close(ends);
+		fd_close(&console);
 		return;
 	}
 	orphans_opened(&c->agent->orphans);
 	x->kept = *k;
 	x->slot = slot;
 	x->runs = -1;
+	console_init(&x->console, c->agent->loop);
+	x->console.listener = console;
 	x->ends = *ends;
 	op_queue_own(&x->op);
 }

@@ -66,6 +66,8 @@
  * pipes before them. */
 #define PROCESS_FILE 4u
 #define PROCESS_MID 8u
+/* The socket that a runtime sends a terminal to. */
+#define PROCESS_CONSOLE 12u
 /* No request has started it, or that was answered long ago. */
 #define PROCESS_NO_REQUEST UINT64_MAX
 

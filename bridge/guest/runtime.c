@@ -45,7 +45,8 @@ struct rt_call {
 	bool terminal;
 	bool vsock;
 	int stdio[MSG_STDIO];
-	uint64_t *(*begins)(void *ctx, uint64_t ticket, uint64_t call);
+	uint64_t *(*begins)(void *ctx, uint64_t ticket, uint64_t call,
+			    int console);
 	uint64_t call;
 	uint64_t ticket;
 	struct console console;
@@ -120,7 +121,8 @@ static const char *file_of(const struct rt_call *c, const char *name,
 
 static void remove_folder(const struct rt_call *c)
 {
-	static const char *const files[] = { "log", "pid", "process.json" };
+	static const char *const files[] = { "log", "pid", "process.json",
+					     "master.sock" };
 	char path[FILE_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
@@ -420,7 +422,8 @@ static int start_now(struct rt_call *c, struct err *e)
 	rt->calls++;
 	c->ticket = orphans_open(rt->orphans);
 	if (c->begins)
-		x.started = c->begins(c->ctx, c->ticket, c->call);
+		x.started = c->begins(c->ctx, c->ticket, c->call,
+				      c->console.listener);
 	pid1_flush(rt->orphans->pid1);
 	r = job_exec(rt->jobs, &x, NULL, e);
 	if (r < 0) {

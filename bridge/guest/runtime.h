@@ -97,8 +97,9 @@ typedef void runtime_done_fn(void *ctx, struct runtime_result *r);
  * @vsock:	it may use AF_VSOCK
  * @stdio:	what becomes its 0, 1, 2; -1: /dev/null; unused with a terminal
  * @begins:	NULL, or called right before the runtime is: it is to outlive the
- *		agent. @call names the call for runtime_left(). Return: the word
- *		that receives its pid
+ *		agent. @call names the call for runtime_left(), @console is the
+ *		socket for its terminal, -1: none. Return: the word that receives
+ *		its pid
  *
  * All of it is copied.
  */
@@ -109,7 +110,8 @@ struct runtime_start {
 	bool terminal;
 	bool vsock;
 	int stdio[MSG_STDIO];
-	uint64_t *(*begins)(void *ctx, uint64_t ticket, uint64_t call);
+	uint64_t *(*begins)(void *ctx, uint64_t ticket, uint64_t call,
+			    int console);
 };
 
 /** runtime_init() - none found yet */

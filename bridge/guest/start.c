@@ -260,12 +260,17 @@ static void on_settled(void *ctx, struct process *p)
 }
 
 /* What is ours is with PID 1 before there is a process that has the rest. */
-static uint64_t *on_begins(void *ctx, uint64_t ticket, uint64_t call)
+static uint64_t *on_begins(void *ctx, uint64_t ticket, uint64_t call,
+			   int console)
 {
 	struct op *op = ctx;
 	struct start *s = LIST_ITEM(op, struct start, op);
+	struct pid1 *pid1 = &op->agent->pid1;
 
-	s->kept.number = ends_deposit(&s->ends, &op->agent->pid1);
+	s->kept.number =
+		console < 0 ? ends_deposit(&s->ends, pid1) : pid1_number(pid1);
+	if (console >= 0)
+		pid1_deposit(pid1, s->kept.number, PROCESS_CONSOLE, console);
 	s->kept.ticket = ticket;
 	s->kept.call = call;
 	keep_process_put(op->agent, &s->slot, &s->kept);
@@ -294,12 +299,11 @@ static void on_exec_started(void *ctx, struct runtime_result *r)
 	ends_close_child(&s->ends);
 	dial_has(&s->dial, wanted);
 	/* Without its terminal the process ends by itself, of a hang-up. */
-	if (s->terminal)
+	if (s->terminal) {
 		(void)ends_master(&s->ends, wanted, fd_take(&r->master),
 				  &r->err);
-	if (s->kept.number == 0)
-		s->kept.number = ends_deposit(&s->ends, &op->agent->pid1);
-	s->kept.console = s->terminal;
+		ends_deposit_master(&s->ends, &op->agent->pid1, s->kept.number);
+	}
 	if (orphans_adopt(&op->agent->orphans, r->ticket, r->pid, op->container,
 			  &s->kept, s->slot, on_settled, op, &r->err) < 0)
 		exec_fail(op, HR_FAIL, &r->err);
@@ -337,8 +341,8 @@ static int start_exec(struct start *s, const char *process, struct err *e)
 	s->kept.request = op->request ? op->request->to.id : PROCESS_NO_REQUEST;
 	if (s->dial.carried)
 		memcpy(s->kept.port, s->dial.port, sizeof(s->kept.port));
-	/* A terminal is sent to this agent and no other. */
-	if (!s->terminal && op->agent->pid1.fd >= 0)
+	s->kept.console = s->terminal;
+	if (op->agent->pid1.fd >= 0)
 		q.begins = on_begins;
 	dial_has(&s->dial, wanted);
 	if (!s->terminal)

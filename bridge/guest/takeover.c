@@ -250,7 +250,9 @@ static void restore_execs(struct agent *a, struct left *left)
 		ends_init(&d);
 		if (c && left_take_ticket(left, k.ticket)) {
 			take_ends(left, &k, &d);
-			container_exec_again(c, &k, handle, &d);
+			container_exec_again(
+				c, &k, handle, &d,
+				left_take_fd(left, k.number, PROCESS_CONSOLE));
 		} else if (k.pid == 0) {
 			slot_drop(&a->slots, &handle);
 		}

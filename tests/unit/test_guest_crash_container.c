@@ -140,14 +140,16 @@ static void test_a_create_is_killed_at_every_system_call(void **state UNUSED)
 	print_message("# %u kills\n", kills);
 }
 
-/* Looks for the answer to @id for a while. */
+/* Waits until the agent has nothing in progress for the only container. Return:
+ * has it answered @id, by now or before? */
 static bool is_answered(uint64_t id, struct peer_frame *f)
 {
 	static struct peer_frame g;
 	bool yes = f->id == id &&
 		   f->type == wire_response_type(WIRE_EXECUTE_PROCESS);
+	bool busy = true;
 
-	for (int i = 0; !yes && i < 100; i++) {
+	for (int i = 0; busy && i < 3000; i++) {
 		const uint64_t last = peer_send(&peer, WIRE_DUMP_STACKS, "{}");
 
 		do {
@@ -157,29 +159,69 @@ static bool is_answered(uint64_t id, struct peer_frame *f)
 				yes = true;
 			}
 		} while (g.id != last);
+		busy = !strstr(g.body, "requests in_progress=0") ||
+		       !strstr(g.body, "requests=0 known");
 		(void)usleep(10000);
 	}
+	assert_false(busy);
 	return yes;
+}
+
+/* Links of @pid's descriptors with @what in them. */
+static unsigned int fds_of(pid_t pid, const char *what)
+{
+	char line[128];
+	FILE *f;
+	unsigned int n = 0;
+
+	(void)snprintf(line, sizeof(line), "ls -l /proc/%d/fd | grep -c %s",
+		       (int)pid, what);
+	f = popen(line, "re"); /* NOLINT: our own */
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%u", &n), 1); /* NOLINT: our own */
+	(void)pclose(f);
+	return n;
+}
+
+/* Whoever was to have a terminal is over: nobody has one, and no runtime is at
+ * work. */
+static bool is_tidy(const void *stored)
+{
+	char line[128];
+
+	(void)snprintf(line, sizeof(line), "! pgrep -f '^%s/bin/crun' >&2",
+		       peer.dir);
+	return crash->stored == *(const unsigned int *)stored &&
+	       fds_of(peer.agent, "ptmx") == 0 &&
+	       fds_of(crash->agent, "ptmx") == 0 &&
+	       system(line) == 0; /* NOLINT: our own */
 }
 
 /* Killed at any system call of an exec: what runs is told to the host, once, and
  * its exit code is had. The plain protocol loses an answer that did not leave. */
-static void test_an_exec_is_killed_at_every_system_call(void **state UNUSED)
+static void kill_execs(bool terminal)
 {
 	const unsigned int step = getenv("FERRY_SOAK") ? 1 : 19;
 	const struct wish w = { .id = "six", .line = "sleep 1000" };
 	struct run init = { .container = "six" };
-	unsigned int kills = 0, ran = 0, lost = 0;
+	unsigned int kills = 0, ran = 0, lost = 0, hung_up = 0, stored;
 	bool more = true;
 
 	container_create(&peer, &w);
 	container_run(&peer, &init);
+	crash_again(&peer);
+	stored = crash->stored;
 	for (unsigned int n = 1; more; n += step, kills++) {
 		char line[192], path[128];
-		struct run r = { .container = "six", .line = line };
+		struct run r = { .container = "six",
+				 .line = line,
+				 .terminal = terminal,
+				 .x.want = { terminal, terminal, false } };
+		uint32_t code;
 		static struct peer_frame f;
 		uint64_t id;
 		FILE *mark = NULL;
+		bool answered;
 
 		(void)snprintf(path, sizeof(path), "%s/mark.%u", peer.dir, n);
 		(void)snprintf(line, sizeof(line), "echo >>%s; exit 5", path);
@@ -188,13 +230,14 @@ static void test_an_exec_is_killed_at_every_system_call(void **state UNUSED)
 		id = peer_send(&peer, WIRE_EXECUTE_PROCESS,
 			       container_execute_body(&peer, &r));
 		more = crash_after(n);
-		crash_until(crash_is_started, &(unsigned int){ kills + 2 });
+		crash_until(crash_is_started, &(unsigned int){ kills + 3 });
 		/* It may have been answered before. */
 		while (peer_waiting[id] && peer_recv(&peer, &f))
 			;
 		fd_close(&peer.fd);
 		peer_accept(&peer);
 		peer_negotiate(&peer);
+		answered = is_answered(id, &f);
 		for (int i = 0; !mark && i < 40; i++) {
 			(void)usleep(5000);
 			mark = fopen(path, "re");
@@ -206,22 +249,36 @@ static void test_an_exec_is_killed_at_every_system_call(void **state UNUSED)
 		assert_int_equal(fgetc(mark), '\n');
 		assert_int_equal(fgetc(mark), EOF);
 		fclose(mark);
-		if (!is_answered(id, &f)) {
+		if (!answered) {
 			lost++;
 			continue;
 		}
 		assert_int_equal(peer_result(&f), HR_OK);
-		assert_int_equal(
-			container_wait(&peer, "six",
-				       (uint32_t)peer_number(&f, "ProcessId")),
-			5);
+		code = container_wait(&peer, "six",
+				      (uint32_t)peer_number(&f, "ProcessId"));
+		hung_up += code == 128 + SIGHUP;
+		if (code != 5 && code != 128 + SIGHUP)
+			fail_msg("after %u calls: exit code %u", n, code);
 	}
-	print_message("# %u kills, %u ran, %u answers lost\n", kills, ran,
-		      lost);
+	print_message("# %u kills, %u ran, %u answers lost, %u hung up\n",
+		      kills, ran, lost, hung_up);
+	assert_in_range(hung_up, 0, terminal ? kills / 8 + 1 : 0);
+	crash_until(is_tidy, &stored);
 	assert_in_range(ran, 1, kills);
 	assert_in_range(lost, 0, kills / 8 + 1);
 	assert_int_equal(container_signal(&peer, "six", init.x.pid, SIGKILL),
 			 HR_OK);
+}
+
+static void test_an_exec_is_killed_at_every_system_call(void **state UNUSED)
+{
+	kill_execs(false);
+}
+
+/* Its terminal is sent to an agent that is not there any more. */
+static void test_an_exec_with_a_terminal_likewise(void **state UNUSED)
+{
+	kill_execs(true);
 }
 
 /* --- volumes, policy --------------------------------------------------------- */
@@ -330,10 +387,17 @@ int main(int argc, char **argv)
 		TEST(test_the_output_of_init_goes_on),
 		TEST(test_a_create_is_killed_at_every_system_call),
 		TEST(test_an_exec_is_killed_at_every_system_call),
+		TEST(test_an_exec_with_a_terminal_likewise),
 		TEST(test_a_volume_and_the_policy_go_on),
 		TEST(test_a_volume_that_went_is_not_taken_over),
 		TEST(test_an_add_is_killed_at_every_system_call),
 	};
 
-	return container_main(argc, argv, tests, ARRAY_LEN(tests), NULL);
+	if (container_is_runtime(argv[0]))
+		return fake_runtime_main(argc, argv);
+	if (!container_private_run()) {
+		print_message("skipped: no mount namespace to be had\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
