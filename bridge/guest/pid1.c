@@ -501,16 +501,11 @@ bool pid1_log_read(const struct pid1 *p, uint64_t from, size_t max,
 
 void pid1_log_tail(const struct pid1 *p, size_t max, struct text *out)
 {
-	const char *data;
-	uint64_t head, n;
+	struct pid1_log log;
+	uint64_t head;
 
 	if (!p->ring)
 		return;
-	data = (const char *)p->ring + CONTROL_RING_DATA;
 	head = __atomic_load_n(&p->ring->head, __ATOMIC_ACQUIRE);
-	n = head - oldest(p->ring, head);
-	if (n > max)
-		n = max;
-	for (uint64_t at = head - n; at < head; at++)
-		text_addc(out, data[at % p->ring->size]);
+	(void)pid1_log_read(p, head > max ? head - max : 0, max, &log, out);
 }

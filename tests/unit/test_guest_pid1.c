@@ -306,6 +306,22 @@ static void test_the_dump_ends_with_the_log_of_pid_1(void **state)
 	assert_non_null(strstr(f.body, "init: a line of the log"));
 }
 
+/* Its end, however long it is, and whatever somebody has written to it. */
+static void test_the_dump_has_the_newest_of_the_log(void **state)
+{
+	static const char last[] = "the last\nof \x01 the log\n";
+	const uint64_t far = 3 * (uint64_t)CONTROL_RING_SIZE;
+	struct peer *p = *state;
+	struct peer_frame f;
+
+	put_log(far - (sizeof(last) - 1), last, far);
+	assert_int_equal(peer_call(p, WIRE_DUMP_STACKS, "{}", &f), HR_OK);
+	assert_null(strstr(f.body, "init: a line of the log"));
+	/* What was never written is no end of the text. */
+	assert_non_null(strstr(f.body, "\\n????"));
+	assert_non_null(strstr(f.body, "?the last\\nof ? the log\\n"));
+}
+
 static void test_a_shutdown_asks_pid_1_for_the_power(void **state)
 {
 	struct peer *p = *state;
@@ -400,6 +416,7 @@ int main(void)
 		TEST(test_exits_of_an_earlier_agent_are_acknowledged),
 		cmocka_unit_test(test_what_an_earlier_agent_left_is_cleared),
 		TEST(test_the_dump_ends_with_the_log_of_pid_1),
+		TEST(test_the_dump_has_the_newest_of_the_log),
 		TEST(test_a_shutdown_asks_pid_1_for_the_power),
 		TEST(test_a_pid_1_that_hangs_up_is_not_missed),
 		TEST(test_a_pid_1_that_is_slow_misses_nothing),
