@@ -1,6 +1,9 @@
 /* The store and the control protocol, as the agent sees them: over a socket. */
 #include "tests/unit/init_control_fixture.h"
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+
 static void test_hello_comes_first_and_names_the_incarnation(void **state)
 {
 	struct control_msg a;
@@ -21,6 +24,25 @@ static void test_hello_comes_first_and_names_the_incarnation(void **state)
 	a = ASK(.op = CONTROL_OP_HELLO, .arg = CONTROL_VERSION);
 	assert_int_equal(a.arg, 2);
 	assert_int_equal(a.flags, CONTROL_FLAG_POISONED);
+}
+
+/* The log outlives the agents: it is the same file for each of them. */
+static void test_every_incarnation_is_given_the_log(void **state)
+{
+	cleanup_fd log = memfd_create("log", MFD_CLOEXEC);
+	struct stat ours, theirs;
+
+	(void)state;
+	assert_int_equal(fstat(log, &ours), 0);
+	serve.ring_fd = log;
+	for (int i = 0; i < 3; i++) {
+		hello();
+		assert_int_equal(fstat(answer_fds[0], &theirs), 0);
+		assert_int_equal(theirs.st_ino, ours.st_ino);
+		end_incarnation();
+		next_incarnation(i == 1);
+	}
+	serve.ring_fd = -1;
 }
 
 static void test_unknown_requests_are_answered(void **state)
@@ -201,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_hello_comes_first_and_names_the_incarnation),
+		T(test_every_incarnation_is_given_the_log),
 		T(test_unknown_requests_are_answered),
 		T(test_a_malformed_packet_ends_the_connection),
 		T(test_deposits_outlive_the_agent),

@@ -145,6 +145,7 @@ static void output_without_a_client_does_not_block(void **state)
 {
 	struct fixture *f = *state;
 	char *buf = malloc((size_t)1 << 20);
+	const uint64_t before = shim_stdio_dropped();
 	uint32_t number = 0;
 	uint32_t last;
 	bool ended;
@@ -167,6 +168,8 @@ static void output_without_a_client_does_not_block(void **state)
 	assert_true(n > STDIO_KEEP / 2 && n <= STDIO_KEEP);
 	memcpy(&last, buf + n - sizeof(last), sizeof(last));
 	assert_int_equal(last, number - 1);
+	assert_int_equal(shim_stdio_dropped() - before + n,
+			 number * sizeof(number));
 	free(buf);
 }
 
