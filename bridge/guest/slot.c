@@ -159,13 +159,37 @@ int slots_create(struct slots *s, struct err *e)
 	return 0;
 }
 
+/* Slots of one page. */
+#define SLOT_PAGE (4096u / (uint32_t)sizeof(struct slot))
+
+/*
+ * The first slot from @i on, which begins a page, that is in memory which was
+ * ever written: to look at other memory would make it, 4 MiB for the whole table.
+ */
+static uint32_t next_written(const struct slots *s, uint32_t i)
+{
+	const off_t table = SLOT_HEAD_BYTES;
+	const off_t at = table + (off_t)i * (off_t)sizeof(struct slot);
+	const off_t data = lseek(s->fd, at, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? SLOTS_MAX : i;
+	return (uint32_t)((data - table) / (off_t)sizeof(struct slot));
+}
+
 /* Which cells and slots are in use. What cannot be trusted keeps its slot. */
 static void look_through(struct slots *s)
 {
 	for (uint32_t i = 0; i < SLOTS_MAX; i++) {
-		struct slot *slot = &s->slot[i];
-		const struct slot_copy *c = current(slot);
+		struct slot *slot;
+		const struct slot_copy *c;
 
+		if (i % SLOT_PAGE == 0)
+			i = next_written(s, i);
+		if (i >= SLOTS_MAX)
+			break;
+		slot = &s->slot[i];
+		c = current(slot);
 		if (!c)
 			continue;
 		s->high = i + 1;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,6 +100,35 @@ static void test_memory_is_used_again(void **state)
 				 0);
 	assert_in_range(slots.next_cell, 0, 32);
 	assert_int_equal(slots.high, 1);
+}
+
+static blkcnt_t memory_of_the_file(void)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(slots.fd, &st), 0);
+	return st.st_blocks;
+}
+
+/* The table alone has 4 MiB, of which a UVM uses little. */
+static void test_to_open_a_file_makes_no_memory(void **state)
+{
+	const uint32_t a = put_text(0, "near");
+	uint32_t b;
+	blkcnt_t before;
+
+	(void)state;
+	slots.next_slot = slots.high = SLOTS_MAX - 100;
+	b = put_text(0, "far");
+	assert_in_range(b, SLOTS_MAX - 100, SLOTS_MAX);
+	before = memory_of_the_file();
+	open_again();
+	assert_string_equal(text_of(a), "near");
+	assert_int_equal(slots.high, b);
+	assert_string_equal(text_of(b), "far");
+	open_again();
+	assert_int_equal(slots.high, b);
+	assert_int_equal(memory_of_the_file(), before);
 }
 
 static void test_a_full_file_keeps_what_it_has(void **state)
@@ -459,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_records_are_found_again),
 		TEST(test_memory_is_used_again),
+		TEST(test_to_open_a_file_makes_no_memory),
 		TEST(test_a_full_file_keeps_what_it_has),
 		TEST(test_a_damaged_record_is_skipped),
 		TEST(test_a_file_of_another_kind_is_refused),
