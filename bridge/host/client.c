@@ -333,7 +333,8 @@ static int negotiate(struct host_client *c, struct err *e)
 		n.ferry = &hello.msg;
 	}
 	if (r == 0)
-		r = host_pending_start(&c->calls, &call, &c->negotiating, e);
+		r = host_pending_start(&c->calls, &call, NULL, &c->negotiating,
+				       e);
 	c->in_negotiation = r == 0;
 	return r;
 }
@@ -392,14 +393,34 @@ void client_listen_again(struct host_client *c)
 
 /* --- calls ---------------------------------------------------------------- */
 
+/*
+ * Between two connections of a session a request waits for the next one, which
+ * is the agent's to make. Not in the window of a migration, whose session may be
+ * another host's by then, and not one that is to end the guest: who asks for that
+ * has other means.
+ */
+static struct outbox *box_between(struct host_client *c,
+				  const struct host_call *call)
+{
+	const bool between =
+		c->state == HOST_LISTENING || c->state == HOST_NEGOTIATING;
+
+	return between && c->session.exists && !c->session.frozen &&
+			       !c->migrating && !call->ends_bridge
+		       ? &c->session.out
+		       : NULL;
+}
+
 int host_client_call(struct host_client *c, const struct host_call *call,
 		     uint64_t *ret_id, struct err *e)
 {
-	if (c->state != HOST_READY)
+	struct outbox *later = box_between(c, call);
+
+	if (c->state != HOST_READY && !later)
 		return err_set(e, ENOTCONN,
 			       "%s: there is no bridge to the guest",
 			       wire_type_name(call->type));
-	return host_pending_start(&c->calls, call, ret_id, e);
+	return host_pending_start(&c->calls, call, later, ret_id, e);
 }
 
 int host_client_preregister(struct host_client *c, uint64_t id,

@@ -362,7 +362,9 @@ struct host_call {
  * @ret_id:	receives the id before anything is sent; may be NULL
  * @e:		reason
  *
- * Return: 0: the callback will run, later and once; -ENOTCONN (not READY),
+ * Between two connections of a session the request waits for the next one.
+ *
+ * Return: 0: the callback will run, later and once; -ENOTCONN (no bridge),
  *         -ENOBUFS (a limit), -E2BIG (the request), -ENOMEM: it never will
  */
 int host_client_call(struct host_client *c, const struct host_call *call,

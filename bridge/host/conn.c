@@ -309,20 +309,28 @@ int host_conn_send_unnumbered(struct host_conn *c, uint32_t type, uint64_t id,
 	return 0;
 }
 
+int host_conn_put(struct outbox *box, uint32_t type, uint64_t id,
+		  const char *body, size_t len, struct err *e)
+{
+	struct host_conn_frame *f = make_frame(type, id, body, len);
+	int r;
+
+	if (!f)
+		return err_set(e, ENOMEM, "no memory for a frame");
+	r = outbox_put(box, f->bytes, f->len, e);
+	free(f);
+	return r;
+}
+
 int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
 		   const char *body, size_t len, struct err *e)
 {
 	const bool idle = !has_output(c);
-	struct host_conn_frame *f;
 	int r;
 
 	if (!c->box)
 		return host_conn_send_unnumbered(c, type, id, body, len, e);
-	f = make_frame(type, id, body, len);
-	if (!f)
-		return err_set(e, ENOMEM, "no memory for a frame");
-	r = outbox_put(c->box, f->bytes, f->len, e);
-	free(f);
+	r = host_conn_put(c->box, type, id, body, len, e);
 	if (r == 0)
 		sending(c, idle);
 	return r;

@@ -85,6 +85,11 @@ void host_conn_close(struct host_conn *c);
 int host_conn_send(struct host_conn *c, uint32_t type, uint64_t id,
 		   const char *body, size_t len, struct err *e);
 
+/** host_conn_put() - one frame into @box, for a later connection; returns as
+ * host_conn_send() */
+int host_conn_put(struct outbox *box, uint32_t type, uint64_t id,
+		  const char *body, size_t len, struct err *e);
+
 /**
  * host_conn_number() - from here on host_conn_send() puts into a box, and what
  * is in the box is sent

@@ -197,7 +197,7 @@ static int add(struct host_pending *p, uint64_t id,
 }
 
 int host_pending_start(struct host_pending *p, const struct host_call *call,
-		       uint64_t *ret_id, struct err *e)
+		       struct outbox *later, uint64_t *ret_id, struct err *e)
 {
 	struct host_pending_call *new = NULL;
 	struct text body;
@@ -217,8 +217,10 @@ int host_pending_start(struct host_pending *p, const struct host_call *call,
 	/* An old answer under the id that is used now is nobody's. */
 	if (p->early.n > 0)
 		early_free(early_take(&p->early, id));
-	r = host_conn_send(p->conn, call->type, id, text_str(&body), body.len,
-			   e);
+	r = later ? host_conn_put(later, call->type, id, text_str(&body),
+				  body.len, e)
+		  : host_conn_send(p->conn, call->type, id, text_str(&body),
+				   body.len, e);
 	if (r < 0) {
 		host_pending_cancel(p, id);
 		goto out;

@@ -73,9 +73,13 @@ void host_pending_done(struct host_pending *p);
 /** host_pending_new_conn() - requests go to a new connection from now on */
 void host_pending_new_conn(struct host_pending *p);
 
-/** host_pending_start() - as host_client_call(), in any state of the client */
+/**
+ * host_pending_start() - as host_client_call(), in any state of the client
+ * @later:	outbox of a session without a connection: the request goes out
+ *		with the next one; NULL: now
+ */
 int host_pending_start(struct host_pending *p, const struct host_call *call,
-		       uint64_t *ret_id, struct err *e);
+		       struct outbox *later, uint64_t *ret_id, struct err *e);
 
 /** host_pending_raise() - as host_client_raise_id() */
 void host_pending_raise(struct host_pending *p, uint64_t floor);

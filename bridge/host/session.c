@@ -17,7 +17,6 @@
 
 /* A body of {"Received":N} has 33 bytes. */
 #define ACK_BODY_MAX 64
-#define POST_BODY_MAX 128
 
 static void on_heartbeat(void *ctx);
 
@@ -341,18 +340,8 @@ void host_session_served(struct host_session *s, const struct frame *f)
 int host_session_post(struct host_session *s, uint32_t type, const char *body,
 		      size_t len, struct err *e)
 {
-	uint8_t frame[WIRE_HEADER_SIZE + POST_BODY_MAX];
-
-	if (s->on)
-		return host_conn_send(s->conn, type, 0, body, len, e);
-	if (len > POST_BODY_MAX)
-		return err_set(e, EMSGSIZE, "a frame of %zu bytes", len);
-	wire_header_put(frame,
-			&(struct wire_header){
-				.type = type,
-				.size = (uint32_t)(WIRE_HEADER_SIZE + len) });
-	memcpy(frame + WIRE_HEADER_SIZE, body, len);
-	return outbox_put(&s->out, frame, WIRE_HEADER_SIZE + len, e);
+	return s->on ? host_conn_send(s->conn, type, 0, body, len, e)
+		     : host_conn_put(&s->out, type, 0, body, len, e);
 }
 
 void host_session_freeze(struct host_session *s, bool frozen)

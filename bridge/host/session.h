@@ -153,7 +153,7 @@ void host_session_served(struct host_session *s, const struct frame *f);
  * host_session_post() - send a frame that has no answer, now or once there is a
  * connection again
  *
- * Return: 0, -ENOBUFS, -ENOMEM, -EMSGSIZE
+ * Return: 0, -ENOBUFS, -ENOMEM
  */
 int host_session_post(struct host_session *s, uint32_t type, const char *body,
 		      size_t len, struct err *e);

@@ -109,7 +109,7 @@ static int ping(struct host_client *c, struct err *e)
 		.done = on_ping,
 		.ctx = c,
 	};
-	int r = host_pending_start(&c->calls, &call, &c->resume.ping, e);
+	int r = host_pending_start(&c->calls, &call, NULL, &c->resume.ping, e);
 
 	c->resume.pinging = r == 0;
 	return r;

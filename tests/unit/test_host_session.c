@@ -271,6 +271,38 @@ static void test_calls_survive_cuts(void **state)
 	assert_int_equal(lines_of(t), t->execs);
 }
 
+/* A request that is made while the agent is on its way back waits for it; not one
+ * whose session may be another host's, and not one that is to end the guest. */
+static void test_a_call_between_two_connections_waits(void **state)
+{
+	struct both *t = *state;
+	struct host_client *c = t->x->client;
+	const struct host_done done = { .fn = on_refused, .ctx = t };
+
+	start_proxy(t);
+	t->agent = agent_start(t->dir);
+	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
+	end_process(t->proxy);
+	t->proxy = 0;
+	FAKE_UNTIL(&t->x->fake, t->x->lost > 0);
+	assert_int_equal(host_client_state(c), HOST_LISTENING);
+
+	host_client_freeze(c, true);
+	assert_false(ask(t));
+	host_client_freeze(c, false);
+	assert_int_equal(host_shutdown(c, NULL, false, &done, NULL, NULL),
+			 -ENOTCONN);
+	while (t->calls < 2 * EXEC_EVERY)
+		assert_true(ask(t));
+	assert_int_equal(t->done, 0);
+
+	start_proxy(t);
+	FAKE_UNTIL(&t->x->fake, t->done == t->calls);
+	assert_int_equal(t->lost, 0);
+	FAKE_UNTIL(&t->x->fake, agent_ran(t->dir) >= t->execs);
+	assert_int_equal(agent_ran(t->dir), t->execs);
+}
+
 /* --- somebody else in the guest dials the port --- */
 
 static void be_hung_up(struct fake *f, uint64_t id, const char *more)
@@ -512,6 +544,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define R(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 		R(test_calls_survive_cuts),
+		R(test_a_call_between_two_connections_waits),
 		R(test_p1_who_is_not_the_agent_is_hung_up_on),
 		R(test_an_agent_that_forgot_gets_another_session),
 		R(test_a_plain_guest_is_served_plainly),
