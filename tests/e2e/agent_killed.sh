@@ -1,16 +1,19 @@
 #!/bin/bash
 # tests/e2e/agent_killed.sh - the agent is killed at random moments under load,
-# in a real UVM under ferry's PID 1: processes live on, exit codes arrive
+# in a real UVM under ferry's PID 1: processes and containers live on, each exit
+# is told, no byte of output is lost or doubled
 #
-# Twenty kills; with FERRY_SOAK=1 a thousand. The plain protocol loses the calls
-# that were in progress and the streams, which is not counted here.
+# Ten kills; with FERRY_SOAK=1 a thousand. A request that was in progress may
+# be refused with a reason; a wrong answer is a failure.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
-need qemu-system-x86_64
-kills=$(count "${KILLS:-20}" 1000)
-name=e2ek$$
+# shellcheck source=tests/e2e/lib/pod.bash
+. "$(dirname "$0")/lib/pod.bash"
+need qemu-system-x86_64 mkfs.erofs busybox
+kills=$(count "${KILLS:-10}" "${KILLS:-1000}")
+box=e2ek$$
 
-shims() { pgrep -f "^build/ferry .*--name $name" || true; }
+shims() { pgrep -f "^build/ferry .*--name $box" || true; }
 cleanup_shims() {
 	local pid
 	for pid in $(shims); do kill -9 "$pid"; done
@@ -18,59 +21,142 @@ cleanup_shims() {
 }
 trap cleanup_shims EXIT
 
-ferry "${RUN[@]}" --detach --annotation "$MIGRATABLE" --name "$name" </dev/null
+task() { taskdrive "$(echo "$TMPDIR"/ferry-*/shim-"$box")/s" "$@"; } # OUT WORDS...
+uvm() { timeout 60 build/ferry exec "$box" -- "$@" </dev/null; }
+fact() { uvm /bin/sh -c "$1" 2>/dev/null; }
+# Resident, in KiB.
+agent_kb() { fact 'sed -n "s/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p" /proc/$(pidof gcs)/status'; }
+mounts() { fact 'wc -l </proc/mounts'; }
+cgroups() { fact 'find /sys/fs/cgroup -type d | wc -l'; }
+kill_agent() { uvm /bin/sh -c 'kill -9 $(pidof gcs)' >/dev/null 2>&1; }
+serves() { uvm /bin/true >/dev/null 2>"$WORK/err"; }
+
+# --- what runs before the first kill, and until the last -------------------------
+
+# shellcheck disable=SC2016
+bundle w '' false 'i=0; while :; do echo $i; i=$((i+1)); done'
+bundle e '' false 'echo mine; exit 7'
+
+ferry "${RUN[@]}" --detach --annotation "$MIGRATABLE" --name "$box" </dev/null
 check "a sandbox runs" status_is 0
-
-uvm() { timeout 30 build/ferry exec "$name" -- "$@" </dev/null; }
-
-# Its exit code must come through however many agents end meanwhile.
+check "a container that writes as fast as it can" \
+	task "$WORK/w" create w "$WORK/w" '' "file://$WORK/lines" ''
 until_file='while ! [ -e /tmp/end ]; do sleep 0.2; done; exit 33'
 uvm_long() {
-	timeout 3000 build/ferry exec "$name" -- /bin/sh -c "$until_file" \
+	timeout 7000 build/ferry exec "$box" -- /bin/sh -c "$until_file" \
 		</dev/null >/dev/null 2>"$WORK/long"
 }
 uvm_long &
 long=$!
-# Load: starts and exits all the time, by the UVM's host; lost calls are fine.
-(
-	while ! [ -e "$WORK/stop" ]; do
-		uvm /bin/sh -c 'echo x; exit 3' >/dev/null 2>&1
+kill_agent # the next ones are compared with one that has taken over, too
+check "the next agent serves" wait_for 30 serves
+kb=$(agent_kb)
+mounts=$(mounts)
+cgroups=$(cgroups)
+
+# --- load: each answer is right, or an error with words ----------------------------
+
+# Words of $WORK/NAME.tally: right, refused, or what was wrong.
+tally() { # NAME STATUS WANT WANTED_OUTPUT
+	local out
+	out=$(cat "$WORK/$1.out")
+	if [ "$2" -eq "$3" ] && [ "$out" = "$4" ]; then
+		echo right
+	elif [ "$2" -ge 124 ] || [ "$2" -eq 1 ] && [ -s "$WORK/$1.err" ]; then
+		echo refused
+	else
+		echo "status $2, '$out', $(cat "$WORK/$1.err")"
+	fi >>"$WORK/$1.tally"
+}
+loaded() { ! [ -e "$WORK/stop" ]; }
+execs() { # NAME WHERE
+	while loaded; do
+		timeout 60 build/ferry exec "$2" -- /bin/sh -c 'echo x; exit 3' \
+			</dev/null >"$WORK/$1.out" 2>"$WORK/$1.err"
+		tally "$1" $? 3 x
 	done
-) &
-load=$!
+}
+is_deleted() { # ID: or never was
+	task "$WORK/gone" delete "$1" || grep -q '^5: ' "$WORK/gone.err"
+}
+# A container from its create to its delete. One whose create was refused may be
+# there all the same, and must go.
+containers() {
+	local i=0
+	while loaded; do
+		i=$((i + 1))
+		: >"$WORK/cycle.out"
+		if task "$WORK/cycle" create "c$i" "$WORK/e" '' "file://$WORK/c$i" ''; then
+			task "$WORK/cycle" wait "c$i"
+			tally cycle $? 0 7
+		else
+			tally cycle 1 0 7
+			cat "$WORK/cycle.err" >>"$WORK/refusals"
+		fi
+		wait_for 60 is_deleted "c$i" ||
+			echo "c$i does not go: $(cat "$WORK/gone.err")" >>"$WORK/cycle.tally"
+		rm -f "$WORK/c$i"
+	done
+}
+execs uvm "$box" &
+loads=($!)
+execs inside "$box/w" &
+loads+=($!)
+containers &
+loads+=($!)
+
+# --- kills ---------------------------------------------------------------------------
 
 : >"$WORK/times"
 lost=0
 for _ in $(seq "$kills"); do
-	sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
-	timeout 30 build/ferry exec "$name" -- /bin/sh -c \
-		'kill -9 $(pidof gcs)' </dev/null >/dev/null 2>&1
+	sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
+	kill_agent
 	start=$(date +%s%N)
-	ok=
-	for _ in $(seq 50); do
-		uvm /bin/true >/dev/null 2>"$WORK/err" && ok=1 && break
-		sleep 0.01
-	done
-	[ -n "$ok" ] || lost=$((lost + 1))
+	wait_for 60 serves || lost=$((lost + 1))
 	echo $((($(date +%s%N) - start) / 1000000)) >>"$WORK/times"
 done
 touch "$WORK/stop"
-wait "$load"
+wait "${loads[@]}"
+
+# --- what is left ----------------------------------------------------------------------
+
 check "each time the next agent serves" test "$lost" = 0
+for load in uvm inside cycle; do
+	sort "$WORK/$load.tally" | uniq -c | tee "$WORK/out" | sed "s/^/# $load:/"
+	check "$load: each answer is right or refused" eval \
+		'! grep -qvE "^ +[0-9]+ (right|refused)$" "$WORK/out"'
+	check "$load: some are right" grep -qE '^ +[0-9]+ right$' "$WORK/out"
+done
+sort "$WORK/refusals" 2>/dev/null | uniq -c | sed 's/^/# /'
 uvm /bin/touch /tmp/end
 wait "$long"
 check "an exit code outlives $kills agents" test $? = 33
+ferry kill -s KILL "$box/w"
+check "the writer is killed" status_is 0
+task "$WORK/w" wait w
+check "and its exit is told" grep -qx 137 "$WORK/w.out"
+check "each of its lines came once and in order" eval \
+	'n=$(breaks "$WORK/lines"); echo "$n breaks"; [ "$n" -eq 0 ]'
+echo "# $(wc -l <"$WORK/lines") lines, $(stat -c %s "$WORK/lines") bytes"
+check "it can be deleted" task "$WORK/w" delete w
 uvm /bin/sh -c 'ls /proc/$(pidof gcs)/fd | wc -l' >"$WORK/fds"
 check "no descriptor of the agent is left over" test "$(cat "$WORK/fds")" -le 24
 uvm /bin/sh -c 'ls /proc/1/fd | wc -l' >"$WORK/fds1"
 check "nor one of PID 1" test "$(cat "$WORK/fds1")" -le 40
-ferry logs "$name"
+check "no mount" test "$(mounts)" -lt "$mounts"
+check "no cgroup" test "$(cgroups)" -lt "$cgroups"
+end_kb=$(agent_kb)
+echo "# agent: $kb KiB resident before, $end_kb after"
+check "no memory of the agent" test "$end_kb" -le $((kb + 256))
+check "which is small when it is idle" test "$end_kb" -le 1536
+ferry logs "$box"
 check "the log says so" out_has 'taken over from an earlier agent'
 sort -n "$WORK/times" >"$WORK/sorted"
 note="kill to the next answer of ferry exec, ms: p50 $(sed -n "$(((kills + 1) / 2))p" "$WORK/sorted")"
 note+=" p99 $(sed -n "$(((kills * 99 + 99) / 100))p" "$WORK/sorted")"
 echo "# $note"
-ferry stop "$name"
+ferry stop "$box"
 check "the sandbox stops in order" status_is 0
 check "nothing is left" nothing_left
 finish
