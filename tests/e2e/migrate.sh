@@ -264,6 +264,17 @@ before=$(breaks)
 on "$here" migrate e2emove --to "$WORK/nobody"
 check "nobody there: told by name" err_has "$WORK/nobody"
 check "nobody there: it stays" stays
+task "$here" create x "$WORK/x" '' '' ''
+check "the container with disks of names once more" status_is 0
+mv "$WORK/x.ext4" "$WORK/away"
+move
+check "a disk that is not there: told by name" err_has "$WORK/x.ext4"
+check "a disk that is not there: it stays" stays
+mv "$WORK/away" "$WORK/x.ext4"
+task "$here" wait x
+check "the exit of its container is told" out_is 7
+task "$here" delete x
+check "and its disks are let go" status_is 0
 
 # --- the end --------------------------------------------------------------------------------
 

@@ -350,4 +350,18 @@ UNUSED static void container_delete(struct peer *p, const char *c)
 		fail_msg("not deleted: %s", f.body);
 }
 
+/* The rest of main(): the runtime, or the tests if they can be run at all. */
+UNUSED static int container_main(int argc, char **argv,
+				 const struct CMUnitTest *tests, size_t n,
+				 CMFixtureFunction before)
+{
+	if (container_is_runtime(argv[0]))
+		return fake_runtime_main(argc, argv);
+	if (!container_private_run()) {
+		print_message("skipped: no mount namespace to be had\n");
+		return 0;
+	}
+	return _cmocka_run_group_tests("tests", tests, n, before, NULL);
+}
+
 #endif

@@ -10,28 +10,23 @@
 
 #include "tests/unit/host_fixture.h"
 #include "tests/unit/cutting_proxy.h"
+#include "tests/unit/real_agent.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "bridge/host/process.h"
 #include "bridge/session.h"
-#include "bridge/io/spawn.h"
 
-#define AGENT "build/guest/bin/gcs"
 /* Connections that are cut; FERRY_SOAK has ten times as many. */
 #define CUTS 1000
 #define AT_ONCE 4
 /* Most bytes through one stream. */
 #define BYTES_MAX 300000u
-
-extern char **environ;
 
 struct all;
 
@@ -83,22 +78,6 @@ UNUSED static uint32_t pick(uint32_t below)
 	return proxy_pick(below);
 }
 
-UNUSED static void start_agent(struct all *t, const char *dir)
-{
-	char transport[80];
-	char name[] = AGENT, v4[] = "-v4", flag[] = "-transport";
-	char *argv[] = { name, v4, flag, transport, NULL };
-	struct spawn s = { .argv = argv,
-			   .envp = environ,
-			   .stdio = { -1, -1, -1 },
-			   .die_with_parent = true };
-	struct err e = { 0 };
-
-	(void)snprintf(transport, sizeof(transport), "unix:%s/v", dir);
-	if (spawn_start(&s, &t->agent, NULL, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
 UNUSED static int set_up(void **state)
 {
 	struct all *t;
@@ -117,14 +96,6 @@ UNUSED static int set_up(void **state)
 		};
 	*state = t;
 	return 0;
-}
-
-UNUSED static void end_process(pid_t pid)
-{
-	if (pid <= 0)
-		return;
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, 0);
 }
 
 UNUSED static int tear_down(void **state)
@@ -323,23 +294,6 @@ UNUSED static void start(struct job *j)
 	j->all->runs++;
 }
 
-UNUSED static int lines_of(const struct all *t)
-{
-	char path[96];
-	FILE *f;
-	int lines = 0;
-	int c;
-
-	(void)snprintf(path, sizeof(path), "%s/ran", t->dir);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while ((c = fgetc(f)) != EOF)
-		lines += c == '\n';
-	(void)fclose(f);
-	return lines;
-}
-
 UNUSED static bool any_runs(const struct all *t)
 {
 	for (int i = 0; i < AT_ONCE; i++)
@@ -373,7 +327,7 @@ UNUSED static void report(const struct all *t, const char *name)
 		      "bytes=%" PRIu64 " missing=%" PRIu64 " extra=%" PRIu64
 		      " exits_lost=%" PRIu64 "\n",
 		      name, proxy_cuts(&t->proxy), t->losses, t->hosts, t->runs,
-		      lines_of(t), t->bytes, t->missing, t->extra,
+		      agent_ran(t->dir), t->bytes, t->missing, t->extra,
 		      t->exits_lost);
 }
 

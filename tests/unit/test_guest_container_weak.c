@@ -442,6 +442,12 @@ static void test_requests_for_one_container_stay_in_order(void **state UNUSED)
 	(void)f;
 }
 
+static int clear(void **state UNUSED)
+{
+	remove_bundle_of("one");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -465,12 +471,5 @@ int main(int argc, char **argv)
 	};
 #undef T
 
-	if (container_is_runtime(argv[0]))
-		return fake_runtime_main(argc, argv);
-	if (!container_private_run()) {
-		print_message("skipped: no mount namespace to be had\n");
-		return 0;
-	}
-	remove_bundle_of("one");
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return container_main(argc, argv, tests, ARRAY_LEN(tests), clear);
 }

@@ -393,11 +393,5 @@ int main(int argc, char **argv)
 		TEST(test_an_add_is_killed_at_every_system_call),
 	};
 
-	if (container_is_runtime(argv[0]))
-		return fake_runtime_main(argc, argv);
-	if (!container_private_run()) {
-		print_message("skipped: no mount namespace to be had\n");
-		return 0;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return container_main(argc, argv, tests, ARRAY_LEN(tests), NULL);
 }

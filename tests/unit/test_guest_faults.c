@@ -479,6 +479,12 @@ static int tear_down_devices(void **state)
 	return 0;
 }
 
+static int count(void **state UNUSED)
+{
+	faults_init();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -493,13 +499,6 @@ int main(int argc, char **argv)
 	};
 #undef T
 
-	if (container_is_runtime(argv[0]))
-		return fake_runtime_main(argc, argv);
-	if (!container_private_run()) {
-		print_message("skipped: no mount namespace to be had\n");
-		return 0;
-	}
-	faults_init();
 	cmocka_set_test_filter(getenv("FERRY_FAULT_TEST"));
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return container_main(argc, argv, tests, ARRAY_LEN(tests), count);
 }

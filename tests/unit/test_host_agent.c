@@ -4,18 +4,12 @@
  * only what is harmless there is asked of it.
  */
 #include "tests/unit/process_fixture.h"
+#include "tests/unit/real_agent.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
-#include "bridge/io/spawn.h"
-
-#define AGENT "build/guest/bin/gcs"
 #define OUT_MAX 4096
-
-extern char **environ;
 
 /* An agent, and the client that it dials. */
 struct agent {
@@ -42,11 +36,6 @@ struct run {
 static int setup_agent(void **state)
 {
 	struct agent *a = calloc(1, sizeof(*a));
-	char transport[64];
-	struct spawn s = { .envp = environ, .stdio = { -1, -1, -1 } };
-	char name[] = AGENT, v4[] = "-v4", flag[] = "-transport";
-	char *argv[] = { name, v4, flag, transport, NULL };
-	struct err e = { 0 };
 	void *bare;
 
 	if (!a)
@@ -55,13 +44,8 @@ static int setup_agent(void **state)
 	if (setup_bare(&bare) < 0)
 		return -1;
 	a->x = bare;
-	(void)snprintf(transport, sizeof(transport), "unix:%s/v",
-		       a->x->fake.dir);
 	make_client(a->x, (struct host_client_config){ 0 });
-	s.argv = argv;
-	s.die_with_parent = true;
-	if (spawn_start(&s, &a->pid, NULL, &e) < 0)
-		fail_msg("%s", e.text);
+	a->pid = agent_start(a->x->fake.dir);
 	FAKE_UNTIL(&a->x->fake, a->x->ready == 1);
 	return 0;
 }
@@ -71,8 +55,7 @@ static int teardown_agent(void **state)
 	struct agent *a = *state;
 	void *bare = a->x;
 
-	(void)kill(a->pid, SIGKILL);
-	(void)waitpid(a->pid, NULL, 0);
+	end_process(a->pid);
 	(void)teardown(&bare);
 	free(a);
 	return 0;

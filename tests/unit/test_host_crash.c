@@ -99,7 +99,7 @@ static int run(struct all *t)
 	}
 	look_after(t, false);
 	t->losses += t->x->lost;
-	FAKE_UNTIL(&t->x->fake, lines_of(t) >= t->runs - t->refused);
+	FAKE_UNTIL(&t->x->fake, agent_ran(t->dir) >= t->runs - t->refused);
 	return kills;
 }
 
@@ -108,7 +108,7 @@ static void check(struct all *t, const char *name, int kills)
 	report(t, name);
 	print_message("%s: kills=%d agents=%u refused=%d\n", name, kills,
 		      crash->started, t->refused);
-	assert_int_equal(lines_of(t), t->runs - t->refused);
+	assert_int_equal(agent_ran(t->dir), t->runs - t->refused);
 	assert_true(t->refused < t->runs / 2 + AT_ONCE);
 	assert_true(t->runs > AT_ONCE);
 	FAKE_UNTIL(&t->x->fake, crash->stored == STORED_IDLE);

@@ -3,18 +3,16 @@
  * own, and between them a proxy that cuts the connection behind any byte.
  */
 #include "tests/unit/host_fixture.h"
+#include "tests/unit/real_agent.h"
 
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "bridge/host/session.h"
-#include "bridge/io/spawn.h"
 
-#define AGENT "build/guest/bin/gcs"
 /* Calls of the random test; FERRY_SOAK has ten times as many. */
 #define CALLS 4000
 #define AT_ONCE 16
@@ -22,8 +20,6 @@
 #define EXEC_EVERY 40
 /* Most bytes that the proxy lets through before it cuts. */
 #define CUT_BYTES 6000
-
-extern char **environ;
 
 /* @dir: where the agent dials, and the proxy listens */
 struct both {
@@ -120,22 +116,6 @@ static void start_proxy(struct both *t)
 	fd_close(&listener);
 }
 
-static void start_agent(struct both *t, const char *dir)
-{
-	char transport[80];
-	char name[] = AGENT, v4[] = "-v4", flag[] = "-transport";
-	char *argv[] = { name, v4, flag, transport, NULL };
-	struct spawn s = { .argv = argv,
-			   .envp = environ,
-			   .stdio = { -1, -1, -1 },
-			   .die_with_parent = true };
-	struct err e = { 0 };
-
-	(void)snprintf(transport, sizeof(transport), "unix:%s/v", dir);
-	if (spawn_start(&s, &t->agent, NULL, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
 static int set_up(void **state)
 {
 	struct both *t;
@@ -151,14 +131,6 @@ static int set_up(void **state)
 	make_client(t->x, (struct host_client_config){ .session = true });
 	*state = t;
 	return 0;
-}
-
-static void end_process(pid_t pid)
-{
-	if (pid <= 0)
-		return;
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, 0);
 }
 
 static int tear_down(void **state)
@@ -230,23 +202,6 @@ static bool ask(struct both *t)
 	return true;
 }
 
-static int lines_of(const struct both *t)
-{
-	char path[96];
-	FILE *f;
-	int lines = 0;
-	int c;
-
-	(void)snprintf(path, sizeof(path), "%s/ran", t->dir);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while ((c = fgetc(f)) != EOF)
-		lines += c == '\n';
-	(void)fclose(f);
-	return lines;
-}
-
 /* Each request is executed once and answered once, whatever is cut. */
 static void test_calls_survive_cuts(void **state)
 {
@@ -254,7 +209,7 @@ static void test_calls_survive_cuts(void **state)
 	const int calls = getenv("FERRY_SOAK") ? 10 * CALLS : CALLS;
 
 	start_proxy(t);
-	start_agent(t, t->dir);
+	t->agent = agent_start(t->dir);
 	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
 	while (t->done < calls) {
 		while (t->calls < calls && t->calls - t->done < AT_ONCE &&
@@ -266,9 +221,9 @@ static void test_calls_survive_cuts(void **state)
 	assert_int_equal(t->calls, t->done);
 	assert_int_equal(t->lost, 0);
 	assert_true(t->x->lost > calls / 100);
-	FAKE_UNTIL(&t->x->fake, lines_of(t) >= t->execs);
+	FAKE_UNTIL(&t->x->fake, agent_ran(t->dir) >= t->execs);
 	(void)poll(NULL, 0, 50);
-	assert_int_equal(lines_of(t), t->execs);
+	assert_int_equal(agent_ran(t->dir), t->execs);
 }
 
 /* A request that is made while the agent is on its way back waits for it; not one
@@ -355,7 +310,7 @@ static void test_p1_who_is_not_the_agent_is_hung_up_on(void **state)
 	struct fake *f = &t->x->fake;
 
 	/* The session is made with the agent; then the agent is stopped. */
-	start_agent(t, f->dir);
+	t->agent = agent_start(f->dir);
 	FAKE_UNTIL(f, t->x->ready == 1);
 	assert_int_equal(kill(t->agent, SIGKILL), 0);
 	FAKE_UNTIL(f, t->x->lost == 1);
@@ -392,14 +347,14 @@ static void test_an_agent_that_forgot_gets_another_session(void **state)
 	struct both *t = *state;
 	struct fake *f = &t->x->fake;
 
-	start_agent(t, f->dir);
+	t->agent = agent_start(f->dir);
 	FAKE_UNTIL(f, t->x->ready == 1);
 	assert_int_equal(kill(t->agent, SIGSTOP), 0);
 	assert_int_equal(host_signal_process(t->x->client, NULL, 1, 9, &done,
 					     NULL, NULL),
 			 0);
 	end_process(t->agent);
-	start_agent(t, f->dir);
+	t->agent = agent_start(f->dir);
 	FAKE_UNTIL(f, t->x->ready == 2);
 	assert_int_equal(t->done, 1);
 	assert_true(ask(t));

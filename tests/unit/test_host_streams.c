@@ -91,7 +91,7 @@ static void run(struct all *t, uint32_t cuts, bool replace)
 {
 	uint32_t turns = 0;
 
-	start_agent(t, t->dir);
+	t->agent = agent_start(t->dir);
 	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
 	for (;;) {
 		const bool more = proxy_cuts(&t->proxy) < cuts ||
@@ -108,7 +108,7 @@ static void run(struct all *t, uint32_t cuts, bool replace)
 	look_after(t, false);
 	t->losses += t->x->lost;
 	if (!t->plain)
-		FAKE_UNTIL(&t->x->fake, lines_of(t) >= t->runs);
+		FAKE_UNTIL(&t->x->fake, agent_ran(t->dir) >= t->runs);
 }
 
 static uint32_t cuts_wanted(void)
@@ -124,7 +124,7 @@ static void test_streams_survive_cuts(void **state)
 	proxy_start(&t->proxy, t->dir, &t->x->fake.transport);
 	run(t, cuts_wanted(), false);
 	report(t, "session");
-	assert_int_equal(lines_of(t), t->runs);
+	assert_int_equal(agent_ran(t->dir), t->runs);
 	assert_true(t->losses > 20);
 }
 
@@ -136,7 +136,7 @@ static void test_streams_survive_their_host(void **state)
 	proxy_start(&t->proxy, t->dir, &t->x->fake.transport);
 	run(t, cuts_wanted() / 2, true);
 	report(t, "hosts");
-	assert_int_equal(lines_of(t), t->runs);
+	assert_int_equal(agent_ran(t->dir), t->runs);
 	assert_true(t->hosts >= HOSTS_MIN);
 }
 
@@ -154,7 +154,7 @@ static void test_p1_a_stream_of_somebody_else(void **state)
 
 	make_client(t->x, (struct host_client_config){ .session = true });
 	/* The agent dials the host itself, the liar too. */
-	start_agent(t, f->dir);
+	t->agent = agent_start(f->dir);
 	FAKE_UNTIL(f, t->x->ready > 0);
 	/* Not before the liar. */
 	assert_int_equal(kill(t->agent, SIGSTOP), 0);
