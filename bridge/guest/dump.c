@@ -94,6 +94,7 @@ void dump_state(const struct agent *a, struct text *out)
 {
 	text_addf(out, "ferry agent pid=%d\n", (int)getpid());
 	dump_bridge(a, out);
+	slots_dump(&a->slots, out);
 	jobs_dump(&a->jobs, out);
 	modify_dump(&a->modify, out);
 	dump_containers(a, out);

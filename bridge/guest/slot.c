@@ -324,6 +324,65 @@ uint64_t *slot_word(const struct slots *s, uint32_t handle)
 	return slot ? &slot->word : NULL;
 }
 
+/* Makes it the suspect. */
+static void view(struct slots *s, uint32_t i, const struct slot_copy *c,
+		 struct slot_view *ret)
+{
+	*ret = (struct slot_view){
+		.handle = i + 1,
+		.kind = (enum slot_kind)s->slot[i].kind,
+		.version = c->version,
+		.word = s->slot[i].word,
+		.body = s->cell + (size_t)c->cell * SLOT_CELL,
+		.len = c->len,
+	};
+	__atomic_store_n(&s->head->suspect, i + 1, __ATOMIC_RELEASE);
+}
+
+static bool is_readable(const struct slot_copy *c)
+{
+	return c->version <= VERSION && c->version + 1u >= VERSION;
+}
+
+bool slot_next_aside(struct slots *s, enum slot_kind kind, uint32_t after,
+		     struct slot_view *ret)
+{
+	for (uint32_t i = after; s->head && i < s->high; i++) {
+		struct slot *slot = &s->slot[i];
+		const struct slot_copy *c = current(slot);
+
+		if (!c || slot->kind != kind ||
+		    slot->deaths != SLOT_DEATHS_MAX || !copy_ok(s, slot, c) ||
+		    !is_readable(c))
+			continue;
+		view(s, i, c, ret);
+		return true;
+	}
+	return false;
+}
+
+void slot_left(struct slots *s)
+{
+	__atomic_store_n(&s->head->suspect, 0, __ATOMIC_RELEASE);
+}
+
+void slots_dump(const struct slots *s, struct text *out)
+{
+	unsigned int n = 0;
+
+	text_addf(out, "records damaged=%u\n", s->damaged);
+	for (uint32_t i = 0; s->head && i < s->high; i++) {
+		const struct slot *slot = &s->slot[i];
+
+		if (slot->deaths >= SLOT_DEATHS_MAX &&
+		    (slot->copy[0].generation | slot->copy[1].generation) !=
+			    0 &&
+		    n++ < SLOTS_DUMPED_MAX)
+			text_addf(out, "record=%u kind=%u deaths=%u given up\n",
+				  i + 1, slot->kind, slot->deaths);
+	}
+}
+
 bool slot_next(struct slots *s, enum slot_kind kind, uint32_t after,
 	       struct slot_view *ret)
 {
@@ -333,22 +392,13 @@ bool slot_next(struct slots *s, enum slot_kind kind, uint32_t after,
 
 		if (!c || slot->kind != kind || !copy_ok(s, slot, c))
 			continue;
-		if (slot->deaths >= SLOT_DEATHS_MAX || c->version > VERSION ||
-		    c->version + 1u < VERSION) {
+		if (slot->deaths >= SLOT_DEATHS_MAX || !is_readable(c)) {
 			s->aside++;
 			log_err("record=%u kind=%u version=%u is set aside",
 				i + 1, slot->kind, c->version);
 			continue;
 		}
-		*ret = (struct slot_view){
-			.handle = i + 1,
-			.kind = kind,
-			.version = c->version,
-			.word = slot->word,
-			.body = s->cell + (size_t)c->cell * SLOT_CELL,
-			.len = c->len,
-		};
-		__atomic_store_n(&s->head->suspect, i + 1, __ATOMIC_RELEASE);
+		view(s, i, c, ret);
 		return true;
 	}
 	return false;

@@ -21,7 +21,9 @@
  *
  * Poison. While a record is taken over its number is in the header. An agent
  * that finds one there died of it; a record of which SLOT_DEATHS_MAX agents
- * died is set aside: it stays where it is, and nobody reads it any more.
+ * died is set aside: it stays where it is, and slot_next() does not find it any
+ * more. What has to be told about it is read once more by slot_next_aside(); an
+ * agent that dies of that is the last one to read it.
  *
  * Bodies are written member by member (bridge/guest/pack.h), each kind with a
  * version; an agent reads its own version and the one before.
@@ -34,6 +36,7 @@
 #include <stdint.h>
 
 #include "config/err.h"
+#include "config/text.h"
 
 #define SLOT_MAGIC 0x31746f6c53727246ull /* "FrrSlot1" */
 /* Records: processes and their exits, requests, and a few of the rest. */
@@ -45,6 +48,8 @@
 #define SLOT_BODY_MAX (1u << 20)
 /* Agents that may die of one record. */
 #define SLOT_DEATHS_MAX 2u
+/* Records that slots_dump() names. */
+#define SLOTS_DUMPED_MAX 64u
 
 /* What a record describes; numbers are never used again. */
 enum slot_kind {
@@ -185,6 +190,16 @@ struct slot_view {
  */
 bool slot_next(struct slots *s, enum slot_kind kind, uint32_t after,
 	       struct slot_view *ret);
+
+/** slot_next_aside() - the same, of those that were set aside; slot_left() follows */
+bool slot_next_aside(struct slots *s, enum slot_kind kind, uint32_t after,
+		     struct slot_view *ret);
+
+/** slot_left() - nobody died of the last slot_next_aside(): it stays aside */
+void slot_left(struct slots *s);
+
+/** slots_dump() - what was given up, for the agent's report about itself */
+void slots_dump(const struct slots *s, struct text *out);
 
 /** slot_survived() - nobody died of the last slot_next() */
 void slot_survived(struct slots *s);

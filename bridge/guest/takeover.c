@@ -360,23 +360,34 @@ static void settle_containers(struct agent *a)
 
 /* --- requests ----------------------------------------------------------------- */
 
-/* One that will come again, or was answered, is forgotten. */
+/* One that will come again is forgotten. */
+static void restore_request(struct agent *a, const struct slot_view *v)
+{
+	struct keep_request k;
+	uint32_t handle = v->handle;
+
+	if (!keep_request_read(v, &k) ||
+	    (a->resume.exists && k.frame > a->resume.in.taken))
+		slot_drop(&a->slots, &handle);
+	a->requests.kept = handle;
+	if (handle != 0)
+		(void)request_new(&a->requests, &k.to);
+	request_passed(&a->requests);
+}
+
+/* And so is one that was answered. */
 static void restore_requests(struct agent *a)
 {
 	struct slot_view v = { 0 };
 
 	while (slot_next(&a->slots, SLOT_REQUEST, v.handle, &v)) {
-		struct keep_request k;
-		uint32_t handle = v.handle;
-
-		if (!keep_request_read(&v, &k) ||
-		    (a->resume.exists && k.frame > a->resume.in.taken))
-			slot_drop(&a->slots, &handle);
-		a->requests.kept = handle;
-		if (handle != 0)
-			(void)request_new(&a->requests, &k.to);
-		request_passed(&a->requests);
+		restore_request(a, &v);
 		slot_survived(&a->slots);
+	}
+	v.handle = 0;
+	while (slot_next_aside(&a->slots, SLOT_REQUEST, v.handle, &v)) {
+		restore_request(a, &v);
+		slot_left(&a->slots);
 	}
 	if (a->resume.exists)
 		resume_answered(a);
@@ -445,6 +456,26 @@ static void settle_request(struct agent *a, struct request *r,
 	request_free(&a->requests, r);
 }
 
+/* Agents died of it: whoever waits is told so. */
+static void give_up_requests(struct agent *a)
+{
+	struct slot_view v = { 0 };
+
+	while (slot_next_aside(&a->slots, SLOT_REQUEST, v.handle, &v)) {
+		struct keep_request k;
+		struct request *r = NULL;
+
+		if (keep_request_read(&v, &k))
+			r = request_find(&a->requests, k.to.id);
+		if (r && r->slot == v.handle) {
+			(void)reply_error(a, &r->to, HR_FAIL,
+					  "agents died of this: given up");
+			request_free(&a->requests, r);
+		}
+		slot_left(&a->slots);
+	}
+}
+
 static void settle_requests(struct agent *a)
 {
 	struct slot_view v = { 0 };
@@ -459,6 +490,7 @@ static void settle_requests(struct agent *a)
 			settle_request(a, r, &k);
 		slot_survived(&a->slots);
 	}
+	give_up_requests(a);
 }
 
 /* --- all of it ---------------------------------------------------------------- */

@@ -17,9 +17,9 @@
  *			come back (bridge/guest/takeoveruvm.h, as volumes)
  *	the rest	of what lies with PID 1 is given back
  *
- * A record that agents die of is set aside (bridge/guest/slot.h). When PID 1
- * says that the state is suspected and no record is to blame, what was in
- * progress is what is set aside first, then everything.
+ * A record that agents die of is set aside (bridge/guest/slot.h): the object is
+ * given up, and the report about the agent itself names the record. A request is
+ * answered with an error, and so are those about an object that was given up.
  */
 #ifndef FERRY_BRIDGE_GUEST_TAKEOVER_H
 #define FERRY_BRIDGE_GUEST_TAKEOVER_H

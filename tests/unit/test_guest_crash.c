@@ -170,6 +170,98 @@ static void test_a_terminal_outlives_the_agent(void **state)
 	peer_exec_done(&x);
 }
 
+/* --- records that agents die of ----------------------------------------------- */
+
+/* As two agents leave a record of @kind that they have died of. */
+static void poison(enum slot_kind kind)
+{
+	const pid_t agent = crash->agent;
+	unsigned int n = 0;
+
+	for (int i = 3; n == 0 && i < 64; i++) {
+		char path[64], what[64] = { 0 };
+		uint8_t *head;
+		struct slot *slot;
+		cleanup_fd fd = -1;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)agent,
+			       i);
+		if (readlink(path, what, sizeof(what) - 1) < 0 ||
+		    !strstr(what, "ferry-state"))
+			continue;
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		head = mmap(NULL, SLOT_FILE_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_SHARED, fd, 0);
+		assert_ptr_not_equal(head, MAP_FAILED);
+		slot = (struct slot *)(void *)(head + SLOT_HEAD_BYTES);
+		for (unsigned int k = 0; k < 64; k++) {
+			if (slot[k].kind != kind)
+				continue;
+			slot[k].deaths = SLOT_DEATHS_MAX;
+			n++;
+		}
+		(void)munmap(head, SLOT_FILE_BYTES);
+	}
+	assert_int_not_equal(n, 0);
+}
+
+static bool dump_has(struct peer *p, const char *what)
+{
+	struct peer_frame f;
+
+	assert_int_equal(peer_call(p, WIRE_DUMP_STACKS, "{}", &f), HR_OK);
+	return strstr(f.body, what) != NULL;
+}
+
+/* Return: the id of a wait for a process that runs, which the agent has read */
+static uint64_t wait_long(struct peer *p)
+{
+	const uint32_t pid = peer_run(p, "exec sleep 100");
+	const uint64_t id = peer_send(p, WIRE_WAIT_FOR_PROCESS,
+				      peer_wait_body(pid, UINT32_MAX));
+
+	assert_false(dump_has(p, "given up"));
+	return id;
+}
+
+static void want_refusal(struct peer *p, uint64_t id, const char *why)
+{
+	struct peer_frame f;
+
+	p->older = true;
+	crash_kill(p);
+	peer_accept(p);
+	p->older = false;
+	peer_negotiate(p);
+	peer_answer(p, id, &f);
+	assert_int_equal(peer_result(&f), HR_FAIL);
+	assert_non_null(strstr(f.body, why));
+}
+
+static void test_a_request_that_is_given_up_is_answered(void **state)
+{
+	struct peer *p = *state;
+	const uint64_t id = wait_long(p);
+
+	poison(SLOT_REQUEST);
+	want_refusal(p, id, "given up");
+	/* It is over, and its record with it. */
+	assert_false(dump_has(p, "given up"));
+	crash_again(p);
+}
+
+static void test_a_wait_for_what_is_given_up_is_answered(void **state)
+{
+	struct peer *p = *state;
+	const uint64_t id = wait_long(p);
+
+	poison(SLOT_PROCESS);
+	want_refusal(p, id, "the agent was restarted");
+	assert_true(dump_has(p, "kind=4 deaths=2 given up"));
+	crash_again(p);
+	assert_true(dump_has(p, "kind=4 deaths=2 given up"));
+}
+
 /* --- every system call ------------------------------------------------------- */
 
 /* The pid that a process has written, 0: it did not run */
@@ -242,6 +334,8 @@ int main(void)
 		TEST(test_input_ends_with_the_host),
 		TEST(test_no_descriptor_is_left_in_the_store),
 		TEST(test_a_terminal_outlives_the_agent),
+		TEST(test_a_request_that_is_given_up_is_answered),
+		TEST(test_a_wait_for_what_is_given_up_is_answered),
 		TEST(test_a_start_is_killed_at_every_system_call),
 	};
 
