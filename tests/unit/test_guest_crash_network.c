@@ -30,7 +30,7 @@ static int tear_down(void **state UNUSED)
 {
 	crash_done(&peer);
 	for (int i = 0; i < 4; i++) {
-		char name[8];
+		char name[16];
 
 		(void)snprintf(name, sizeof(name), "eth%d", i);
 		netns_remove(&n, name);
