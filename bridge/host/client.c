@@ -416,6 +416,10 @@ int host_client_call(struct host_client *c, const struct host_call *call,
 {
 	struct outbox *later = box_between(c, call);
 
+	/* What is sent now would be a frame more than who goes on knows of. */
+	if (c->session.frozen && !call->ends_bridge)
+		return err_set(e, EBUSY, "%s: the sandbox is being moved",
+			       wire_type_name(call->type));
 	if (c->state != HOST_READY && !later)
 		return err_set(e, ENOTCONN,
 			       "%s: there is no bridge to the guest",

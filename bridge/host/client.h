@@ -197,7 +197,8 @@ void host_client_moved(struct host_client *c, bool moved);
  * host_client_freeze() - before another host goes on with the session
  *
  * From here on nothing is acknowledged and no stream moves, so that what is
- * saved stays true; requests must not be made. Or go on with it here.
+ * saved stays true; requests are refused with -EBUSY, but for one that is to end
+ * the guest. Or go on with it here.
  */
 void host_client_freeze(struct host_client *c, bool frozen);
 bool host_client_frozen(const struct host_client *c);

@@ -110,7 +110,8 @@ strike() { # VICTIM
 	tool) kill -9 "$tool" ;;
 	door) kill -9 "$door" ;;
 	agent)
-		# The process that kills it is lost with it, and is not waited for.
+		# The process that kills it is lost with it, and is not waited for. A
+		# source that is frozen refuses it: nobody dies then, and nothing is lost.
 		TMPDIR=$top/$here timeout -s KILL 10 build/ferry exec "$box" -- \
 			/bin/sh -c 'kill -9 $(pidof gcs)' >/dev/null 2>&1 </dev/null
 		;;

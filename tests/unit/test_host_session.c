@@ -258,6 +258,24 @@ static void test_a_call_between_two_connections_waits(void **state)
 	assert_int_equal(agent_ran(t->dir), t->execs);
 }
 
+/* It would count frames that who goes on with the session knows nothing of. */
+static void test_a_call_in_a_move_is_refused(void **state)
+{
+	struct both *t = *state;
+	struct host_client *c = t->x->client;
+
+	start_proxy(t);
+	t->agent = agent_start(t->dir);
+	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
+	host_client_freeze(c, true);
+	assert_false(ask(t));
+	host_client_freeze(c, false);
+	t->calls = t->done = 0;
+	assert_true(ask(t));
+	FAKE_UNTIL(&t->x->fake, t->done == t->calls);
+	assert_int_equal(t->lost, 0);
+}
+
 /* --- somebody else in the guest dials the port --- */
 
 static void be_hung_up(struct fake *f, uint64_t id, const char *more)
@@ -500,6 +518,7 @@ int main(void)
 #define R(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 		R(test_calls_survive_cuts),
 		R(test_a_call_between_two_connections_waits),
+		R(test_a_call_in_a_move_is_refused),
 		R(test_p1_who_is_not_the_agent_is_hung_up_on),
 		R(test_an_agent_that_forgot_gets_another_session),
 		R(test_a_plain_guest_is_served_plainly),
