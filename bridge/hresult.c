@@ -13,6 +13,7 @@ static const struct {
 	{ HR_FAIL, "failure" },
 	{ HR_INVALID_ARGUMENT, "invalid argument" },
 	{ HR_ELEMENT_NOT_FOUND, "element not found" },
+	{ HR_RETRY, "ask again" },
 	{ HR_INVALID_STATE, "invalid state" },
 	{ HR_TIMEOUT, "timeout" },
 	{ HR_UNKNOWN_MESSAGE, "unknown message" },

@@ -175,6 +175,7 @@ struct container {
 	uint32_t slot;
 	bool kept_wait;
 	bool advancing;
+	struct create *abandoned; /* it is being undone */
 };
 
 struct containers {
@@ -253,6 +254,10 @@ void container_process_over(struct process *p);
 
 /** container_abandon() - an agent died in its create: undo it (create.c) */
 void container_abandon(struct container *c);
+
+/** container_abandon_asked() - the create's request is answered when it is undone,
+ * and then nothing of the container is left. Return: false: it is not */
+bool container_abandon_asked(struct container *c, struct request *r);
 
 /** container_watch_oom() - tell of kills for want of memory (create.c) */
 void container_watch_oom(struct container *c);

@@ -164,12 +164,11 @@ static void undo_runtime(struct create *x)
 	undo(x);
 }
 
-static void undo_cgroup(struct create *x)
+static void undo_cgroup(const struct create *x, const char *path)
 {
 	struct err e = { 0 };
 
-	if (cgroup_remove(&x->agent->cgroups,
-			  x->container->facts.oci.pod_cgroup, &e) < 0)
+	if (cgroup_remove(&x->agent->cgroups, path, &e) < 0)
 		log_warn("container=%s: its cgroup stays: %s",
 			 x->container->facts.id, e.text);
 }
@@ -184,8 +183,11 @@ static void undo(struct create *x)
 	}
 	if ((x->did & DID_CGROUP) != 0) {
 		x->did &= ~(unsigned int)DID_CGROUP;
-		undo_cgroup(x);
+		undo_cgroup(x, x->container->facts.oci.pod_cgroup);
 	}
+	/* A runtime that was killed has made it, and knows nothing of it. */
+	if (x->container->abandoned && x->container->facts.oci.cgroup[0])
+		undo_cgroup(x, x->container->facts.oci.cgroup);
 	if ((x->did & DID_DISK) != 0) {
 		x->did &= ~(unsigned int)DID_DISK;
 		undo_disk(x);
@@ -514,8 +516,22 @@ void container_abandon(struct container *c)
 		.host_network = f->host_network,
 	};
 	x->code = HR_FAIL;
-	(void)err_set(&x->err, ESTALE, "the agent was restarted");
+	(void)err_set(&x->err, ESTALE,
+		      "the agent was restarted while it served this");
+	c->abandoned = x;
 	undo(x);
+}
+
+bool container_abandon_asked(struct container *c, struct request *r)
+{
+	struct create *x = c->abandoned;
+
+	if (!x || x->request)
+		return false;
+	x->request = r;
+	r->ctx = x;
+	r->on_drop = on_drop;
+	return true;
 }
 
 /* --- the request ----------------------------------------------------------- */

@@ -305,7 +305,22 @@ int layers_remove(const struct volume_env *env, const struct volume_facts *f,
 {
 	const int r = mnt_remove(env->root, f->path, GUESTPATH_BUNDLE, e);
 
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	return f->bound ? layers_unbind(env, f, e) : 0;
+}
+
+/* Folders that were made for the bundle, where nothing else is in them. */
+static void remove_empty(int base, char *path)
+{
+	char *slash;
+
+	(void)beneath_unlink(base, path, BENEATH_STRICT, AT_REMOVEDIR, NULL);
+	slash = strrchr(path, '/');
+	if (!slash)
+		return;
+	*slash = '\0';
+	(void)beneath_unlink(base, path, BENEATH_STRICT, AT_REMOVEDIR, NULL);
 }
 
 int layers_unbind(const struct volume_env *env, const struct volume_facts *f,
@@ -325,5 +340,9 @@ int layers_unbind(const struct volume_env *env, const struct volume_facts *f,
 	if (base < 0)
 		return base == -ENOENT ? 0 : base;
 	r = beneath_unmount(base, p.rest, BENEATH_STRICT, 0, e);
-	return r == -EINVAL || r == -ENOENT ? 0 : r;
+	if (r < 0 && r != -EINVAL && r != -ENOENT)
+		return r;
+	(void)snprintf(bundle, sizeof(bundle), "%s", p.rest);
+	remove_empty(base, bundle);
+	return 0;
 }

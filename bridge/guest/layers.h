@@ -48,11 +48,12 @@ int layers_add(const struct volume_env *env,
 	       const struct msg_combined_layers *m, struct volume_facts *f,
 	       struct err *e);
 
-/** layers_remove() - see volume_remove(); the bind stays */
+/** layers_remove() - see volume_remove(); with @f->bound the bind goes, too */
 int layers_remove(const struct volume_env *env, const struct volume_facts *f,
 		  struct err *e);
 
-/** layers_unbind() - undo the bind of a bundle, if there is one; 0 or -errno */
+/** layers_unbind() - undo the bind of a bundle, if there is one, and remove its
+ * folders where nothing else is in them; 0 or -errno */
 int layers_unbind(const struct volume_env *env, const struct volume_facts *f,
 		  struct err *e);
 

@@ -107,8 +107,6 @@ static int run_undo(void *arg, struct text *out, struct err *e)
 	const int r = volume_remove(env, &op->facts, e);
 
 	(void)out;
-	if (r >= 0 && op->facts.kind == VOLUME_LAYERS && op->facts.bound)
-		return layers_unbind(env, &op->facts, e);
 	return r < 0 ? r : 0;
 }
 
@@ -215,6 +213,19 @@ static bool must_wait(const struct modify_op *op)
 	return false;
 }
 
+static bool bundle_is_used(const struct agent *a, const struct volume_facts *f)
+{
+	const struct list *all = &a->containers.all;
+	char bundle[VOLUME_PATH_MAX];
+
+	layers_bundle(f, bundle, sizeof(bundle));
+	for (struct list *l = all->next; l != all; l = l->next)
+		if (strcmp(LIST_ITEM(l, struct container, node)->facts.bundle,
+			   bundle) == 0)
+			return true;
+	return false;
+}
+
 /* What was put there knows more than the request that takes it away. */
 static void use_known_facts(struct modify_op *op)
 {
@@ -229,6 +240,9 @@ static void use_known_facts(struct modify_op *op)
 	    (disk &&
 	     (known->kind == VOLUME_DISK || known->kind == VOLUME_LINK)))
 		op->facts = *known;
+	/* The delete of a container whose bundle it is takes it from there. */
+	if (op->facts.bound && bundle_is_used(op->all->agent, &op->facts))
+		op->facts.bound = false;
 }
 
 static int modop_begin(struct modify_op *op, struct err *e)

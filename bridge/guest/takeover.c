@@ -433,6 +433,8 @@ static void settle_request(struct agent *a, struct request *r,
 		request_free(&a->requests, r);
 		return;
 	}
+	if (k->to.type == WIRE_CREATE && c && container_abandon_asked(c, r))
+		return;
 	if (k->to.type == WIRE_MODIFY_SETTINGS &&
 	    modify_network_asked(&a->modify, r))
 		return;
@@ -451,7 +453,10 @@ static void settle_request(struct agent *a, struct request *r,
 		process_answer_start(a, r, p);
 		return;
 	}
-	(void)reply_error(a, &r->to, HR_FAIL,
+	/* What a change of settings had begun is undone before another one. */
+	(void)reply_error(a, &r->to,
+			  k->to.type == WIRE_MODIFY_SETTINGS ? HR_RETRY
+							     : HR_FAIL,
 			  "the agent was restarted while it served this");
 	request_free(&a->requests, r);
 }

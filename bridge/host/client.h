@@ -340,6 +340,8 @@ typedef void host_answer_fn(void *ctx, const void *result,
  * @timeout_ms:	0: HOST_CALL_TIMEOUT_MS, HOST_NO_TIMEOUT
  * @survives:	goes on when the connection is lost
  * @ends_bridge: the loss of the connection is the answer, and a good one
+ * @again:	refused with HR_RETRY it is sent again, HOST_AGAIN_MAX times, each
+ *		with a new id: for whom the id does not matter
  * @done:	callback, NULL: nobody cares
  * @ctx:	passed to @done
  */
@@ -352,9 +354,13 @@ struct host_call {
 	int timeout_ms;
 	bool survives;
 	bool ends_bridge;
+	bool again;
 	host_answer_fn *done;
 	void *ctx;
 };
+
+/* An agent that is restarted again and again serves nobody. */
+#define HOST_AGAIN_MAX 8u
 
 /**
  * host_client_call() - send one request

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "bridge/host/failure.h"
+#include "bridge/hresult.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
 #include "config/text.h"
@@ -17,6 +18,8 @@
  * @delivered:	the guest has read it, shown on an earlier connection
  * @foreign:	another host's
  * @early:	its answer, which came before it was registered
+ * @body:	to send it again; empty: it is not to be
+ * @agains:	how often it was
  * @timer:	deadline, or the moment to handle @early
  * @table:	for the deadline's callback
  * @in_bucket:	next of the same bucket
@@ -34,6 +37,8 @@ struct host_pending_call {
 	host_answer_fn *done;
 	void *ctx;
 	struct early_answer *early;
+	struct text body;
+	unsigned int agains;
 	struct loop_id timer;
 	struct host_pending *table;
 	struct host_pending_call *in_bucket;
@@ -71,6 +76,14 @@ static struct host_pending_call *find(const struct host_pending *p, uint64_t id)
 	while (call && call->id != id)
 		call = call->in_bucket;
 	return call;
+}
+
+/* Only without a floor can another host's call have the next one. */
+static uint64_t free_id(struct host_pending *p)
+{
+	while (find(p, p->next_id))
+		p->next_id++;
+	return p->next_id;
 }
 
 static struct host_pending_list *list_of(struct host_pending *p,
@@ -118,6 +131,7 @@ static void detach(struct host_pending *p, struct host_pending_call *call)
 	loop_cancel(p->loop, &call->timer);
 	early_free(call->early);
 	call->early = NULL;
+	text_done(&call->body);
 }
 
 /* The end of a call: out of the table, its callback, its memory. */
@@ -204,10 +218,7 @@ int host_pending_start(struct host_pending *p, const struct host_call *call,
 	uint64_t id;
 	int r;
 
-	/* Only without a floor can another host's call have it. */
-	while (find(p, p->next_id))
-		p->next_id++;
-	id = p->next_id;
+	id = free_id(p);
 	assert(call->response_size >= sizeof(struct msg_result));
 	r = encode(call, &body, e);
 	if (r == 0)
@@ -229,6 +240,10 @@ int host_pending_start(struct host_pending *p, const struct host_call *call,
 	p->counts->calls++;
 	if (ret_id)
 		*ret_id = id;
+	if (call->again && !ret_id) {
+		new->body = body;
+		return 0;
+	}
 out:
 	text_done(&body);
 	return r;
@@ -330,6 +345,29 @@ garbled:
 	return NULL;
 }
 
+/* The guest asks for it once more. Return: false: that cannot be, or was enough */
+static bool sent_again(struct host_pending *p, struct host_pending_call *call,
+		       const struct host_failure *f)
+{
+	struct host_pending_call **at = &p->bucket[call->id % PENDING_BUCKETS];
+
+	if (f->kind != HOST_FAIL_REFUSED || f->hresult != HR_RETRY ||
+	    call->body.len == 0 || call->agains >= HOST_AGAIN_MAX ||
+	    host_conn_send(p->conn, call->type, free_id(p),
+			   text_str(&call->body), call->body.len, NULL) < 0)
+		return false;
+	log_info("bridge: %s, sent again", f->err.text);
+	while (*at != call)
+		at = &(*at)->in_bucket;
+	*at = call->in_bucket;
+	call->id = p->next_id++;
+	call->agains++;
+	at = &p->bucket[call->id % PENDING_BUCKETS];
+	call->in_bucket = *at;
+	*at = call;
+	return true;
+}
+
 void host_pending_answer(struct host_pending *p, const struct frame *frame)
 {
 	const uint64_t id = frame->header.id;
@@ -342,7 +380,8 @@ void host_pending_answer(struct host_pending *p, const struct frame *frame)
 		p->conn_answered = id + 1;
 	if (call) {
 		result = decode(p, call, frame, &f);
-		finish(p, call, result, result ? NULL : &f);
+		if (result || !sent_again(p, call, &f))
+			finish(p, call, result, result ? NULL : &f);
 		arena_reset(&p->arena);
 	} else if (is_foreign(p, id) && early_keep(&p->early, frame)) {
 		log_info("bridge: answer to a call of another host id=%llu",

@@ -1,6 +1,7 @@
 #include "bridge/host/settings.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "bridge/wire.h"
 #include "config/text.h"
@@ -12,6 +13,20 @@ static const char *const request_types[] = {
 	[HOST_UPDATE] = "Update",
 };
 static_assert(ARRAY_LEN(request_types) == HOST_MODIFIES, "one has no name");
+
+/* What a guest undoes, or finds done, when it is asked once more. */
+static bool is_repeatable(const char *resource)
+{
+	static const char *const names[] = {
+		"MappedVirtualDisk", "SCSIDevice",  "CombinedLayers",
+		"MappedDirectory",   "VPMemDevice",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(resource, names[i]) == 0)
+			return true;
+	return false;
+}
 
 /* Sends one; the Settings member is the text that @settings encodes to. */
 static int modify(struct host_client *c, const char *container_id,
@@ -27,6 +42,7 @@ static int modify(struct host_client *c, const char *container_id,
 		.done = done ? done->fn : NULL,
 		.ctx = done ? done->ctx : NULL,
 		.timeout_ms = done ? done->timeout_ms : 0,
+		.again = !container_id && is_repeatable(resource),
 	};
 	struct msg_modify_settings content = {
 		.base = {

@@ -26,9 +26,15 @@ uvm() { timeout 60 build/ferry exec "$box" -- "$@" </dev/null; }
 fact() { uvm /bin/sh -c "$1" 2>/dev/null; }
 # Resident, in KiB.
 agent_kb() { fact 'sed -n "s/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p" /proc/$(pidof gcs)/status'; }
-mounts() { fact 'wc -l </proc/mounts'; }
-cgroups() { fact 'find /sys/fs/cgroup -type d | wc -l'; }
-kill_agent() { uvm /bin/sh -c 'kill -9 $(pidof gcs)' >/dev/null 2>&1; }
+mounts() { fact 'cat /proc/mounts' | sort; }
+cgroups() { fact 'find /sys/fs/cgroup -type d' | sort; }
+# What is in the second and not in the first.
+more() { ! comm -13 "$WORK/$1.before" "$WORK/$1.after" | grep .; }
+# The agent itself: what it is about to execute has its name for a moment.
+# shellcheck disable=SC2016
+agent_dies='for p in $(pidof gcs); do
+	grep -q "^PPid:.1$" /proc/$p/status && kill -9 $p; done'
+kill_agent() { uvm /bin/sh -c "$agent_dies" >/dev/null 2>&1; }
 serves() { uvm /bin/true >/dev/null 2>"$WORK/err"; }
 
 # --- what runs before the first kill, and until the last -------------------------
@@ -51,8 +57,16 @@ long=$!
 kill_agent # the next ones are compared with one that has taken over, too
 check "the next agent serves" wait_for 30 serves
 kb=$(agent_kb)
-mounts=$(mounts)
-cgroups=$(cgroups)
+mounts >"$WORK/mounts.before"
+cgroups >"$WORK/cgroups.before"
+
+# A create that fails takes back what was mounted for it; no kill is needed.
+bundle bad '' false 'exit 7'
+sed -i 's|/bin/sh|/bin/none|' "$WORK/bad/config.json"
+check "a program that is not there is refused" eval \
+	'! task "$WORK/bad" create bad "$WORK/bad" "" "" "" && grep -q /bin/none "$WORK/bad.err"'
+mounts >"$WORK/mounts.after"
+check "and leaves no mount" more mounts
 
 # --- load: each answer is right, or an error with words ----------------------------
 
@@ -144,8 +158,10 @@ uvm /bin/sh -c 'ls /proc/$(pidof gcs)/fd | wc -l' >"$WORK/fds"
 check "no descriptor of the agent is left over" test "$(cat "$WORK/fds")" -le 24
 uvm /bin/sh -c 'ls /proc/1/fd | wc -l' >"$WORK/fds1"
 check "nor one of PID 1" test "$(cat "$WORK/fds1")" -le 40
-check "no mount" test "$(mounts)" -lt "$mounts"
-check "no cgroup" test "$(cgroups)" -lt "$cgroups"
+mounts >"$WORK/mounts.after"
+check "no mount" more mounts
+cgroups >"$WORK/cgroups.after"
+check "no cgroup" more cgroups
 end_kb=$(agent_kb)
 echo "# agent: $kb KiB resident before, $end_kb after"
 check "no memory of the agent" test "$end_kb" -le $((kb + 256))

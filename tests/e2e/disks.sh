@@ -129,7 +129,8 @@ check "where the bundle is, too" gives 'exit 0' run \
 	"touch $bundle/x && test -e $at/0_3_0/scratch/c/bundle/x"
 check "the root goes" gives ok remove \
 	"CombinedLayers {\"ContainerRootPath\":\"$bundle/rootfs\"}"
-check "the bundle's bind goes" gives 'exit 0' run "umount $bundle"
+check "the bundle's bind goes with it, for no container has it" \
+	gives 'exit 1' run "grep -q ' $bundle ' /proc/mounts"
 for lun in 1 2 3; do
 	check "disk $lun is unmounted" gives ok remove "$(disk $lun)"
 	check "disk $lun is pulled" gives ok unplug $lun

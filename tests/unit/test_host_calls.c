@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "bridge/host/settings.h"
+#include "bridge/hresult.h"
 #include "bridge/msg_metrics.h"
 
 #define POD "5a1b0c7de2f34a6b8c9d0e1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d"
@@ -370,6 +371,46 @@ static void test_w_h13_w_h14_a_slow_call_delays_nobody(void **state)
 	assert_int_equal(x->lost, 0);
 }
 
+#define RETRY "{\"Result\":-2147023659,\"ErrorMessage\":\"not now\"}"
+
+/* What an agent that was restarted asks for again comes again, with a new id, and
+ * ends once: not for ever, and not what may have been done. */
+static void test_what_the_guest_asks_for_again_comes_again(void **state)
+{
+	static const struct msg_scsi_device lun = { .lun = 1 };
+	struct fixture *x = *state;
+	struct fake_request r = { 0 };
+	struct outcome o;
+	uint64_t id = 0;
+
+	CALL(x, &o, host_unplug_disk, &lun);
+	for (int i = 0; i < 2; i++) {
+		r = fake_expect(&x->fake, WIRE_MODIFY_SETTINGS);
+		assert_true(r.id > id);
+		id = r.id;
+		fake_answer(&x->fake, &r, RETRY);
+	}
+	EXPECT(x, &o, WIRE_MODIFY_SETTINGS, "modify-scsi-unplug-request");
+	assert_int_equal(o.times, 1);
+
+	CALL(x, &o, host_unplug_disk, &lun);
+	for (unsigned int i = 0; i < 1 + HOST_AGAIN_MAX; i++) {
+		r = fake_expect(&x->fake, WIRE_MODIFY_SETTINGS);
+		assert_int_equal(o.times, 0);
+		fake_answer(&x->fake, &r, RETRY);
+	}
+	FAKE_UNTIL(&x->fake, o.times);
+	assert_int_equal(o.failure.kind, HOST_FAIL_REFUSED);
+	assert_int_equal(o.failure.hresult, HR_RETRY);
+
+	CALL(x, &o, host_start, CTR);
+	r = fake_expect(&x->fake, WIRE_START);
+	fake_answer(&x->fake, &r, RETRY);
+	FAKE_UNTIL(&x->fake, o.times);
+	assert_int_equal(o.failure.hresult, HR_RETRY);
+	assert_alive(x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +423,7 @@ int main(void)
 		T(test_properties_are_typed),
 		T(test_w_h6_one_bad_answer_fails_one_call),
 		T(test_w_h13_w_h14_a_slow_call_delays_nobody),
+		T(test_what_the_guest_asks_for_again_comes_again),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
