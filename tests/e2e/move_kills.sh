@@ -101,7 +101,13 @@ end() {
 }
 says() { grep -q "\"runs\":\"$1" "$report"; }
 
-strike() { # VICTIM
+losses() { cat "$top/$here"/ferry-*/shim-"$box"/log | grep -cE 'bridge (lost|parked)'; }
+it_died() { [ "$(losses)" -gt "$losses" ]; }
+# The agent itself, which PID 1 is the parent of, some seconds from now.
+# shellcheck disable=SC2016
+agent_dies='sleep 4; for p in $(pidof gcs); do
+	grep -q "^PPid:.1$" /proc/$p/status && kill -9 $p; done'
+strike() { # VICTIM STEP
 	case $1 in
 	source-shim) kill -9 "$(field "$here" shim_pid)" ;;
 	source-qemu) kill -9 "$(field "$here" qemu_pid)" ;;
@@ -110,10 +116,9 @@ strike() { # VICTIM
 	tool) kill -9 "$tool" ;;
 	door) kill -9 "$door" ;;
 	agent)
-		# The process that kills it is lost with it, and is not waited for. A
-		# source that is frozen refuses it: nobody dies then, and nothing is lost.
-		TMPDIR=$top/$here timeout -s KILL 10 build/ferry exec "$box" -- \
-			/bin/sh -c 'kill -9 $(pidof gcs)' >/dev/null 2>&1 </dev/null
+		# Who kills it was sent before, for a source that is frozen takes nobody.
+		check "$2: the agent dies while it is held" \
+			wait_for 20 it_died
 		;;
 	link) kill -USR2 "$hold" ;;
 	esac
@@ -156,8 +161,13 @@ try() { # STEP VICTIM
 	destination-*-before:Cleanup) said=destination ;;
 	esac
 	make_sandbox || { not_ok "$step $victim: a sandbox" "$WORK/err"; return; }
+	if [ "$victim" = agent ]; then
+		losses=$(losses)
+		on "$here" exec -d "$box" -- /bin/sh -c "$agent_dies"
+		check "$step $victim: who kills it is sent" status_is 0
+	fi
 	begin "$step" || { not_ok "$step $victim: it was held" "$report" "$WORK/err"; end; return; }
-	strike "$victim"
+	strike "$victim" "$step"
 	end
 	[ "$victim" = tool ] || check "$step $victim: it is told that it is run by $said" says "$said"
 	case $want in
