@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "bridge/guest/container.h"
+#include "bridge/guest/create_own.h"
 #include "bridge/guest/guestpath.h"
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/keep.h"
@@ -33,175 +34,6 @@
 #include "bridge/io/log.h"
 #include "bridge/msg_container.h"
 #include "bridge/wire.h"
-
-/* Lines of resolv.conf. */
-#define RESOLV_MAX 8192
-
-/* What has to be undone when a create fails. */
-enum create_did {
-	DID_DISK = 1,
-	DID_CGROUP = 2,
-	DID_RUNTIME = 4,
-};
-
-/**
- * struct create - one of them
- * @request:	NULL: its host is gone
- * @did:	enum create_did, added
- * @code, @err:	why it failed, valid while it is undone
- * @arena:	the request's document
- * @work:	what the jobs work on
- */
-struct create {
-	struct agent *agent;
-	struct container *container;
-	struct request *request;
-	unsigned int did;
-	uint32_t code;
-	struct err err;
-	struct arena arena;
-	struct text resolv;
-	struct oci_work work;
-};
-
-static void on_drop(struct request *r)
-{
-	struct create *x = r->ctx;
-
-	x->request = NULL;
-}
-
-static void create_free(struct create *x)
-{
-	if (x->request)
-		request_free(&x->agent->requests, x->request);
-	text_done(&x->resolv);
-	arena_done(&x->arena);
-	free(x);
-}
-
-/* --- failure --------------------------------------------------------------- */
-
-static void undo(struct create *x);
-
-static void undone(struct create *x)
-{
-	struct container *c = x->container;
-
-	log_warn("container=%s was not created: %s", c->facts.id, x->err.text);
-	if (x->request)
-		(void)reply_error(x->agent, &x->request->to, x->code, "%s",
-				  x->err.text);
-	container_free(c);
-	create_free(x);
-}
-
-static int disk_job(struct create *x, job_fn *fn, int64_t deadline_ms,
-		    job_done_fn *done, struct err *e)
-{
-	const struct job_call j = {
-		.name = fn == oci_prepare ? "bundle" : "bundle undo",
-		.fn = fn,
-		.arg = &x->work,
-		.deadline_ms = deadline_ms,
-		.class = JOB_WORK,
-		.keep = &x->agent->root,
-		.n_keep = 1,
-		.done = done,
-		.ctx = x,
-	};
-
-	return job_call(&x->agent->jobs, &j, NULL, e);
-}
-
-static void on_disk_undone(void *ctx, const struct job_result *r)
-{
-	struct create *x = ctx;
-
-	/* The rootfs in the bundle is the host's, who has mounted it. */
-	if (r->result < 0 && r->result != -EBUSY)
-		log_warn("container=%s: its folders stay: %s",
-			 x->container->facts.id, r->err.text);
-	undo(x);
-}
-
-static void undo_disk(struct create *x)
-{
-	struct err e = { 0 };
-
-	x->work.scratch = ""; /* it is the rootfs's, and the host's likewise */
-	if (disk_job(x, oci_remove, OCI_REMOVE_MS, on_disk_undone, &e) == 0)
-		return;
-	log_warn("container=%s: its folders stay: %s", x->container->facts.id,
-		 e.text);
-	undo(x);
-}
-
-static void on_runtime_undone(void *ctx, struct runtime_result *r)
-{
-	struct create *x = ctx;
-
-	if (r->code != HR_OK && r->code != HR_SYSTEM_NOT_FOUND)
-		log_warn("container=%s: the runtime keeps its state: %s",
-			 x->container->facts.id, r->err.text);
-	undo(x);
-}
-
-static void undo_runtime(struct create *x)
-{
-	const struct runtime_call q = {
-		.verb = RUNTIME_DELETE_FORCE,
-		.id = x->container->facts.id,
-	};
-	struct err e = { 0 };
-
-	if (x->container->init)
-		(void)process_signal(x->container->init, SIGKILL, NULL);
-	if (runtime_call(&x->agent->runtime, &q, on_runtime_undone, x, &e) == 0)
-		return;
-	log_warn("container=%s: the runtime keeps its state: %s",
-		 x->container->facts.id, e.text);
-	undo(x);
-}
-
-static void undo_cgroup(const struct create *x, const char *path)
-{
-	struct err e = { 0 };
-
-	if (cgroup_remove(&x->agent->cgroups, path, &e) < 0)
-		log_warn("container=%s: its cgroup stays: %s",
-			 x->container->facts.id, e.text);
-}
-
-/* The last step that is left to undo, then again. */
-static void undo(struct create *x)
-{
-	if ((x->did & DID_RUNTIME) != 0) {
-		x->did &= ~(unsigned int)DID_RUNTIME;
-		undo_runtime(x);
-		return;
-	}
-	if ((x->did & DID_CGROUP) != 0) {
-		x->did &= ~(unsigned int)DID_CGROUP;
-		undo_cgroup(x, x->container->facts.oci.pod_cgroup);
-	}
-	/* A runtime that was killed has made it, and knows nothing of it. */
-	if (x->container->abandoned && x->container->facts.oci.cgroup[0])
-		undo_cgroup(x, x->container->facts.oci.cgroup);
-	if ((x->did & DID_DISK) != 0) {
-		x->did &= ~(unsigned int)DID_DISK;
-		undo_disk(x);
-		return;
-	}
-	undone(x);
-}
-
-static void create_fail(struct create *x, uint32_t code, const struct err *e)
-{
-	x->code = code;
-	x->err = *e;
-	undo(x);
-}
 
 static void on_oom(void *ctx, uint64_t kills)
 {
@@ -397,7 +229,8 @@ static void step_disk(struct create *x)
 
 	x->did |= DID_DISK;
 	keep_container(x->container);
-	if (disk_job(x, oci_prepare, OCI_PREPARE_MS, on_disk_made, &e) < 0)
+	if (create_disk_job(x, oci_prepare, OCI_PREPARE_MS, on_disk_made, &e) <
+	    0)
 		create_fail(x, HR_FAIL, &e);
 }
 
@@ -488,52 +321,6 @@ static uint32_t plan(struct create *x, const struct msg_container_config *m,
 	return code;
 }
 
-/* --- taken over from an earlier agent --------------------------------------- */
-
-void container_abandon(struct container *c)
-{
-	struct create *x = calloc(1, sizeof(*x));
-	const struct container_facts *f = &c->facts;
-
-	if (!x) {
-		log_err("container=%s stays half made: no memory", f->id);
-		return;
-	}
-	c->facts.state = CONTAINER_CREATING;
-	x->agent = c->agent;
-	x->container = c;
-	x->did = DID_DISK | DID_RUNTIME;
-	if (f->oci.pod_cgroup[0] != '\0')
-		x->did |= DID_CGROUP;
-	text_heap(&x->resolv, RESOLV_MAX);
-	arena_init(&x->arena, AGENT_MESSAGE_MAX);
-	x->work = (struct oci_work){
-		.root = c->agent->root,
-		.id = f->id,
-		.bundle = f->bundle,
-		.facts = &f->oci,
-		.sandbox_root = f->sandbox_root,
-		.host_network = f->host_network,
-	};
-	x->code = HR_FAIL;
-	(void)err_set(&x->err, ESTALE,
-		      "the agent was restarted while it served this");
-	c->abandoned = x;
-	undo(x);
-}
-
-bool container_abandon_asked(struct container *c, struct request *r)
-{
-	struct create *x = c->abandoned;
-
-	if (!x || x->request)
-		return false;
-	x->request = r;
-	r->ctx = x;
-	r->on_drop = on_drop;
-	return true;
-}
-
 /* --- the request ----------------------------------------------------------- */
 
 static uint32_t check(const struct call *c, const struct msg_create *m,
@@ -577,7 +364,7 @@ static struct create *create_new(struct call *c, const char *id)
 		return NULL;
 	}
 	x->request->ctx = x;
-	x->request->on_drop = on_drop;
+	x->request->on_drop = create_drop;
 	text_heap(&x->resolv, RESOLV_MAX);
 	/* What the message points at goes with it. */
 	x->arena = a->arena;

@@ -1,7 +1,7 @@
 /*
- * bridge/host/client_parts.h - the inside of a client, for the two files that
- * make it up: client.c has the connection and the calls, window.c the
- * migration window
+ * bridge/host/client_parts.h - the inside of a client, for the three files that
+ * make it up: client.c has the connection, client_calls.c the calls, window.c
+ * the migration window
  */
 #ifndef FERRY_BRIDGE_HOST_CLIENT_PARTS_H
 #define FERRY_BRIDGE_HOST_CLIENT_PARTS_H

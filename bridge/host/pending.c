@@ -352,7 +352,8 @@ static bool sent_again(struct host_pending *p, struct host_pending_call *call,
 	struct host_pending_call **at = &p->bucket[call->id % PENDING_BUCKETS];
 
 	if (f->kind != HOST_FAIL_REFUSED || f->hresult != HR_RETRY ||
-	    call->body.len == 0 || call->agains >= HOST_AGAIN_MAX ||
+	    p->frozen || call->body.len == 0 ||
+	    call->agains >= HOST_AGAIN_MAX ||
 	    host_conn_send(p->conn, call->type, free_id(p),
 			   text_str(&call->body), call->body.len, NULL) < 0)
 		return false;

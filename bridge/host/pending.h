@@ -62,6 +62,7 @@ struct host_pending {
 	uint64_t conn_first_id;
 	uint64_t conn_answered;
 	struct arena arena;
+	bool frozen; /* nothing is sent again by itself */
 };
 
 void host_pending_init(struct host_pending *p, struct loop *loop,
