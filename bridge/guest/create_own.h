@@ -17,7 +17,13 @@ enum create_did {
 	DID_DISK = 1,
 	DID_CGROUP = 2,
 	DID_RUNTIME = 4,
+	DID_OWN_CGROUP =
+		8, /* the container's; else the runtime takes it away */
 };
+
+/* A process whose runtime was killed ends by itself, or is ended: looks at it. */
+#define CREATE_LOOKS_MAX 50u
+#define CREATE_LOOK_MS 100
 
 /**
  * struct create - one of them
@@ -32,6 +38,8 @@ struct create {
 	struct container *container;
 	struct request *request;
 	unsigned int did;
+	unsigned int looks;
+	struct loop_id timer;
 	uint32_t code;
 	struct err err;
 	struct arena arena;

@@ -13,6 +13,7 @@
 #include "bridge/guest/runtime.h"
 #include "bridge/hresult.h"
 #include "bridge/io/log.h"
+#include "config/util.h"
 
 void create_drop(struct request *r)
 {
@@ -25,6 +26,7 @@ void create_free(struct create *x)
 {
 	if (x->request)
 		request_free(&x->agent->requests, x->request);
+	loop_cancel(x->agent->loop, &x->timer);
 	text_done(&x->resolv);
 	arena_done(&x->arena);
 	free(x);
@@ -122,6 +124,32 @@ static void undo_cgroup(const struct create *x, const char *path)
 			 x->container->facts.id, e.text);
 }
 
+static void on_look(void *ctx)
+{
+	undo(ctx);
+}
+
+/* A runtime that was killed has made it, and knows nothing of it. Return: false:
+ * somebody still lives in it, and undo() comes again. */
+static bool undo_own_cgroup(struct create *x)
+{
+	const char *path = x->container->facts.oci.cgroup;
+	struct loop *l = x->agent->loop;
+	pid_t pid[8];
+	ssize_t n = cgroup_procs(&x->agent->cgroups, path, pid, ARRAY_LEN(pid),
+				 NULL);
+
+	for (ssize_t i = 0; i < n && i < (ssize_t)ARRAY_LEN(pid); i++)
+		(void)kill(pid[i], SIGKILL);
+	if (n > 0 && x->looks++ < CREATE_LOOKS_MAX &&
+	    loop_at(l, loop_now_ms(l) + CREATE_LOOK_MS, on_look, x, &x->timer,
+		    NULL) == 0)
+		return false;
+	x->did &= ~(unsigned int)DID_OWN_CGROUP;
+	undo_cgroup(x, path);
+	return true;
+}
+
 /* The last step that is left to undo, then again. */
 static void undo(struct create *x)
 {
@@ -134,9 +162,8 @@ static void undo(struct create *x)
 		x->did &= ~(unsigned int)DID_CGROUP;
 		undo_cgroup(x, x->container->facts.oci.pod_cgroup);
 	}
-	/* A runtime that was killed has made it, and knows nothing of it. */
-	if (x->container->abandoned && x->container->facts.oci.cgroup[0])
-		undo_cgroup(x, x->container->facts.oci.cgroup);
+	if ((x->did & DID_OWN_CGROUP) != 0 && !undo_own_cgroup(x))
+		return;
 	if ((x->did & DID_DISK) != 0) {
 		x->did &= ~(unsigned int)DID_DISK;
 		undo_disk(x);
@@ -169,6 +196,8 @@ void container_abandon(struct container *c)
 	x->did = DID_DISK | DID_RUNTIME;
 	if (f->oci.pod_cgroup[0] != '\0')
 		x->did |= DID_CGROUP;
+	if (f->oci.cgroup[0] != '\0')
+		x->did |= DID_OWN_CGROUP;
 	text_heap(&x->resolv, RESOLV_MAX);
 	arena_init(&x->arena, AGENT_MESSAGE_MAX);
 	x->work = (struct oci_work){

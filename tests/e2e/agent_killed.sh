@@ -63,8 +63,12 @@ cgroups >"$WORK/cgroups.before"
 # A create that fails takes back what was mounted for it; no kill is needed.
 bundle bad '' false 'exit 7'
 sed -i 's|/bin/sh|/bin/none|' "$WORK/bad/config.json"
-check "a program that is not there is refused" eval \
-	'! task "$WORK/bad" create bad "$WORK/bad" "" "" "" && grep -q /bin/none "$WORK/bad.err"'
+refused() {
+	! task "$WORK/bad" create bad "$WORK/bad" '' '' '' && grep -q /bin/none "$WORK/bad.err"
+}
+check "a program that is not there is refused" refused
+for _ in $(seq "$(count 0 65)"); do refused; done # more than there may be pods
+check "time after time" refused
 mounts >"$WORK/mounts.after"
 check "and leaves no mount" more mounts
 

@@ -68,11 +68,23 @@ static void forget(struct shim_task *task)
 	release(task);
 }
 
+/* The pod that it has begun goes with it; one that has members, with the last. */
+static void end_pod(const struct shim_task *task)
+{
+	struct pod_ctl *pod = NULL;
+
+	if (task->facts.kind != OCI_CONTAINER)
+		pod = sandbox_ctl_pod(&task->table->ctl, task->id);
+	if (pod)
+		(void)sandbox_ctl_pod_delete(pod, NULL);
+}
+
 void task_give_up(struct shim_task *task, int result, const struct err *e)
 {
 	struct op *op = task->caller;
 	const struct err why = *e;
 
+	end_pod(task);
 	forget(task);
 	op_end(op, result, &why);
 }
@@ -332,13 +344,7 @@ static void on_deleted(struct op *op, int result, const struct err *e)
 		return;
 	}
 	task->ctl = NULL;
-	if (task->facts.kind != OCI_CONTAINER) {
-		struct pod_ctl *pod =
-			sandbox_ctl_pod(&task->table->ctl, task->id);
-
-		if (pod) /* refused while it has members; then they end it */
-			(void)sandbox_ctl_pod_delete(pod, NULL);
-	}
+	end_pod(task);
 	forget(task);
 	op_end(caller, 0, NULL);
 }
