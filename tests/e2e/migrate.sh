@@ -6,6 +6,8 @@
 # is in move_kills.sh.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
+# shellcheck source=tests/e2e/lib/pod.bash
+. "$(dirname "$0")/lib/pod.bash"
 need qemu-system-x86_64 mkfs.erofs busybox
 rounds=$(count 1 50)
 mkdir -p "$WORK"/tmp/{1,2}
@@ -59,13 +61,9 @@ runs_here() { [ "$(field "$1" state)" = ready ]; }
 empty() { [ -z "$(find "$top/$1" -mindepth 2)" ]; }
 # Every line once and in order, whatever moved.
 moves=0
-breaks() { # of whole lines
-	head -n "$(wc -l <"$WORK/lines")" "$WORK/lines" |
-		awk '$1 != want { n++ } { want = $1 + 1 } END { print n + 0 }'
-}
 whole() {
 	local n
-	n=$(breaks)
+	n=$(breaks "$WORK/lines")
 	echo "$n breaks in $moves moves"
 	[ "$n" -eq 0 ]
 }
@@ -74,27 +72,6 @@ grows() { wait_for 25 longer "$(stat -c %s "$WORK/lines")"; }
 
 # --- a pod: its sandbox, a writer, an idle one with a terminal --------------------
 
-bundle() { # NAME TYPE TTY SCRIPT
-	local applet root=$WORK/$1/rootfs
-	mkdir -p "$root"/{bin,proc,dev,tmp,sys,etc}
-	cp "$(command -v busybox)" "$root/bin/busybox"
-	for applet in sh sleep echo cat test tty; do
-		ln -s busybox "$root/bin/$applet"
-	done
-	cat >"$WORK/$1/config.json" <<-END
-		{"ociVersion": "1.0.2", "root": {"path": "rootfs"},
-		 "process": {"terminal": $3, "user": {"uid": 0, "gid": 0}, "cwd": "/",
-		  "args": ["/bin/sh", "-c", "$4"], "env": ["PATH=/bin"]},
-		 "annotations": {"io.kubernetes.cri.container-type": "$2",
-		  "io.kubernetes.cri.sandbox-id": "p"},
-		 "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
-		  {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
-		  {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
-		   "options": ["newinstance", "ptmxmode=0666"]}],
-		 "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"},
-		  {"type": "ipc"}, {"type": "uts"}]}}
-	END
-}
 bundle p sandbox false 'sleep 100000'
 # shellcheck disable=SC2016
 bundle w container false 'i=0; while :; do echo $i; i=$((i+1)); done'
@@ -257,10 +234,10 @@ check "the processors of both were compared" eval \
 
 # --- what cannot move, and moves that fail ------------------------------------------------
 
-steady() { [ "$(breaks)" -le "$before" ]; } # a move that fails costs no line
+steady() { [ "$(breaks "$WORK/lines")" -le "$before" ]; } # a move that fails costs no line
 stays() { runs_here "$here" && grows && steady; }
 check "the writer goes on" grows # and with it the break of that move is there
-before=$(breaks)
+before=$(breaks "$WORK/lines")
 on "$here" migrate e2emove --to "$WORK/nobody"
 check "nobody there: told by name" err_has "$WORK/nobody"
 check "nobody there: it stays" stays
@@ -280,7 +257,7 @@ check "and its disks are let go" status_is 0
 
 move
 check "after all that it moves" status_is 0
-echo "# $(breaks) breaks in the lines of $moves moves"
+echo "# $(breaks "$WORK/lines") breaks in the lines of $moves moves"
 [ "$status" -eq 0 ] && here=$there
 on "$here" stop e2emove
 check "stop" status_is 0

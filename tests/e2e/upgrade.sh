@@ -3,6 +3,8 @@
 # and an agent that does not become stable is taken back
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
+# shellcheck source=tests/e2e/lib/pod.bash
+. "$(dirname "$0")/lib/pod.bash"
 need qemu-system-x86_64 mkfs.erofs busybox
 box=e2eu$$
 rounds=$(count 1 20)
@@ -16,25 +18,6 @@ cleanup_shims() {
 }
 trap cleanup_shims EXIT
 
-bundle() { # NAME TYPE SCRIPT
-	local applet root=$WORK/$1/rootfs
-	mkdir -p "$root"/{bin,proc,dev,tmp}
-	cp "$(command -v busybox)" "$root/bin/busybox"
-	for applet in sh sleep echo cat; do
-		ln -s busybox "$root/bin/$applet"
-	done
-	cat >"$WORK/$1/config.json" <<-END
-		{"ociVersion": "1.0.2", "root": {"path": "rootfs"},
-		 "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/",
-		  "args": ["/bin/sh", "-c", "$3"], "env": ["PATH=/bin"]},
-		 "annotations": {"io.kubernetes.cri.container-type": "$2",
-		  "io.kubernetes.cri.sandbox-id": "p"},
-		 "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
-		  {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}],
-		 "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"},
-		  {"type": "ipc"}, {"type": "uts"}]}}
-	END
-}
 task() { # WORDS...: of taskdrive
 	timeout 60 build/tests/taskdrive "$(echo "$TMPDIR"/ferry-*/shim-"$box")/s" "$@" \
 		>"$WORK/out" 2>"$WORK/err" </dev/null
@@ -54,19 +37,15 @@ grows() { wait_for 25 longer "$(stat -c %s "$WORK/lines")"; }
 # Without a session of streams what was on its way when the agent went is lost
 # or comes twice (docs/status.md): one place for each agent.
 agents=0
-breaks() {
-	head -n "$(wc -l <"$WORK/lines")" "$WORK/lines" |
-		awk '$1 != want { n++ } { want = $1 + 1 } END { print n + 0 }'
-}
-whole() { echo "$(breaks) breaks" && [ "$(breaks)" -le $((2 * agents)) ]; }
+whole() { echo "$(breaks "$WORK/lines") breaks" && [ "$(breaks "$WORK/lines")" -le $((2 * agents)) ]; }
 same_process() {
 	ferry exec "$box/w" -- /bin/cat /tmp/mark </dev/null && out_is here
 }
 
-bundle p sandbox 'sleep 100000'
+bundle p sandbox false 'sleep 100000'
 # shellcheck disable=SC2016
-bundle w container 'echo here >/tmp/mark; i=0; while :; do echo $i; i=$((i+1)); done'
-bundle x container 'sleep 4; exit 7'
+bundle w container false 'echo here >/tmp/mark; i=0; while :; do echo $i; i=$((i+1)); done'
+bundle x container false 'sleep 4; exit 7'
 ferry run --detach --name "$box" --vsock "${FERRY_E2E_VSOCK:-auto}" \
 	--memory 512 --annotation "$MIGRATABLE" </dev/null
 check "a sandbox" status_is 0
