@@ -21,6 +21,9 @@
 #include "bridge/guest/pack.h"
 #include "bridge/guest/slot.h"
 
+/* Looks at a child that is to begin, 0.1 ms apart. */
+#define BEGIN_TRIES 300000
+
 static struct slots slots;
 
 static int set_up(void **state)
@@ -280,9 +283,13 @@ static void test_a_kill_leaves_the_old_or_the_new(void **state)
 						   __ATOMIC_RELEASE);
 			}
 		}
-		while (__atomic_load_n(slot_word(&slots, a),
-				       __ATOMIC_ACQUIRE) == before)
-			(void)usleep(100); /* until it has begun */
+		/* Until it has begun. */
+		for (int i = 0; i < BEGIN_TRIES; i++) {
+			if (__atomic_load_n(slot_word(&slots, a),
+					    __ATOMIC_ACQUIRE) != before)
+				break;
+			(void)usleep(100);
+		}
 		(void)usleep((useconds_t)(300 + 137 * round));
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
