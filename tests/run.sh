@@ -6,6 +6,12 @@
 # with a status that its output does not explain, counts as one failure.
 # Prints a line for each program, the output of those that failed, and the sum;
 # leaves the sum in build/results/NAME.
+#
+# FERRY_TEST_TRIES=N	a program that fails runs again until it passes, N times
+#	at most, 1 unless told: emulated machines that share two processors are
+#	late at times. Each failure is shown, the last run is counted, and what
+#	passed only then is named again before the sum, and in
+#	build/results/NAME.again, for it is a defect all the same.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 name=$1
@@ -25,28 +31,41 @@ count() { # FILE -> "passed failed skipped", or nothing
 	fi
 }
 
-for program in "$@"; do
-	log=build/log/$name-$(basename "$program").log
-	start=$SECONDS
+# Leaves p, f and s: how many passed, failed and were skipped.
+run() { # PROGRAM
+	local log status start=$SECONDS
+	log=build/log/$name-$(basename "$1").log
 	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=5 "${FERRY_TEST_LIMIT_S:-900}" \
-		"$program" </dev/null >"$log" 2>&1
+		"$1" </dev/null >"$log" 2>&1
 	status=$?
 	read -r p f s <<<"$(count "$log")"
 	if [ -z "${p:-}" ]; then
 		p=0 f=1 s=0
-		echo "not ok - $program printed no result (status $status)" >>"$log"
+		echo "not ok - $1 printed no result (status $status)" >>"$log"
 	elif [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
-		echo "not ok - $program ended with status $status" >>"$log"
+		echo "not ok - $1 ended with status $status" >>"$log"
 	fi
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
 	printf '%-44s %4d passed %3d failed %3d skipped %4d s\n' \
-		"$name/$(basename "$program")" "$p" "$f" "${s:-0}" $((SECONDS - start))
+		"$name/$(basename "$1")" "$p" "$f" "${s:-0}" $((SECONDS - start))
 	if [ "$f" -ne 0 ]; then
 		grep -aE -B 12 -A 6 '^not ok|FAIL|^expected|^actual|ERROR' "$log" | tail -n 150
 		tail -n 80 "$log"
 	fi
 	grep -aE '# SKIP' "$log"
+}
+
+rm -f "build/results/$name.again"
+for program in "$@"; do
+	run "$program"
+	for ((try = 1; f > 0 && try < ${FERRY_TEST_TRIES:-1}; try++)); do
+		first="$name/$(basename "$program"): $f of $((p + f)) failed in try $try"
+		echo "# $first; once more"
+		run "$program"
+		[ "$f" -ne 0 ] || echo "# $first" >>"build/results/$name.again"
+	done
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
 done
+cat "build/results/$name.again" 2>/dev/null
 echo "$passed passed, $failed failed, $skipped skipped" | tee "build/results/$name"
 [ "$failed" -eq 0 ] && [ $((passed + skipped)) -gt 0 ]

@@ -3,20 +3,21 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"; rm -f build/results/selftest build/log/selftest-*' EXIT
+trap 'rm -rf "$dir"; rm -f build/results/selftest* build/log/selftest-*' EXIT
 passed=0 failed=0
+unset FERRY_TEST_TRIES
 
-expect() { # NAME SCRIPT-BODY STATUS SUM
+expect() { # NAME SCRIPT-BODY STATUS LAST-LINES [HOW-MANY-OF-THEM]
 	local out status
 	printf '#!/bin/bash\n%s\n' "$2" >"$dir/case"
 	chmod +x "$dir/case"
 	out=$(FERRY_TEST_LIMIT_S=2 tests/run.sh selftest "$dir/case")
 	status=$?
-	if [ "$status" -eq "$3" ] && [ "$(tail -n 1 <<<"$out")" = "$4" ]; then
+	if [ "$status" -eq "$3" ] && [ "$(tail -n "${5:-1}" <<<"$out")" = "$4" ]; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
-		echo "not ok - $1: status $status, $(tail -n 1 <<<"$out")"
+		echo "not ok - $1: status $status, $(tail -n "${5:-1}" <<<"$out")"
 	fi
 }
 
@@ -29,6 +30,25 @@ expect status 'echo "3 passed, 0 failed"; exit 1' 1 '3 passed, 1 failed, 0 skipp
 expect silent 'exit 0' 1 '0 passed, 1 failed, 0 skipped'
 expect crash 'kill -SEGV $$' 1 '0 passed, 1 failed, 0 skipped'
 expect hang 'echo "ok 1 - a"; sleep 60' 1 '1 passed, 1 failed, 0 skipped'
+
+# shellcheck disable=SC2016
+later='echo x >>"$0.runs"; [ "$(wc -l <"$0.runs")" -ge NTH ] || { echo "not ok 1"; exit 1; }
+	echo "ok 1"; echo "ok 2"'
+expect "a second try is asked for" "${later/NTH/2}" 1 '0 passed, 1 failed, 0 skipped'
+rm "$dir/case.runs"
+export FERRY_TEST_TRIES=2
+expect "and named" "${later/NTH/2}" 0 "# selftest/case: 1 of 1 failed in try 1
+2 passed, 0 failed, 0 skipped" 2
+rm "$dir/case.runs"
+expect "there is no third" "${later/NTH/3}" 1 '0 passed, 1 failed, 0 skipped'
+expect "what passes runs once" 'echo x >>"$0.once"; echo "ok $(wc -l <"$0.once")"' 0 \
+	'1 passed, 0 failed, 0 skipped'
+if [ "$(wc -l <"$dir/case.once")" -eq 1 ] && ! [ -e build/results/selftest.again ]; then
+	passed=$((passed + 1))
+else
+	failed=$((failed + 1))
+	echo "not ok - one run, nothing to name"
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
