@@ -86,9 +86,15 @@ tally() { # NAME STATUS WANT WANTED_OUTPUT
 		echo "status $2, '$out', $(cat "$WORK/$1.err")"
 	fi >>"$WORK/$1.tally"
 }
-loaded() { ! [ -e "$WORK/stop" ]; }
+# Until the last kill, and then until one was right: of few requests between
+# kills that come fast each may have been refused.
+loaded() { # NAME
+	if [ -e "$WORK/stop" ]; then
+		! grep -qx right "$WORK/$1.tally" && [ "$SECONDS" -lt "$(cat "$WORK/stop")" ]
+	fi
+}
 execs() { # NAME WHERE
-	while loaded; do
+	while loaded "$1"; do
 		timeout 60 build/ferry exec "$2" -- /bin/sh -c 'echo x; exit 3' \
 			</dev/null >"$WORK/$1.out" 2>"$WORK/$1.err"
 		tally "$1" $? 3 x
@@ -101,7 +107,7 @@ is_deleted() { # ID: or never was
 # there all the same, and must go.
 containers() {
 	local i=0
-	while loaded; do
+	while loaded cycle; do
 		i=$((i + 1))
 		: >"$WORK/cycle.out"
 		if task "$WORK/cycle" create "c$i" "$WORK/e" '' "file://$WORK/c$i" ''; then
@@ -134,7 +140,8 @@ for _ in $(seq "$kills"); do
 	wait_for 60 serves || lost=$((lost + 1))
 	echo $((($(date +%s%N) - start) / 1000000)) >>"$WORK/times"
 done
-touch "$WORK/stop"
+echo $((SECONDS + 60)) >"$WORK/end"
+mv "$WORK/end" "$WORK/stop"
 wait "${loads[@]}"
 
 # --- what is left ----------------------------------------------------------------------
