@@ -27,14 +27,48 @@ void pid1_init(struct pid1 *p)
 
 static struct pid1_packet *queued(struct pid1 *p, unsigned int i)
 {
-	return &p->queue[(p->first + i) % PID1_QUEUE_MAX];
+	return &p->queue[(p->first + i) & (p->capacity - 1)];
+}
+
+static int queue_resize(struct pid1 *p, unsigned int capacity)
+{
+	struct pid1_packet *to = calloc(capacity, sizeof(*to));
+
+	if (!to)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < p->n_queued; i++)
+		to[i] = *queued(p, i);
+	free(p->queue);
+	p->queue = to;
+	p->capacity = capacity;
+	p->first = 0;
+	return 0;
+}
+
+/* Room for one more. */
+static int queue_grow(struct pid1 *p)
+{
+	if (p->n_queued < p->capacity)
+		return 0;
+	if (p->n_queued >= PID1_QUEUE_MAX)
+		return -ENOBUFS;
+	return queue_resize(p, p->capacity > 0 ? p->capacity * 2
+					       : PID1_QUEUE_KEPT);
+}
+
+/* What a burst needed is given back. */
+static void queue_shrink(struct pid1 *p)
+{
+	if (p->n_queued == 0 && p->capacity > PID1_QUEUE_KEPT)
+		(void)queue_resize(p, PID1_QUEUE_KEPT);
 }
 
 static void forget_queue(struct pid1 *p)
 {
 	for (unsigned int i = 0; i < p->n_queued; i++)
 		fd_close(&queued(p, i)->fd);
-	p->n_queued = 0;
+	free(mem_take(&p->queue));
+	p->n_queued = p->capacity = 0;
 }
 
 static void pid1_lose(struct pid1 *p, const char *why)
@@ -102,21 +136,24 @@ static void send_queue(struct pid1 *p)
 				 &e);
 		if (r == 0) {
 			fd_close(&q->fd);
-			p->first = (p->first + 1) % PID1_QUEUE_MAX;
+			p->first = (p->first + 1) & (p->capacity - 1);
 			p->n_queued--;
 		} else if (r != -EAGAIN) {
 			pid1_lose(p, e.text);
 		}
 	}
+	queue_shrink(p);
 }
 
 /* @fd: taken, -1: none */
 static void send_with(struct pid1 *p, const struct control_msg *m, int fd)
 {
 	const bool waits = p->n_queued > 0;
+	const int r = p->fd >= 0 ? queue_grow(p) : 0;
 
-	if (p->n_queued == PID1_QUEUE_MAX)
-		pid1_lose(p, "it does not read");
+	if (r < 0)
+		pid1_lose(p, r == -ENOMEM ? "no memory for what it is told"
+					  : "it does not read");
 	if (p->fd < 0) {
 		fd_close(&fd);
 		return;

@@ -36,9 +36,11 @@
 
 /* Longest wait for PID 1 to say hello. */
 #define PID1_HELLO_MS 2000
-/* Most packets that wait for room in the socket; one more, and PID 1 does not
- * read: it is given up. */
-#define PID1_QUEUE_MAX 1024u
+/* Most packets that wait for room in the socket, more than the end of
+ * CONTROL_PIDS_MAX processes at once makes; one more, and PID 1 does not read: it
+ * is given up. Room for PID1_QUEUE_KEPT of them is kept. */
+#define PID1_QUEUE_MAX 65536u
+#define PID1_QUEUE_KEPT 64u
 /* Longest wait for room in it before a process is started. */
 #define PID1_FLUSH_MS 200
 
@@ -82,7 +84,8 @@ struct pid1_packet {
  * @poisoned:	the last two did not get as far as pid1_stable()
  * @migratable:	the UVM was started to be migrated
  * @refused:	answers that were errors
- * @queue:	a ring of packets that are not sent yet, the oldest at @first
+ * @queue:	a ring of packets that are not sent yet, the oldest at @first, with
+ *		room for @capacity, a power of two
  * @slow:	PID 1 was waited for once, in vain
  * @early:	exits that were told before pid1_go_on()
  */
@@ -100,7 +103,8 @@ struct pid1 {
 	void *ctx;
 	uint32_t numbers;
 	bool stable;
-	struct pid1_packet queue[PID1_QUEUE_MAX];
+	struct pid1_packet *queue;
+	unsigned int capacity;
 	unsigned int first;
 	unsigned int n_queued;
 	bool slow;

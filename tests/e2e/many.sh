@@ -8,7 +8,7 @@
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64
-processes=${1:-$(count 200 600)} reconnects=${2:-$(count 10 100)}
+processes=${1:-$(count 400 600)} reconnects=${2:-$(count 10 100)}
 drive=build/tests/hostdrive
 base=$WORK/v
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 
 #include "bridge/guest/pid1.h"
@@ -373,21 +374,103 @@ static void test_a_pid_1_that_is_slow_misses_nothing(void **state)
 	assert_int_equal(expect(CONTROL_OP_TICKET_OPEN, 0).ticket, first + N);
 }
 
-/* One that never reads is given up, and the agent works on. */
-static void test_a_pid_1_that_does_not_read_is_given_up(void **state)
+/* The agent's end without its agent. */
+struct end {
+	struct loop *loop;
+	struct pid1 pid1;
+	unsigned int n_lost;
+	uint64_t next; /* object that the test's end reads next */
+	uint64_t last;
+};
+
+static void on_lost(void *ctx)
 {
-	struct peer *p = *state;
+	((struct end *)ctx)->n_lost++;
+}
+
+static void end_new(struct end *x)
+{
+	const struct control_msg m = { .op = CONTROL_OP_HELLO,
+				       .arg = 3,
+				       .status = CONTROL_VERSION };
+	char number[16];
+	int pair[2];
+
+	*x = (struct end){ .next = 1 };
+	assert_int_equal(loop_new(&x->loop, &(struct err){ 0 }), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	control = pair[0];
+	(void)snprintf(number, sizeof(number), "%d", pair[1]);
+	setenv(CONTROL_ENV, number, 1);
+	assert_int_equal(control_send(control, &m, NULL, 0, NULL), 0);
+	pid1_init(&x->pid1);
+	pid1_listen(&x->pid1, NULL, on_lost, x);
+	assert_int_equal(pid1_attach(&x->pid1, x->loop, &(struct err){ 0 }), 0);
+	assert_int_equal(pid1_go_on(&x->pid1, &(struct err){ 0 }), 0);
+	assert_int_equal(expect(CONTROL_OP_HELLO, 0).op, CONTROL_OP_HELLO);
+}
+
+static void end_free(struct end *x)
+{
+	pid1_done(&x->pid1);
+	loop_free(x->loop);
+	fd_close(&control);
+}
+
+static void read_in_order(void *ctx, uint32_t events UNUSED)
+{
+	struct end *x = ctx;
 	struct control_msg m;
 	int fds[CONTROL_FDS_MAX];
+
+	while (x->next <= x->last &&
+	       control_recv(control, &m, fds, &(struct err){ 0 }) == 1)
+		assert_int_equal(m.object, x->next++);
+	if (x->next > x->last)
+		loop_stop(x->loop);
+}
+
+/* As many processes as there may be end at once: each packet arrives, and what
+ * the queue needed is given back. */
+static void test_a_burst_waits_for_pid_1(void **state UNUSED)
+{
+	struct end x;
+	struct loop_id watch;
+
+	end_new(&x);
+	x.last = UINT64_C(4) * CONTROL_PIDS_MAX; /* three streams and itself */
+	for (uint64_t i = 1; i <= x.last; i++)
+		pid1_withdraw(&x.pid1, i, 0);
+	assert_int_equal(x.n_lost, 0);
+	assert_int_equal(loop_watch(x.loop, control, EPOLLIN, read_in_order, &x,
+				    &watch, &(struct err){ 0 }),
+			 0);
+	assert_int_equal(loop_run(x.loop, &(struct err){ 0 }), 0);
+	assert_int_equal(x.pid1.n_queued, 0);
+	assert_int_equal(x.pid1.capacity, PID1_QUEUE_KEPT);
+	loop_unwatch(x.loop, &watch);
+	end_free(&x);
+}
+
+/* One that never reads is given up, once; the descriptors that wait go too. */
+static void test_a_pid_1_that_does_not_read_is_given_up(void **state UNUSED)
+{
+	struct end x;
 	unsigned int n = 0;
 
-	run_many(p, PID1_QUEUE_MAX / 3 + 400);
-	while (control_recv(control, &m, fds, &(struct err){ 0 }) == 1)
-		n++;
-	/* What was queued went with the socket, which is at its end. */
-	assert_in_range(n, 1, 3 * 400);
-	assert_int_equal(control_recv(control, &m, fds, &(struct err){ 0 }), 0);
-	run_many(p, 1);
+	end_new(&x);
+	for (; n < 2 * PID1_QUEUE_MAX && x.n_lost == 0; n++) {
+		if (n % 1024 == 1023)
+			pid1_deposit(&x.pid1, n + 1, 0, control);
+		else
+			pid1_withdraw(&x.pid1, n + 1, 0);
+	}
+	assert_in_range(n, PID1_QUEUE_MAX, PID1_QUEUE_MAX + 2048);
+	pid1_withdraw(&x.pid1, 1, 0);
+	assert_int_equal(x.n_lost, 1);
+	assert_int_equal(x.pid1.n_queued, 0);
+	end_free(&x);
 }
 
 static void test_processes_get_no_control_socket(void **state)
@@ -420,7 +503,8 @@ int main(void)
 		TEST(test_a_shutdown_asks_pid_1_for_the_power),
 		TEST(test_a_pid_1_that_hangs_up_is_not_missed),
 		TEST(test_a_pid_1_that_is_slow_misses_nothing),
-		TEST(test_a_pid_1_that_does_not_read_is_given_up),
+		cmocka_unit_test(test_a_burst_waits_for_pid_1),
+		cmocka_unit_test(test_a_pid_1_that_does_not_read_is_given_up),
 		TEST(test_processes_get_no_control_socket),
 	};
 
