@@ -36,6 +36,8 @@
 #include "migration/vmm_ops.h"
 
 #define SESSION_ID_MAX 256u
+/* What is kept of the name of who wrote an import. */
+#define SESSION_PRODUCER_MAX 63u
 /* Default wait for the transport socket; the shim's timer. */
 #define SESSION_SOCKET_S 600
 /* A source that nobody calls any more; the shim's timer. */
@@ -142,6 +144,9 @@ struct session_listener {
  * @start_ns:	when it began
  * @annotations: what this host was told for the sandbox, set by the owner before
  *		an import, borrowed; NULL: nothing, so nothing can differ
+ * @producer:	program and version that exports are written by, set by the owner,
+ *		borrowed; NULL: not told
+ * @written_by:	that of the last import; "": not told
  * @from_file:	set by the owner before an import: the state is of this host and
  *		may have its devices and shares
  * @messages:	the last ones; TRANSFER_IN_PROGRESS is the first to go
@@ -159,6 +164,8 @@ struct session_ctl {
 	size_t compat_len;
 	char *architecture; /* of this host, for imports; owned */
 	const struct annotation_map *annotations;
+	const char *producer;
+	char written_by[SESSION_PRODUCER_MAX + 1];
 	bool from_file;
 
 	enum session_event doing; /* while seq.busy or op */

@@ -74,6 +74,9 @@ int session_ctl_import(struct session_ctl *s, const char *id,
 		s->sandbox->id = name;
 		r = move_give(s->sandbox, &saved, e);
 	}
+	if (r == 0)
+		(void)snprintf(s->written_by, sizeof(s->written_by), "%.*s",
+			       (int)saved.vm.producer.n, saved.vm.producer.p);
 	arena_done(&a);
 	if (r < 0) {
 		s->sandbox->id = old;

@@ -106,6 +106,8 @@ static int go_save(void *obj, struct op *op UNUSED, struct err *e)
 	r = move_take(s->sandbox, &a, &saved, e);
 	text_reset(&s->exported);
 	if (r == 0)
+		saved.vm.producer = saved_text_of(s->producer);
+	if (r == 0)
 		r = saved_encode(&saved, &s->exported, e);
 	arena_done(&a);
 	if (r < 0) {

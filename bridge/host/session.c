@@ -353,12 +353,13 @@ void host_session_freeze(struct host_session *s, bool frozen)
 
 /* --- another host ---------------------------------------------------------- */
 
-/* Magic, name, key, frames taken, frames acknowledged; then the frames, each
- * behind its length. */
-#define SAVED_MAGIC "FERRYSS1"
+/* Magic, version of the session as a digit, name, key, frames taken, frames
+ * acknowledged; then the frames, each behind its length. */
+#define SAVED_MAGIC "FERRYSS"
 #define SAVED_MAGIC_BYTES 8u
 #define SAVED_HEAD_BYTES                                                       \
 	(SAVED_MAGIC_BYTES + SESSION_ID_BYTES + SESSION_KEY_BYTES + 16u)
+_Static_assert(SESSION_VERSION <= 9, "one digit");
 #define SAVED_LEN_BYTES 4u
 
 static size_t frame_len(const struct iovec part[2], int n)
@@ -390,7 +391,8 @@ int host_session_save(const struct host_session *s, uint8_t **ret, size_t *len,
 	if (!*ret)
 		return err_set(e, ENOMEM, "no memory to save a session");
 	*len = size;
-	p = put_bytes(*ret, SAVED_MAGIC, SAVED_MAGIC_BYTES);
+	p = put_bytes(*ret, SAVED_MAGIC, SAVED_MAGIC_BYTES - 1);
+	*p++ = '0' + SESSION_VERSION;
 	p = put_bytes(p, s->id.id, SESSION_ID_BYTES);
 	p = put_bytes(p, s->id.key, SESSION_KEY_BYTES);
 	le64_put(p, s->in.taken);
@@ -430,9 +432,16 @@ int host_session_restore(struct host_session *s, const uint8_t *bytes,
 	int r;
 
 	if (len < SAVED_HEAD_BYTES ||
-	    memcmp(bytes, SAVED_MAGIC, SAVED_MAGIC_BYTES) != 0)
+	    memcmp(bytes, SAVED_MAGIC, SAVED_MAGIC_BYTES - 1) != 0)
 		return err_set(e, EINVAL, "%zu bytes are no saved session",
 			       len);
+	if (bytes[SAVED_MAGIC_BYTES - 1] != '0' + SESSION_VERSION)
+		return err_set(
+			e, EPROTO,
+			"the agent in the saved guest has another version "
+			"of FerryResume, '%.1s', and this host has %u",
+			(const char *)&bytes[SAVED_MAGIC_BYTES - 1],
+			SESSION_VERSION);
 	r = make_box(s, e);
 	if (r < 0)
 		return r;

@@ -178,7 +178,8 @@ int host_session_save(const struct host_session *s, uint8_t **ret, size_t *len,
 /**
  * host_session_restore() - go on where host_session_save() was called
  *
- * Return: 0, -EINVAL: they are no such bytes; -ENOMEM
+ * Return: 0, -EINVAL: they are no such bytes; -EPROTO: of another version of
+ *         FerryResume, as the guest's agent is; -ENOMEM
  */
 int host_session_restore(struct host_session *s, const uint8_t *bytes,
 			 size_t len, struct err *e);

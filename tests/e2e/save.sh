@@ -103,6 +103,7 @@ do_ferry state check --key-file "$WORK/key" "$WORK/file"
 check "its state is one that could be imported" status_is 0
 do_ferry state show --json --key-file "$WORK/key" "$WORK/file"
 check "and names its disks by the saved files" out_has "$WORK/file.disk-"
+check "and who wrote it" out_has "\"producer\":\"$(build/ferry --version)\""
 
 # --- refused ----------------------------------------------------------------
 

@@ -12,7 +12,7 @@ while read -r ref; do
 	if [ ! -f "$file" ]; then
 		echo "docs/hazards.md: no such file: $file"
 		bad=1
-	elif [ "$test" != "$ref" ] && ! grep -qF "$test" "$file"; then
+	elif [ "$test" != "$ref" ] && ! grep -qF -- "$test" "$file"; then
 		echo "docs/hazards.md: no test $test in $file"
 		bad=1
 	fi

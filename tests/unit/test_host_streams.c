@@ -168,6 +168,39 @@ static void test_p1_a_stream_of_somebody_else(void **state)
 	assert_true(j->good);
 }
 
+/* Refused before anything was moved, in words that name who is too old. */
+static void test_hazard_24_another_version_is_refused(void **state)
+{
+	struct all *t = *state;
+	struct host_client_config config = { .session = true };
+	struct host_client *other = NULL;
+	struct err e;
+	uint8_t *saved;
+	size_t len;
+
+	make_client(t->x, config);
+	t->agent = agent_start(t->x->fake.dir);
+	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
+	assert_int_equal(host_client_save(t->x->client, &saved, &len, &e), 0);
+	host_client_free(mem_take(&t->x->client));
+	config.loop = t->x->fake.loop;
+	config.transport = t->x->fake.transport;
+	config.saved = saved;
+	config.saved_len = len;
+	saved[7]++; /* behind the magic */
+	assert_int_equal(host_client_new(&config, &other, &e), -EPROTO);
+	assert_string_equal(e.text, "the agent in the saved guest has another "
+				    "version of FerryResume, '2', and this "
+				    "host has 1");
+	saved[0]++;
+	assert_int_equal(host_client_new(&config, &other, &e), -EINVAL);
+	saved[0]--;
+	saved[7]--;
+	assert_int_equal(host_client_new(&config, &other, &e), 0);
+	host_client_free(other);
+	free(saved);
+}
+
 /*
  * What the plain protocol makes of the same: a figure for docs/resume.md, not
  * a promise. Fewer cuts, for each of them may cost seconds.
@@ -191,6 +224,7 @@ int main(void)
 		R(test_streams_survive_cuts),
 		R(test_streams_survive_their_host),
 		R(test_p1_a_stream_of_somebody_else),
+		R(test_hazard_24_another_version_is_refused),
 		R(test_the_plain_protocol_loses),
 #undef R
 	};

@@ -8,8 +8,11 @@
 static void whole_move(struct move *m)
 {
 	move_init(m);
+	m->src.session.producer = "ferry of before";
 	assert_int_equal(move_export(m), 0);
 	assert_int_equal(move_import(m), 0);
+	/* Hazard 24: whose state it is can be told. */
+	assert_string_equal(m->dst.session.written_by, "ferry of before");
 	assert_int_equal(move_patch(m), 0);
 	assert_int_equal(move_prepare(m), 0);
 	assert_int_equal(move_socket(m, &m->src), 0);

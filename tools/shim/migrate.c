@@ -10,6 +10,7 @@
 #include "tools/shim/ask.h"
 #include "tools/shim/debug.h"
 #include "tools/shim/shim.h"
+#include "tools/tool.h"
 #include "tools/ttrpc/codec.h"
 
 #define NS_PER_S 1000000000u
@@ -307,6 +308,8 @@ static void on_import(void *ctx, struct ttrpc_call *call,
 		refuse(call, &e);
 		return;
 	}
+	if (session->written_by[0])
+		log_info("the state was written by %s", session->written_by);
 	watch_failures(ctx);
 	ttrpc_reply(call, NULL);
 }
@@ -523,6 +526,7 @@ void shim_migration_ready(struct shim_migration *m, struct loop *loop,
 {
 	m->loop = loop;
 	session_ctl_init(&m->session, sandbox);
+	m->session.producer = "ferry " TOOL_VERSION;
 	m->there = true;
 }
 
