@@ -469,6 +469,8 @@ void host_client_freeze(struct host_client *c, bool frozen)
 	host_session_freeze(&c->session, frozen);
 	c->calls.frozen = frozen;
 	carry_frozen(c);
+	if (!frozen && c->state == HOST_READY)
+		host_observer_thawed(&c->observers);
 }
 
 bool host_client_frozen(const struct host_client *c)

@@ -112,7 +112,9 @@ struct host_guest {
 
 /**
  * struct host_observer - somebody who wants to know; embedded by its owner
- * @ready:	negotiated, calls may be made; again after every loss
+ * @ready:	negotiated, calls may be made unless it is frozen; again after
+ *		every loss
+ * @thawed:	calls may be made once more after host_client_freeze()
  * @lost:	the connection was lost, the client listens again; called after
  *		the calls that did not survive were ended
  * @failed:	the client gave up and does nothing any more
@@ -129,6 +131,7 @@ struct host_guest {
  */
 struct host_observer {
 	void (*ready)(void *ctx, const struct host_guest *guest);
+	void (*thawed)(void *ctx);
 	void (*lost)(void *ctx, const struct err *why);
 	void (*failed)(void *ctx, const struct err *why);
 	bool (*notification)(void *ctx, const struct msg_notification *n);

@@ -140,6 +140,10 @@ static void on_bridge_ready(void *ctx, const struct host_guest *guest)
 	int r;
 
 	(void)guest;
+	/* Another host may ask; that we cannot is no end of the process. */
+	w->behind = host_client_frozen(w->client);
+	if (w->behind)
+		return;
 	if (is_safe(w, EXITWATCH_WAIT) || is_safe(w, EXITWATCH_AGAIN)) {
 		forget(w, EXITWATCH_PROBE);
 		r = ask(w, EXITWATCH_PROBE, 0, &f.err);
@@ -149,6 +153,14 @@ static void on_bridge_ready(void *ctx, const struct host_guest *guest)
 	}
 	if (r < 0)
 		finish(w, 0, &f);
+}
+
+static void on_bridge_thawed(void *ctx)
+{
+	const struct exitwatch *w = ctx;
+
+	if (w->behind)
+		on_bridge_ready(ctx, NULL);
 }
 
 /* Ends a watch that had no call outstanding to end with the bridge. */
@@ -185,6 +197,7 @@ static void observe(struct exitwatch *w)
 {
 	w->observer = (struct host_observer){
 		.ready = on_bridge_ready,
+		.thawed = on_bridge_thawed,
 		.failed = on_bridge_failed,
 		.ctx = w,
 	};

@@ -70,6 +70,7 @@ struct exitwatch_slot {
  * struct exitwatch - one watch; embedded, zero is stopped
  * @call:	its calls; call[EXITWATCH_WAIT].id stays valid when it is over
  * @adopted:	the first wait was another host's
+ * @behind:	the bridge came back while it was frozen: nothing was asked yet
  * @in_grace:	waits for a late answer to the first wait
  * @last:	why the latest of the calls failed
  */
@@ -82,6 +83,7 @@ struct exitwatch {
 	struct loop_id grace;
 	bool in_grace;
 	bool adopted;
+	bool behind;
 	struct host_failure last;
 	exitwatch_fn *done;
 	void *ctx;

@@ -46,6 +46,16 @@ void host_observer_ready(struct host_observers *all,
 			o->ready(o->ctx, guest);
 }
 
+void host_observer_thawed(struct host_observers *all)
+{
+	struct host_observer *o;
+
+	all->cursor = all->first;
+	while ((o = next_of(all)) != NULL)
+		if (o->thawed)
+			o->thawed(o->ctx);
+}
+
 void host_observer_lost(struct host_observers *all, const struct err *why)
 {
 	struct host_observer *o;

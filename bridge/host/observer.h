@@ -23,6 +23,7 @@ void host_observer_remove(struct host_observers *all, struct host_observer *o);
 /* One round each: every observer that has the callback is called. */
 void host_observer_ready(struct host_observers *all,
 			 const struct host_guest *guest);
+void host_observer_thawed(struct host_observers *all);
 void host_observer_lost(struct host_observers *all, const struct err *why);
 void host_observer_failed(struct host_observers *all, const struct err *why);
 

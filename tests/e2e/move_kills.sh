@@ -184,7 +184,10 @@ try() { # STEP VICTIM
 	check "$step $victim: and nobody else" wait_for 60 empty "$((3 - owner))"
 	here=$owner
 	# A source goes on by itself 10 s after the tool's last word.
+	local failures=$failed
 	check "$step $victim: it lives" wait_for 60 counts
+	# The next case begins anew then.
+	[ "$failed" -eq "$failures" ] || on "$here" stop --force "$box"
 }
 
 few=(

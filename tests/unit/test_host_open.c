@@ -267,6 +267,30 @@ static void test_w_h12_the_wait_id_is_never_missing(void **state)
 	proc_done(&p);
 }
 
+/*
+ * The guest stood still so long that its connection was given up, and dials
+ * before the session goes on here: that is no end of its processes.
+ */
+static void test_a_bridge_that_comes_back_frozen_ends_nothing(void **state)
+{
+	struct fixture *x = *state;
+	struct fake_request r;
+	struct proc p;
+
+	proc_start(x, &p, 0, 0);
+	proc_run(&p);
+	host_client_freeze(x->client, true);
+	reconnect(x);
+	settle(x, 50); /* time enough for a mistake */
+	assert_false(p.ended);
+	host_client_freeze(x->client, false);
+	r = fake_expect(&x->fake, WIRE_WAIT_FOR_PROCESS);
+	fake_answer(&x->fake, &r, "{\"Result\":0,\"ExitCode\":6}");
+	FAKE_UNTIL(&x->fake, p.ended);
+	assert_int_equal(p.end.code, 6);
+	proc_done(&p);
+}
+
 /* A wait that got lost is replaced; the state names the one that lives. */
 static void test_w_h12_the_state_names_the_wait_that_the_guest_has(void **state)
 {
@@ -517,6 +541,7 @@ int main(void)
 		T(test_w_h8_w9_the_probe_has_a_limit_here),
 		T(test_the_probe_is_made_again_after_a_loss),
 		T(test_w_h12_the_wait_id_is_never_missing),
+		T(test_a_bridge_that_comes_back_frozen_ends_nothing),
 		T(test_w_h12_the_state_names_the_wait_that_the_guest_has),
 		T(test_an_open_raises_the_floor_of_the_ports),
 		T(test_a_wait_of_our_own_is_not_taken_over),
