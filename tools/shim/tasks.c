@@ -91,27 +91,41 @@ void task_give_up(struct shim_task *task, int result, const struct err *e)
 
 /* --- creating ----------------------------------------------------------------------- */
 
+static const char *pod_id(const struct shim_task *task)
+{
+	return task->facts.kind == OCI_CONTAINER ? task->facts.pod_id
+						 : task->id;
+}
+
+/* A create whose way back failed as well has left something behind. */
+static bool is_left(const struct shim_task *task)
+{
+	const struct pod_ctl *pod =
+		sandbox_ctl_pod(&task->table->ctl, pod_id(task));
+
+	return pod && pod_ctl_container(pod, task->id);
+}
+
 static void on_created(struct op *op, int result, const struct err *e)
 {
 	struct shim_task *task = op->ctx;
 	struct op *caller = task->caller;
 
-	if (result < 0) {
+	if (result < 0 && !is_left(task)) {
 		task_give_up(task, result, e);
 		return;
 	}
-	task->stage = TASK_THERE;
+	task->stage = TASK_THERE; /* or what is left of it, to be deleted */
 	task->caller = NULL;
 	caller->value = 0;
-	op_end(caller, 0, NULL);
+	op_end(caller, result, e);
 }
 
 /* The pod of a task; one that begins a pod makes it. */
 static int find_pod(struct shim_task *task, struct pod_ctl **ret, struct err *e)
 {
 	struct shim_tasks *t = task->table;
-	const char *id = task->facts.kind == OCI_CONTAINER ? task->facts.pod_id
-							   : task->id;
+	const char *id = pod_id(task);
 
 	*ret = sandbox_ctl_pod(&t->ctl, id);
 	if (*ret)

@@ -9,6 +9,8 @@
  *	MAKING -> CREATING -> THERE -> DELETING -> gone
  *	     \-------\----- failure: gone
  *
+ * A create that failed, and whose way back failed as well, leaves a task that is
+ * THERE, with an invalid container, so that its deletion can be asked for.
  * Until it is THERE nothing else can be done with it. What it is from then on,
  * its controller knows. A task by itself is a pod of its own; members of a pod
  * name it by CRI's annotations.
