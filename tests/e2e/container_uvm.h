@@ -8,6 +8,11 @@
 #ifndef FERRY_TESTS_E2E_CONTAINER_UVM_H
 #define FERRY_TESTS_E2E_CONTAINER_UVM_H
 
+/* An emulated UVM on a busy machine takes its time. */
+#ifndef PEER_WAIT_MS
+#define PEER_WAIT_MS 120000
+#endif
+
 #include "tests/unit/container_peer.h"
 
 UNUSED static struct peer peer;
@@ -74,9 +79,10 @@ UNUSED static void end(const char *id)
 
 UNUSED static long agent_kib(void)
 {
-	/* Not VmRSS, which is brought up to date only now and then. */
+	/* Not VmRSS, which is brought up to date only now and then. The agent is
+	 * the parent of what it runs; pidof names its jobs as well. */
 	return strtol(uvm("sed -n 's/^Rss:[^0-9]*\\([0-9]*\\).*/\\1/p' "
-			  "/proc/$(pidof gcs)/smaps_rollup"),
+			  "/proc/$PPID/smaps_rollup"),
 		      NULL, 10);
 }
 

@@ -53,11 +53,11 @@ pod "$WORK/a.json" wire-a wire-b 00-15-5D-00-00-01 '{
   "EncapOverhead": 50, "DNSSuffix": "Pod.Test,lan",
   "DNSServerList": "10.7.0.53" }' \
 	', { "endpoint": "user", "mac": "00-15-5D-00-00-02" }' \
-	'ip addr; ip route; cat /etc/resolv.conf; echo from-a | nc -l -p 8080 -w 120; ping -c 2 -W 20 fd07::2'
+	'ip addr; ip route; cat /etc/resolv.conf; echo from-a | nc -l -p 8080 -w 120; ping -c 2 -W 20 fd07::2; for i in $(seq 30); do echo go | nc -w 5 10.7.0.2 8081 && break; sleep 1; done'
 pod "$WORK/b.json" wire-b wire-a 00-15-5D-00-00-03 '{
   "IPConfigs": [ { "IPAddress": "10.7.0.2", "PrefixLength": 24 },
     { "IPAddress": "fd07::2", "PrefixLength": 64 } ] }' '' \
-	'for i in $(seq 100); do echo from-b | nc -w 30 10.7.0.1 8080 && break; sleep 1; done; sleep 20'
+	'for i in $(seq 100); do echo from-b | nc -w 30 10.7.0.1 8080 && break; sleep 1; done; nc -l -p 8081 -w 120 >/dev/null; sleep 2'
 
 build/ferry "${run[@]}" --timeout "$LIMIT_S" --pod "$WORK/b.json" \
 	>"$WORK/b.out" 2>"$WORK/b.err" </dev/null &

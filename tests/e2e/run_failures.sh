@@ -121,7 +121,11 @@ check "nothing is left" nothing_left
 
 begin "${run[@]}" -- /bin/sh -c 'trap "" INT TERM; echo go; while :; do sleep 1; done'
 kill -INT "$(ferry_pid)"
-sleep 0.3
+# Two of them before ferry looks would be one.
+taken() { # is none of them pending?
+	[ -z "$(sed -n 's/^ShdPnd:.*[2367abef]$/&/p' "/proc/$(ferry_pid)/status")" ]
+}
+wait_for 60 taken
 kill -INT "$(ferry_pid)"
 end
 check "a second SIGINT ends it all" status_is 130

@@ -51,6 +51,34 @@ static void child(int ready)
 		(void)pause();
 }
 
+/* Its state is behind its name. */
+static bool sleeps(pid_t pid)
+{
+	char path[64], text[256] = "";
+	const char *end;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(text, sizeof(text), f))
+		exit(1);
+	(void)fclose(f);
+	end = strrchr(text, ')');
+	return end && strncmp(end, ") S", 3) == 0;
+}
+
+static void show_files(const char *when)
+{
+	char line[256];
+
+	(void)fflush(stdout);
+	(void)snprintf(line, sizeof(line),
+		       "cd /sys/fs/cgroup" LEAF " && for f in *.current *.max "
+		       "*.peak *.stat; do sed \"s/^/%s $f /\" $f; done",
+		       when);
+	(void)system(line);
+}
+
 static void print(const struct msg_metrics *m)
 {
 #define SAY(name, value) (void)printf("%s=%" PRIu64 "\n", name, value)
@@ -89,16 +117,17 @@ int main(void)
 		child(ready[1]);
 	if (read(ready[0], &byte, 1) != 1)
 		return 1;
-	(void)usleep(200000); /* it has begun to sleep */
+	while (!sleeps(pid))
+		(void)usleep(10000);
+	show_files("before");
 	if (cgroup_stats(&c, LEAF, &a, &m, &e) < 0)
 		die("statistics", &e);
 	print(&m);
 	(void)printf("procs=%zd\n", cgroup_procs(&c, POD, listed, 4, &e));
 	(void)printf("busy=%d\n", -cgroup_remove(&c, POD, &e));
-	(void)fflush(stdout);
-	(void)system("cd /sys/fs/cgroup" LEAF " && for f in *.current *.max "
-		     "*.peak *.stat; do sed \"s/^/file $f /\" $f; done; cd ..;"
-		     "for f in memory.max cpu.weight cpu.max pids.max; do "
+	show_files("file");
+	(void)system("cd /sys/fs/cgroup" POD
+		     " && for f in memory.max cpu.weight cpu.max pids.max; do "
 		     "sed \"s/^/pod $f /\" $f; done");
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);

@@ -10,7 +10,7 @@ drive_start() {
 		--annotation "$MIGRATABLE") || return
 	mkfifo "$WORK/in" || return
 	: >"$WORK/answers"
-	timeout --kill-after=10 "$(count 300 3600)" build/tests/diskdrive \
+	timeout --kill-after=10 "$(count 850 3600)" build/tests/diskdrive \
 		"$WORK/v" "$1" "$2" "$LIB/vhost-vsock.so" "$line" \
 		<"$WORK/in" >"$WORK/answers" 2>"$WORK/err" &
 	drive=$!

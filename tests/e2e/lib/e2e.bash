@@ -33,7 +33,7 @@ LIMIT_S=${LIMIT_S:-120}
 
 cleanup() {
 	local pid
-	for pid in $(qemus) $(jobs -p); do
+	for pid in $(of_ours '^build/ferry ') $(qemus) $(jobs -p); do
 		kill -9 "$pid" 2>/dev/null
 	done
 	wait 2>/dev/null
@@ -125,6 +125,9 @@ wait_for() {
 		sleep 0.05
 	done
 }
+
+# listens PATH: somebody accepts connections there; a path alone may be bound only.
+listens() { grep -qE " 00010000 .* $1\$" /proc/net/unix; }
 
 # An initramfs of one program; prints nothing.
 tiny_image() { # PROGRAM IMAGE
