@@ -5,7 +5,8 @@
  *				generator a new key: it keeps that for half of
  *				the UVM's age
  *	fresh clock		nanoseconds since 1970
- *	fresh values		the same, then values of the generator
+ *	fresh values		the same, by how much the clock was set since old, then
+ *				values of the generator
  */
 #include <inttypes.h>
 #include <stdint.h>
@@ -20,6 +21,8 @@
 
 #define VALUES 200
 #define POLL_US 50000
+#define NS_PER_MS 1000000
+#define KEPT "/fresh.offset"
 
 static int64_t clock_ns(clockid_t id)
 {
@@ -29,6 +32,35 @@ static int64_t clock_ns(clockid_t id)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Both stand still when the UVM does: only who sets the clock changes this. */
+static int64_t offset_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+}
+
+static void keep_offset(void)
+{
+	FILE *f = fopen(KEPT, "we");
+
+	if (f) {
+		(void)fprintf(f, "%" PRId64 "\n", offset_ns());
+		(void)fclose(f);
+	}
+}
+
+static void show_steps(void)
+{
+	char text[32] = "";
+	FILE *f = fopen(KEPT, "re");
+
+	if (f && fgets(text, sizeof(text), f))
+		(void)printf("stepped_ms=%" PRId64 "\n",
+			     (offset_ns() - (int64_t)strtoll(text, NULL, 10)) /
+				     NS_PER_MS);
+	if (f)
+		(void)fclose(f);
+}
+
 static int old(const char *uptime_s)
 {
 	const int64_t ns = strtol(uptime_s, NULL, 10) * INT64_C(1000000000);
@@ -36,6 +68,7 @@ static int old(const char *uptime_s)
 
 	while (clock_ns(CLOCK_BOOTTIME) < ns)
 		(void)usleep(POLL_US);
+	keep_offset();
 	if (pool_reseed(&e) == 0)
 		return 0;
 	(void)printf("error %s\n", e.text);
@@ -64,6 +97,7 @@ static int bytes(void)
 
 static int values(void)
 {
+	show_steps();
 	for (int i = 0; i < VALUES; i++)
 		if (uuid() < 0 || bytes() < 0)
 			return 1;
