@@ -37,6 +37,15 @@ for program in build/guest/bin/*; do
 	! readelf -lW "$program" | grep -q INTERP && ! readelf -SW "$program" | grep -q debug
 	result "$program is static and stripped" $?
 done
+fits() { # PROGRAM KIB: the bars that users of small UVMs were promised
+	local size
+	size=$(stat -c %s "build/guest/bin/$1")
+	[ "$size" -le $(($2 * 1024)) ]
+	result "$1 has at most $2 KiB" $? "$size bytes"
+}
+fits gcs 400
+fits init 80
+fits vsockexec 48
 
 dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT

@@ -232,6 +232,8 @@ here_again() {
 }
 check "a sandbox" make_sandbox
 if begin memory:20000000; then
+	check "who looks after its health sees that it moves" eval \
+		'[ "$(field 1 state) $(field 2 state)" = "moving moving" ]'
 	on "$here" migrate "$box" --cancel
 	check "--cancel of a running move" status_is 0
 	on "$here" migrate "$box" --cancel

@@ -131,7 +131,7 @@ static void of_sandbox(struct answer *a, const struct shim *s)
 	       "1 for the state that the sandbox is in.");
 	for (int i = 0; i < SHIM_STATES; i++)
 		sample(a, "state", shim_state_name((enum shim_state)i),
-		       s->state == (enum shim_state)i);
+		       shim_state_told(s) == (enum shim_state)i);
 	gauge(a, "ferry_sandbox_start_time_seconds",
 	      (double)s->started_ns / NS_PER_S,
 	      "When the shim started, since 1970.");

@@ -278,7 +278,7 @@ static void on_info(void *ctx, struct ttrpc_call *call,
 		a.lock[a.n_lock++] = &pair[i];
 	}
 	a.id = text(s->name);
-	a.state = text(shim_state_name(s->state));
+	a.state = text(shim_state_name(shim_state_told(s)));
 	a.shim_pid = (uint32_t)getpid();
 	a.qemu_pid = vm ? (uint32_t)vm_pid(vm) : 0;
 	a.started_at = timestamp(&at, s->started_ns);

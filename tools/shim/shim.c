@@ -41,10 +41,22 @@ const char *shim_state_name(enum shim_state state)
 		[SHIM_BOOTING] = "booting",
 		[SHIM_READY] = "ready",
 		[SHIM_ENDING] = "ending",
+		[SHIM_MOVING] = "moving",
 	};
 
 	static_assert(ARRAY_LEN(names) == SHIM_STATES, "a state has no name");
 	return names[state];
+}
+
+enum shim_state shim_state_told(const struct shim *s)
+{
+	const enum vm_state vm = s->tasks.ctl.vm.state;
+	const bool held =
+		vm >= VM_SOURCE_INITIALIZED && vm <= VM_TRANSFER_COMPLETED;
+
+	return s->state != SHIM_ENDING && s->migration.there && held
+		       ? SHIM_MOVING
+		       : s->state;
 }
 
 /* --- the verdict for the starter ------------------------------------------------------ */

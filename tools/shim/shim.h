@@ -43,6 +43,7 @@ enum shim_state {
 	SHIM_BOOTING,
 	SHIM_READY,
 	SHIM_ENDING,
+	SHIM_MOVING, /* told only, see shim_state_told() */
 	SHIM_STATES, /* number of states */
 };
 
@@ -140,8 +141,16 @@ void shim_stop(struct shim *s, bool force);
 int shim_make(struct shim *s, const struct vmm_config *c, struct sandbox **ret,
 	      struct err *e);
 
-/** shim_state_name() - "booting", "ready", "ending" */
+/** shim_state_name() - "booting", "ready", "ending", "moving" */
 const char *shim_state_name(enum shim_state state);
+
+/**
+ * shim_state_told() - what those are told who ask after its health
+ *
+ * A sandbox that is ready, and which a migration holds on either side, is moving:
+ * it answers few requests then, and nothing is wrong with it.
+ */
+enum shim_state shim_state_told(const struct shim *s);
 
 /* Its context is the struct shim. */
 extern const struct ttrpc_service shim_ferry_service;
