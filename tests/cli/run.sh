@@ -18,7 +18,7 @@ result() { # NAME STATUS [DETAIL]
 }
 
 # A QEMU that never says a word, and is not missed.
-printf '#!/bin/sh\n: >"%s/up"\nexec sleep 60\n' "$work" >"$work/qemu"
+printf '#!/bin/sh\n: >"%s/up"\nexec sleep 100\n' "$work" >"$work/qemu"
 chmod +x "$work/qemu"
 run=(build/ferry run --qemu "$work/qemu" --kernel /dev/null --image /dev/null
 	--accel tcg --vsock user)
@@ -28,7 +28,7 @@ run=(build/ferry run --qemu "$work/qemu" --kernel /dev/null --image /dev/null
 refused() { # NAME MESSAGE ARG...
 	local name=$1 message=$2 said status
 	shift 2
-	said=$(timeout 20 "${run[@]}" "$@" 2>&1 </dev/null)
+	said=$(timeout 60 "${run[@]}" "$@" 2>&1 </dev/null)
 	status=$?
 	[ "$status" -eq 2 ] && [[ $said == *"$message"* ]]
 	result "$name" $? "status $status: $said"
@@ -47,10 +47,10 @@ refused 'a working directory that is not UTF-8' "--workdir: '/\\xc0" \
 # prefix stands behind timeout, which takes all signals back.
 begin() {
 	rm -f "$work/up"
-	timeout --foreground --kill-after=5 60 "$@" "${run[@]}" -- true \
+	timeout --foreground --kill-after=5 100 "$@" "${run[@]}" -- true \
 		>"$work/out" 2>&1 </dev/null &
 	running=$!
-	for _ in $(seq 200); do
+	for _ in $(seq 1200); do
 		[ -e "$work/up" ] && break
 		sleep 0.05
 	done

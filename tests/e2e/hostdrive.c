@@ -16,8 +16,9 @@
  *		wait for a process that another host side started
  *	  hostdrive off BASE
  *		ask the UVM to power off
- *	  hostdrive listen BASE PORT SECONDS
- *		print how many connections came to a port
+ *	  hostdrive listen BASE PORT SECONDS [COUNT]
+ *		print how many connections came to a port, at once when there were
+ *		COUNT of them
  *
  * BASE is the base path of the UVM's unix sockets. Ends with 0 when all was as
  * it should be.
@@ -605,7 +606,8 @@ static int drive_listen(struct drive *d)
 	struct timespec start;
 	struct timespec now;
 	int64_t left = wait_ms;
-	int count = 0;
+	uint32_t enough = UINT32_MAX;
+	uint32_t count = 0;
 	struct err e;
 
 	if (transport_listen(&d->transport, number(d->argv[0], UINT32_MAX),
@@ -613,8 +615,10 @@ static int drive_listen(struct drive *d)
 		(void)fprintf(stderr, "hostdrive: %s\n", e.text);
 		return 1;
 	}
+	if (d->argv[2])
+		enough = number(d->argv[2], UINT32_MAX);
 	(void)clock_gettime(CLOCK_MONOTONIC, &start);
-	while (left > 0 && poll(&p, 1, (int)left) >= 0) {
+	while (left > 0 && count < enough && poll(&p, 1, (int)left) >= 0) {
 		int fd = -1;
 
 		if (transport_accept(&d->transport, p.fd, &fd, &e) == 0)
@@ -623,7 +627,7 @@ static int drive_listen(struct drive *d)
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
 		left = wait_ms - (now.tv_sec - start.tv_sec) * 1000;
 	}
-	printf("%d connections\n", count);
+	printf("%u connections\n", count);
 	return 0;
 }
 

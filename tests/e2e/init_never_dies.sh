@@ -10,7 +10,7 @@ prepare
 
 # --- ends of the agent ----------------------------------------------------------
 
-BOOT_S=120
+BOOT_S=300
 boot '-- /bin/gcs codes'
 check "the agent ended with all codes and by all fatal signals" orderly
 check "each end was told" out_has '255 codes and 56 signals'
@@ -18,12 +18,12 @@ check "each end was told" out_has '255 codes and 56 signals'
 # --- too many, too much ------------------------------------------------------------
 
 orphans=$(count 100000 1000000)
-BOOT_S=$(count 300 3000)
+BOOT_S=$(count 600 3000)
 boot "-- /bin/gcs orphans $orphans"
 check "orphans by the 100000" orderly
 check "there were as many" out_has "agent says: orphans $orphans"
 check "none is left as a zombie" out_has 'zombies 0'
-BOOT_S=120
+BOOT_S=300
 boot '-- /bin/gcs bomb'
 check "a fork bomb" not_orderly '/bin/gcs ended with status 5'
 boot '-- /bin/gcs starve'

@@ -24,7 +24,7 @@ check "migratable: nothing is left" nothing_left
 ferry run --vsock user --annotation "$MIGRATABLE" \
 	-- /bin/sh -c 'sleep 2; ps' </dev/null &
 running=$!
-wait_for 20 has_run_dir
+wait_for 60 has_run_dir
 build/tests/hostdrive listen "$(run_dir)/v" 109 3 >"$WORK/listen" 2>&1
 wait "$running"
 check "migratable: nothing dials port 109" \
@@ -68,7 +68,7 @@ timeout 100 build/tests/hostdrive boot "$base" "$LIB/vmlinux" \
 boot=$!
 check "relay: a missing log listener holds nothing up" \
 	timeout 60 build/tests/hostdrive many "$base" 5
-build/tests/hostdrive listen "$base" 109 2 >"$WORK/listen" 2>&1
+build/tests/hostdrive listen "$base" 109 60 1 >"$WORK/listen" 2>&1
 check "relay: the log port is dialled" grep -qx '[1-9][0-9]* connections' \
 	"$WORK/listen"
 timeout 20 build/tests/hostdrive off "$base" 2>"$WORK/err"

@@ -112,7 +112,7 @@ static void clear_container(const char *id)
 	struct peer_frame f;
 	uint32_t r = LOST;
 
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 500; i++) {
 		(void)call(WIRE_SHUTDOWN_FORCED, peer_base(id), &f);
 		r = delete (id);
 		if (r == HR_OK || r == HR_SYSTEM_NOT_FOUND)

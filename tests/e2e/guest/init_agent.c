@@ -149,9 +149,10 @@ static int orphans(long n)
 		done += leave_orphans(n - done < 500 ? n - done : 500);
 	(void)snprintf(text, sizeof(text), "orphans %ld", done);
 	aloud(text);
-	(void)poll(NULL, 0, 1000);
-	return system("cat /proc/[0-9]*/stat | grep -c ') Z ' | "
-		      "sed 's/^/zombies /' >/dev/console");
+	return system("i=0; while n=$(cat /proc/[0-9]*/stat | grep -c ') Z '); "
+		      "[ $n -gt 0 ] && [ $i -lt 300 ]; do "
+		      "sleep 0.1; i=$((i + 1)); done; "
+		      "echo zombies $n >/dev/console");
 }
 
 static bool is_fatal(int s)

@@ -4,7 +4,7 @@
 # keeps the console; every boot has a deadline.
 # shellcheck shell=bash
 
-BOOT_S=${BOOT_S:-60}
+BOOT_S=${BOOT_S:-150}
 IMAGE=$WORK/image
 export FERRY_VSOCK_BASE=$WORK/v
 
@@ -58,7 +58,7 @@ peer() { # PORT HABIT [SECONDS]
 	rm -f "$WORK/v_$1"
 	build/tests/initpeer "$WORK/v_$1" "${@:2}" >"$WORK/peer" 2>&1 &
 	peer_pid=$!
-	wait_for 10 test -S "$WORK/v_$1"
+	wait_for 60 listens "$WORK/v_$1"
 }
 
 no_peer() {

@@ -19,7 +19,7 @@
 
 #include "bridge/io/transport.h"
 
-#define REF_LIMIT_MS 60000
+#define REF_LIMIT_MS 120000
 #define REF_IDS 65536u
 #define REF_NOTICES 256
 #define REF_OUT_MAX 65536
