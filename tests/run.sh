@@ -7,11 +7,13 @@
 # Prints a line for each program, the output of those that failed, and the sum;
 # leaves the sum in build/results/NAME.
 #
-# FERRY_TEST_TRIES=N	a program that fails runs again until it passes, N times
-#	at most, 1 unless told: emulated machines that share two processors are
-#	late at times. Each failure is shown, the last run is counted, and what
-#	passed only then is named again before the sum, and in
-#	build/results/NAME.again, for it is a defect all the same.
+# FERRY_TEST_JOBS=N	programs that run side by side, 1 unless told
+# FERRY_TEST_TRIES=N	a program that failed runs again, alone and behind all
+#	others, until it passes or has run N times, 1 unless told: emulated
+#	machines that share two processors are late at times. Each failure is
+#	shown, the last run is counted, and what passed only then is named again
+#	before the sum, and in build/results/NAME.again, for it is a defect all
+#	the same.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 name=$1
@@ -31,10 +33,12 @@ count() { # FILE -> "passed failed skipped", or nothing
 	fi
 }
 
-# Leaves p, f and s: how many passed, failed and were skipped.
+log_of() { echo "build/log/$name-$(basename "$1").log"; }
+
+# Shows how it went, and leaves "passed failed skipped" beside its log.
 run() { # PROGRAM
-	local log status start=$SECONDS
-	log=build/log/$name-$(basename "$1").log
+	local log status p f s start=$SECONDS
+	log=$(log_of "$1")
 	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=5 "${FERRY_TEST_LIMIT_S:-900}" \
 		"$1" </dev/null >"$log" 2>&1
 	status=$?
@@ -46,6 +50,7 @@ run() { # PROGRAM
 		f=1
 		echo "not ok - $1 ended with status $status" >>"$log"
 	fi
+	echo "$p $f ${s:-0}" >"$log.sum"
 	printf '%-44s %4d passed %3d failed %3d skipped %4d s\n' \
 		"$name/$(basename "$1")" "$p" "$f" "${s:-0}" $((SECONDS - start))
 	if [ "$f" -ne 0 ]; then
@@ -55,16 +60,38 @@ run() { # PROGRAM
 	grep -aE '# SKIP' "$log"
 }
 
+# The output of one that runs beside others comes in one piece.
+run_apart() { # PROGRAM
+	local out
+	out=$(run "$1")
+	echo "$out"
+}
+
 rm -f "build/results/$name.again"
 for program in "$@"; do
-	run "$program"
+	rm -f "$(log_of "$program").sum"
+	if [ "${FERRY_TEST_JOBS:-1}" -le 1 ]; then
+		run "$program"
+		continue
+	fi
+	while [ "$(jobs -rp | wc -l)" -ge "$FERRY_TEST_JOBS" ]; do
+		wait -n
+	done
+	run_apart "$program" &
+done
+wait
+
+for program in "$@"; do
+	p=0 f=1 s=0
+	read -r p f s <"$(log_of "$program").sum"
 	for ((try = 1; f > 0 && try < ${FERRY_TEST_TRIES:-1}; try++)); do
 		first="$name/$(basename "$program"): $f of $((p + f)) failed in try $try"
 		echo "# $first; once more"
 		run "$program"
+		read -r p f s <"$(log_of "$program").sum"
 		[ "$f" -ne 0 ] || echo "# $first" >>"build/results/$name.again"
 	done
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 cat "build/results/$name.again" 2>/dev/null
 echo "$passed passed, $failed failed, $skipped skipped" | tee "build/results/$name"

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"; rm -f build/results/selftest* build/log/selftest-*' EXIT
 passed=0 failed=0
-unset FERRY_TEST_TRIES
+unset FERRY_TEST_TRIES FERRY_TEST_JOBS
 
 expect() { # NAME SCRIPT-BODY STATUS LAST-LINES [HOW-MANY-OF-THEM]
 	local out status
@@ -48,6 +48,30 @@ if [ "$(wc -l <"$dir/case.once")" -eq 1 ] && ! [ -e build/results/selftest.again
 else
 	failed=$((failed + 1))
 	echo "not ok - one run, nothing to name"
+fi
+
+# Each of four waits for the next one in turn to have begun, which ends only when
+# two run at a time; and their output is not mixed.
+pair() { # NAME OTHER
+	# shellcheck disable=SC2016
+	printf '#!/bin/bash\ntouch "%s/%s.on"; until [ -e "%s/%s.on" ]; do sleep 0.02; done
+		echo "ok 1"; echo "not ok 2 - %s"; exit 1\n' \
+		"$dir" "$1" "$dir" "$2" "$1" >"$dir/$1"
+	chmod +x "$dir/$1"
+}
+pair a b
+pair b a
+pair c d
+pair d c
+out=$(FERRY_TEST_TRIES=1 FERRY_TEST_JOBS=2 FERRY_TEST_LIMIT_S=20 \
+	tests/run.sh selftest "$dir/a" "$dir/b" "$dir/c" "$dir/d")
+if [ "$(tail -n 1 <<<"$out")" = "4 passed, 4 failed, 0 skipped" ] &&
+	[ "$(grep -c '^selftest/[abcd] .* 1 passed' <<<"$out")" -eq 4 ] &&
+	! grep -A 2 '^selftest/a ' <<<"$out" | grep -q 'ok 2 - [bcd]'; then
+	passed=$((passed + 1))
+else
+	failed=$((failed + 1))
+	echo "not ok - two at a time: $out"
 fi
 
 echo "$passed passed, $failed failed"
