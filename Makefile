@@ -172,10 +172,21 @@ build/guest/include/protobuf-c/protobuf-c.h: build/deps/stamp/protobuf-c
 	@mkdir -p $(@D)
 	@cp build/deps/src/protobuf-c/protobuf-c/protobuf-c.h $@
 
+# What bridge/json_tree.h has instead of json-c's own. A test gets such a json-c
+# for the host, too.
+json_c_host := $(json_c_obj:build/guest/%=build/host/%)
+%/json_tokener.o: JSON_TREE = -Djson_object_object_add=json_tree_add \
+	-Dprintbuf_memappend=json_tree_append
+%/json_object.o: JSON_TREE = -Dprintbuf_memappend=json_tree_append
 $(json_c_obj): build/guest/deps/json-c/%.o: $(json_c)/%.c $(deps_headers) | build/uapi
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(GUEST_CC) $(DEPS_FLAGS) -Ibuild/guest/include/json-c -c -o $@ $<
+	$(Q)$(GUEST_CC) $(DEPS_FLAGS) $(JSON_TREE) -Ibuild/guest/include/json-c -c -o $@ $<
+$(json_c_host): build/host/deps/json-c/%.o: $(json_c)/%.c $(deps_headers)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -w -O2 -g -std=gnu11 -D_GNU_SOURCE $(JSON_TREE) \
+		-Ibuild/guest/include/json-c -c -o $@ $<
 
 build/guest/deps/protobuf-c.o: build/deps/src/protobuf-c/protobuf-c/protobuf-c.c $(deps_headers) | build/uapi
 	@mkdir -p $(@D)
@@ -340,6 +351,9 @@ build/tests/unit/test_guest_faults build/asan/tests/unit/test_guest_faults: \
 	UNIT_LD = $(addprefix -Wl$(comma)--wrap=,$(FAULTS))
 build/tests/unit/test_guest_job build/asan/tests/unit/test_guest_job: \
 	UNIT_LD = -Wl,--wrap=epoll_ctl
+build/tests/unit/test_json_tree build/asan/tests/unit/test_json_tree: \
+	UNIT_LD = $(json_c_host) $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup)
+build/tests/unit/test_json_tree build/asan/tests/unit/test_json_tree: | $(json_c_host)
 comma = ,
 
 build/tests/unit/%: build/host/tests/unit/%.o build/tests/libvsock.a build/host/libferry.a

@@ -16,6 +16,7 @@
 
 #include "bridge/json_check.h"
 #include "bridge/json_flat.h"
+#include "bridge/json_tree.h"
 #include "bridge/schema.h"
 #include "config/text.h"
 
@@ -247,7 +248,8 @@ static int decode_raw(const struct decoder *d, json_object *v, const char **ret,
 	s = json_object_to_json_string_length(
 		v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
 		&len);
-	return s ? keep_string(d, s, len, ret) : no_memory(d);
+	return s && !json_tree_lost() ? keep_string(d, s, len, ret)
+				      : no_memory(d);
 }
 
 static int decode_inner(const struct decoder *d, const struct schema_member *m,
@@ -507,10 +509,15 @@ static json_object *parse(const char *text, size_t len, struct err *e)
 		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	}
 	tree = json_tokener_parse_ex(tokener, text, (int)len);
-	if (!tree)
+	if (json_tree_lost()) {
+		json_object_put(tree);
+		tree = NULL;
+		(void)err_set(e, ENOMEM, "no memory for a message");
+	} else if (!tree) {
 		(void)err_set(e, EINVAL, "not JSON: %s",
 			      json_tokener_error_desc(
 				      json_tokener_get_error(tokener)));
+	}
 	if (len > KEEP_MAX)
 		json_decode_done();
 	else

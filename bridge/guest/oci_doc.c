@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/json_check.h"
+#include "bridge/json_tree.h"
 #include "config/value.h"
 
 static const char *type_name(json_type type)
@@ -49,6 +50,10 @@ int doc_parse(const char *text, const char *what, json_object **ret,
 	/* with its NUL, or a number at the end would be waited for */
 	v = json_tokener_parse_ex(t, text, (int)len + 1);
 	json_tokener_free(t);
+	if (json_tree_lost()) {
+		json_object_put(v);
+		return no_memory(e);
+	}
 	if (!v)
 		return err_set(e, EINVAL, "%s: not understood", what);
 	if (!json_object_is_type(v, json_type_object)) {
@@ -180,7 +185,7 @@ int doc_text(json_object *v, struct text *out, struct err *e)
 		v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
 		&len);
 
-	if (!s)
+	if (!s || json_tree_lost())
 		return no_memory(e);
 	if (len > OCI_TEXT_MAX)
 		return err_set(e, EFBIG, "document: over %zu bytes",
