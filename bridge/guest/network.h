@@ -7,7 +7,7 @@
  * init process.
  *
  *	adapter:  WAITS --seen--> FOUND --assigned--> MOVES --> UP
- *	            |  5 s          ^                   |
+ *	            |  30 s         ^                   |
  *	            v               +--- undone --------+
  *	          refused
  *
@@ -40,11 +40,12 @@
 #include "config/err.h"
 #include "config/text.h"
 
-/* Longest wait for the interface of an adapter to appear. */
-#define NETWORK_WAIT_MS 5000
+/* Longest wait for the interface of an adapter to appear, as for a disk: a busy
+ * machine was seen to take more than 5 s. */
+#define NETWORK_WAIT_MS 30000
 #define NETWORK_LOOK_MS 100
 /* Moving and configuring the adapters of a namespace; DHCP on top of it. */
-#define NETWORK_CONFIGURE_MS 10000
+#define NETWORK_CONFIGURE_MS 30000
 #define NETWORK_DHCP_MS 30000
 #define NETWORK_DHCP_CLIENT "udhcpc"
 #define NETWORK_DHCP_SCRIPT "/sbin/udhcpc_config.script"
