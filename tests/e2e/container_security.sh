@@ -90,13 +90,13 @@ begin() { # ID: create and let go
 	create "$1"
 	[ "$status" -eq 0 ] && step go "$1"
 }
+deleted() { # ID: or never was
+	step delete "$1"
+	[ "$status" -eq 0 ] || out_has 'system not found'
+}
 away() { # ID: kill and delete, however it stands
 	step kill "$1"
-	for _ in 1 2 3 4 5; do
-		step delete "$1"
-		[ "$status" -eq 0 ] && return
-		sleep 0.2
-	done
+	wait_for 60 deleted "$1"
 }
 refused() { status_is 125 && out_has 'refused: ' && out_has "$1"; }
 uvm_says() { uvm "$1" && out_is "$2"; }

@@ -41,12 +41,17 @@ cat >"$WORK/config.toml" <<-END
 	  address = "$WORK/c.sock"
 	[debug]
 	  level = "debug"
+	[timeouts]
+	  "io.containerd.timeout.shim.cleanup" = "60s"
+	  "io.containerd.timeout.shim.load" = "60s"
+	  "io.containerd.timeout.shim.shutdown" = "30s"
+	  "io.containerd.timeout.task.state" = "30s"
 END
 
 containerd_up() {
 	PATH=$WORK/bin:$PATH containerd --config "$WORK/config.toml" >>"$WORK/containerd.log" 2>&1 &
 	daemon=$!
-	wait_for 20 ctr -a "$WORK/c.sock" version >/dev/null 2>&1
+	wait_for 60 ctr -a "$WORK/c.sock" version >/dev/null 2>&1
 }
 
 blob() { # FILE: into the image; prints its digest
@@ -104,14 +109,15 @@ ct "${run[@]}" --rm "$image" c1 /bin/sh -c 'echo out; echo err >&2; id -u; exit 
 check "ctr run: exit code" status_is 5
 check "ctr run: stdout" out_is $'out\n0'
 check "ctr run: stderr" err_has err
-check "its shim has gone" wait_for 10 no_shim
-check "events, in their order" test "$(events)" = "create start exit delete "
+check "its shim has gone" wait_for 60 no_shim
+events_are() { [ "$(events)" = "$1 " ] || { events; false; }; }
+check "events, in their order" wait_for 30 events_are "create start exit delete"
 
 ct "${run[@]}" --rm --memory-limit 16777216 "$image" c6 /bin/sh -c \
 	'x=x; while :; do x=$x$x; done' </dev/null
 check "a container that runs out of memory is killed" status_is 137
 last_events() { events | grep -q " $1 \$"; }
-check "and containerd is told why" wait_for 10 last_events \
+check "and containerd is told why" wait_for 30 last_events \
 	"start oom exit delete"
 
 echo 'to and fro' | ct "${run[@]}" --rm "$image" c2 /bin/cat
@@ -119,7 +125,7 @@ check "ctr run: stdin and its end" out_is 'to and fro'
 ct "${run[@]}" --rm "$image" c3 /bin/no-such-program </dev/null
 check "a program that is missing" status_is 1
 check "is named" err_has no-such-program
-check "and leaves no shim" wait_for 10 no_shim
+check "and leaves no shim" wait_for 60 no_shim
 
 # --- a container that stays ---------------------------------------------------------------
 
@@ -163,20 +169,20 @@ check "a second container is a second sandbox" test "$(shims | wc -l)" -eq 2
 ct task kill -s KILL c4
 check "task kill" status_is 0
 stopped() { ct task ls; grep -qE "$1 .*STOPPED" "$WORK/out"; }
-check "task ls: it has stopped" wait_for 20 stopped c4
+check "task ls: it has stopped" wait_for 60 stopped c4
 ct task rm c4
 check "task rm says how" err_has 'exit code 137'
-check "its sandbox goes with it" wait_for 10 eval '[ "$(shims | wc -l)" -eq 1 ]'
+check "its sandbox goes with it" wait_for 60 eval '[ "$(shims | wc -l)" -eq 1 ]'
 
 # --- a shim that is killed -------------------------------------------------------------------
 
 qemu=$(shim_of qemu_pid)
 kill -9 "$(shim_of shim_pid)"
 gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
-check "QEMU goes with its shim" wait_for 5 gone "$qemu"
+check "QEMU goes with its shim" wait_for 30 gone "$qemu"
 no_task() { ct task ls; ! grep -q "$1" "$WORK/out"; }
-check "containerd notices" wait_for 20 no_task c5
-check "and delete leaves nothing behind" wait_for 10 no_shim
+check "containerd notices" wait_for 60 no_task c5
+check "and delete leaves nothing behind" wait_for 60 no_shim
 ct container rm c4
 ct container rm c5
 check "containers can be removed" status_is 0
@@ -202,11 +208,12 @@ ct "${run[@]}" --rm "${pod[@]}" --annotation io.kubernetes.cri.container-type=co
 check "so is a folder of the host in a sandbox that may move" status_is 1
 check "by its place" err_has /host
 ct task kill -s KILL p1
-check "the pod ends" wait_for 20 stopped p1
+check "the pod ends" wait_for 60 stopped p1
 ct task rm p1
-check "and its sandbox with it" wait_for 10 no_shim
-check "nothing is mounted any more" test -z "$(grep "$WORK/state" /proc/mounts)"
-check "nothing is left" wait_for 5 nothing_left
+check "and its sandbox with it" wait_for 60 no_shim
+no_mount() { ! grep "$WORK/state" /proc/mounts; }
+check "nothing is mounted any more" wait_for 30 no_mount
+check "nothing is left" wait_for 30 nothing_left
 kill "$daemon"
 wait "$daemon"
 finish

@@ -48,7 +48,7 @@
 #include "config/util.h"
 #include "tools/qemu/vm.h"
 
-#define LIMIT_MS 120000
+#define LIMIT_MS 300000
 #define COUNT_MAX 1000
 #define WRITERS 4
 #define MEMORY_MIB 512

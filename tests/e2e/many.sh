@@ -19,7 +19,7 @@ line=$(build/ferry cmdline build --annotation "$MIGRATABLE" --processors 2) ||
 boot=$!
 
 client() { # ARG...: one host side, with a deadline
-	timeout --kill-after=5 200 "$drive" "$@" >"$WORK/out" 2>"$WORK/err"
+	timeout --kill-after=5 400 "$drive" "$@" >"$WORK/out" 2>"$WORK/err"
 	status=$?
 }
 
@@ -29,7 +29,7 @@ check "and all of them were checked" out_is \
 	"$processes processes at once, 0 wrong"
 
 containers=$(count 2 500) all=$(count 20 5000)
-timeout --kill-after=5 "$(count 120 6000)" build/tests/manydrive "$base" \
+timeout --kill-after=5 "$(count 400 6000)" build/tests/manydrive "$base" \
 	"$containers" 1 "$all" >"$WORK/out" 2>"$WORK/err"
 status=$?
 grep '^# ' "$WORK/out"

@@ -16,20 +16,6 @@ top=$TMPDIR
 far=$WORK/endpoint
 doors=()
 
-# Other runs of this script may have theirs: ours have our folder.
-shims() {
-	local pid
-	for pid in $(pgrep -f '^build/ferry (run --detach --name e2emove|migrate receive)'); do
-		grep -qzF "TMPDIR=$top/" "/proc/$pid/environ" 2>/dev/null && echo "$pid"
-	done
-}
-cleanup_shims() {
-	local pid
-	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done
-	cleanup
-}
-trap cleanup_shims EXIT
-
 on() { # HOST COMMAND...: of ferry, on that host
 	TMPDIR=$top/$1 timeout --kill-after=10 "$LIMIT_S" build/ferry "${@:2}" \
 		>"$WORK/out" 2>"$WORK/err" </dev/null
@@ -51,7 +37,7 @@ open_door() { # HOST
 		>"$WORK/door" 2>&1 </dev/null &
 	door=$!
 	doors+=("$door")
-	wait_for 10 test -S "$far"
+	wait_for 60 listens "$far"
 }
 close_door() {
 	wait_for 20 eval "! kill -0 $door 2>/dev/null" || kill -9 "$door"
@@ -68,7 +54,7 @@ whole() {
 	[ "$n" -eq 0 ]
 }
 longer() { [ "$(stat -c %s "$WORK/lines")" -gt "$1" ]; }
-grows() { wait_for 25 longer "$(stat -c %s "$WORK/lines")"; }
+grows() { wait_for 90 longer "$(stat -c %s "$WORK/lines")"; }
 
 # --- a pod: its sandbox, a writer, an idle one with a terminal --------------------
 
@@ -126,7 +112,7 @@ move() { # [STEP COMMAND...]: held there until the command succeeds
 		to=$WORK/between
 		build/tests/movehold "$to" "$far" "$1" >"$WORK/held" &
 		hold=($!)
-		wait_for 10 test -S "$to"
+		wait_for 60 listens "$to"
 		hold_until "${hold[0]}" "${@:2}" &
 		hold+=($!)
 	fi
@@ -138,8 +124,8 @@ move() { # [STEP COMMAND...]: held there until the command succeeds
 	[ $# -eq 0 ] || wait "${hold[@]}" 2>/dev/null
 }
 hold_until() { # MOVEHOLD COMMAND...
-	wait_for 60 grep -q held "$WORK/held" || return
-	wait_for 60 "${@:2}" && echo "went on" >>"$WORK/held"
+	wait_for 120 grep -q held "$WORK/held" || return
+	wait_for 120 "${@:2}" && echo "went on" >>"$WORK/held"
 	kill -USR1 "$1"
 }
 figure() { grep '"done"' "$WORK/report" | grep -oE "\"$1\":[0-9]+" | grep -oE '[0-9]+'; }
@@ -154,7 +140,7 @@ for i in $(seq $((2 * rounds))); do
 	echo "$(figure total_ms) $(figure blackout_ms) $(figure reconnect_ms)" >>"$figures"
 	check "move $i: progress only grows" rises
 	check "move $i: the sandbox runs there" runs_here "$there"
-	check "move $i: the source holds nothing" wait_for 15 empty "$here"
+	check "move $i: the source holds nothing" wait_for 60 empty "$here"
 	here=$there
 	moves=$((moves + 1))
 	check "move $i: the writer goes on" grows
@@ -261,5 +247,5 @@ echo "# $(breaks "$WORK/lines") breaks in the lines of $moves moves"
 [ "$status" -eq 0 ] && here=$there
 on "$here" stop e2emove
 check "stop" status_is 0
-check "nothing is left" wait_for 10 empty "$here"
+check "nothing is left" wait_for 60 empty "$here"
 finish

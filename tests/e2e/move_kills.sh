@@ -14,14 +14,6 @@ top=$TMPDIR
 here=1
 report=$WORK/report
 
-shims() { pgrep -f "^build/ferry (run --detach --name $box|migrate receive .*$WORK)" || true; }
-cleanup_shims() {
-	local pid
-	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done
-	cleanup
-}
-trap cleanup_shims EXIT
-
 on() { # HOST COMMAND...: of ferry, on that host
 	TMPDIR=$top/$1 timeout --kill-after=10 "$LIMIT_S" build/ferry "${@:2}" \
 		>"$WORK/out" 2>"$WORK/err" </dev/null
@@ -55,10 +47,13 @@ count_is() {
 	on "$here" exec "$box/c" /bin/cat /tmp/n
 	cat "$WORK/out"
 }
+counted() { # it begins to when its shell has come so far
+	before=$(count_is)
+	[ -n "$before" ]
+}
 counts() {
 	local before
-	before=$(count_is)
-	[ -n "$before" ] && wait_for 20 eval "[ \"\$(count_is)\" -gt $before ]"
+	wait_for 60 counted && wait_for 60 eval "[ \"\$(count_is)\" -gt $before ]"
 }
 make_sandbox() {
 	runs_here "$here" && return
@@ -80,14 +75,14 @@ begin() { # STEP [OPTION...]: of migrate
 	TMPDIR=$top/$there build/ferry migrate receive --listen "$WORK/door" --once \
 		"${door_args[@]}" >"$WORK/door.out" 2>&1 </dev/null &
 	door=$!
-	wait_for 20 test -S "$WORK/door"
+	wait_for 60 listens "$WORK/door"
 	build/tests/movehold "$WORK/far" "$WORK/door" "$1" >"$WORK/held" &
 	hold=$!
-	wait_for 20 test -S "$WORK/far"
+	wait_for 60 listens "$WORK/far"
 	TMPDIR=$top/$here build/ferry migrate "$box" --to "$WORK/far" --json "${@:2}" \
 		>"$report" 2>"$WORK/err" </dev/null &
 	tool=$!
-	[ "$1" = nothing ] || { wait_for 60 held_or_over && grep -q held "$WORK/held"; }
+	[ "$1" = nothing ] || { wait_for 120 held_or_over && grep -q held "$WORK/held"; }
 }
 held_or_over() { grep -q held "$WORK/held" || ! kill -0 "$tool" 2>/dev/null; }
 end() {
@@ -185,7 +180,7 @@ try() { # STEP VICTIM
 	here=$owner
 	# A source goes on by itself 10 s after the tool's last word.
 	local failures=$failed
-	check "$step $victim: it lives" wait_for 60 counts
+	check "$step $victim: it lives" counts
 	# The next case begins anew then.
 	[ "$failed" -eq "$failures" ] || on "$here" stop --force "$box"
 }

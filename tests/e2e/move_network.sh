@@ -15,10 +15,8 @@ far=$WORK/endpoint
 ns=ferry$$
 MAC=00:15:5d:09:00:02
 
-shims() { pgrep -f "^build/ferry (run --detach --name e2ewire|migrate receive .*$WORK)" || true; }
 cleanup_all() {
-	local pid name
-	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done
+	local name
 	cleanup
 	for name in sw peer h1 h2; do ip netns del "$ns$name" 2>/dev/null; done
 }
@@ -71,7 +69,7 @@ open_door() { # HOST
 	TMPDIR=$top/$1 in_ns "h$1" build/ferry migrate receive --listen "$far" \
 		--once >"$WORK/door" 2>&1 </dev/null &
 	door=$!
-	wait_for 10 test -S "$far"
+	wait_for 60 in_ns "h$1" grep -qE " 00010000 .* $far\$" /proc/net/unix
 }
 close_door() {
 	wait_for 20 eval "! kill -0 $door 2>/dev/null" || kill -9 "$door"
@@ -129,7 +127,13 @@ check "the same address is there" out_has 10.9.0.2/24
 
 : >"$WORK/echoed"
 reached() { in_ns peer busybox ping -c 1 -W 1 10.9.0.2; }
-check "a third party reaches it" wait_for 30 reached
+reached6() { in_ns peer busybox ping -6 -c 1 -W 1 fd09::2; }
+check "a third party reaches it" wait_for 60 reached
+listening() { # its address in hexadecimal, its state last
+	on 1 exec e2ewire/w /bin/busybox grep -qE ':1F90 0+:0000 0A' /proc/net/tcp /proc/net/tcp6
+	status_is 0
+}
+check "and the container listens" wait_for 60 listening
 mkfifo "$WORK/numbers"
 in_ns peer busybox nc 10.9.0.2 8080 <"$WORK/numbers" \
 	>"$WORK/echoed" 2>"$WORK/nc" &
@@ -166,7 +170,7 @@ for i in $(seq $((2 * rounds))); do
 	if [ "$i" -eq 2 ]; then # the last card has another address there
 		to=$WORK/between
 		build/tests/movehold "$to" "$far" swap:10.0.9.15:10.0.9.16 &
-		wait_for 10 test -S "$to"
+		wait_for 60 listens "$to"
 	fi
 	on "$here" migrate e2ewire --to "$to"
 	close_door
@@ -175,10 +179,10 @@ for i in $(seq $((2 * rounds))); do
 	here=$there
 	check "move $i: the connection lives" grows
 	check "move $i: not a byte is lost" in_order
-	check "move $i: ARP tells the neighbours" wait_for 10 seen "arp $MAC 10.9.0.2" "$arps"
-	check "move $i: a neighbour advertisement too" wait_for 10 seen "na $MAC fd09::2" "$nas"
-	check "move $i: and it was the barrier" log_has "$here" '4 addresses announced'
-	check "move $i: by IPv6 it is reached" in_ns peer busybox ping -6 -c 1 -W 10 fd09::2
+	check "move $i: ARP tells the neighbours" wait_for 60 seen "arp $MAC 10.9.0.2" "$arps"
+	check "move $i: a neighbour advertisement too" wait_for 60 seen "na $MAC fd09::2" "$nas"
+	check "move $i: and it was the barrier" wait_for 20 log_has "$here" '4 addresses announced'
+	check "move $i: by IPv6 it is reached" wait_for 60 reached6
 done
 on "$here" exec e2ewire/w /bin/ip addr
 check "a card with another address there has that" out_has 10.0.9.16/24
@@ -187,5 +191,5 @@ check "under its old name" out_has 'global eth2'
 echo "# $(lines) lines echoed in $((2 * rounds)) moves"
 on "$here" stop e2ewire
 check "stop" status_is 0
-check "nothing is left" wait_for 10 empty "$here"
+check "nothing is left" wait_for 60 empty "$here"
 finish

@@ -104,10 +104,11 @@ static void prove(struct side *s)
 {
 	static const char script[] =
 		/* Its kernel may still be at it when the move begins. */
-		"i=0; while [ $i -lt 100 ] && ! [ -e /sys/class/block/sda ];"
+		"i=0; while [ $i -lt 600 ] && ! [ -e /sys/class/block/sda ];"
 		"do sleep 0.1; i=$((i+1)); done; ls /sys/class/block;"
-		"a=$(tail -n 1 /tmp/n); sleep 0.3;"
-		"b=$(tail -n 1 /tmp/n); [ \"$b\" -gt \"$a\" ] || exit 7;"
+		"a=$(tail -n 1 /tmp/n); i=0; while b=$(tail -n 1 /tmp/n);"
+		"! [ \"$b\" -gt \"$a\" ]; do [ $i -lt 600 ] || exit 7;"
+		"sleep 0.1; i=$((i+1)); done;"
 		"head -n $((b+1)) /tmp/n >/tmp/h;"
 		"seq 0 $b | cmp - /tmp/h || exit 8; echo it runs";
 	const struct host_process_config c = {

@@ -33,5 +33,5 @@ check "and it was the cancel" out_has 'the migration was cancelled'
 drive broken
 check "a link that breaks: it runs where it was" runs_on 0
 check "and the reason is told" out_has 'Unable to write to socket'
-check "nothing is left" wait_for 5 nothing_left
+check "nothing is left" wait_for 30 nothing_left
 finish

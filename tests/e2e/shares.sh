@@ -111,8 +111,8 @@ check "behind a device of its own" tells \
 	"dm-linear-pmem0-$((16 * mib))-$((8 * mib))" cat /sys/block/dm-0/dm/name
 check "which goes with it" gives ok remove "$(pmem /run/layers/r "$region")"
 check "and is gone" gives 'exit 1' run "test -e /sys/block/dm-0"
-check "no job is left" gives ok dump "jobs"
-check "not one" out_has "work=0 wait=0 queued=0 stuck=0"
+no_job() { gives ok dump "jobs" && out_has "work=0 wait=0 queued=0 stuck=0"; }
+check "no job is left" wait_for 20 no_job
 
 drive_end
 check "the UVM powers off" status_is 0

@@ -42,7 +42,7 @@
 #define POLL_MS 20
 #define CLOCK_LOOKS 3
 /* The generator keeps its key for half of this after the source is saved. */
-#define SOURCE_AGE "16"
+#define SOURCE_AGE "24"
 #define PROGRAM "/fresh"
 #define MS_PER_S 1000
 

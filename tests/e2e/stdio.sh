@@ -71,11 +71,11 @@ much() {
 	done
 }
 much | tee >(sha256sum >"$WORK/sent") |
-	timeout --kill-after=10 $((100 + mib / 3)) build/ferry "${run[@]}" -- /bin/cat \
+	timeout --kill-after=10 $((300 + mib)) build/ferry "${run[@]}" -- /bin/cat \
 		2>"$WORK/err" | sha256sum >"$WORK/received"
 status=${PIPESTATUS[2]}
 check "$mib MiB through cat: ends with 0" status_is 0
-wait_for 10 test -s "$WORK/sent"
+wait_for 60 test -s "$WORK/sent"
 check "$mib MiB through cat: the same bytes" cmp "$WORK/sent" "$WORK/received"
 
 # --- terminals ---------------------------------------------------------------------------
@@ -83,7 +83,8 @@ check "$mib MiB through cat: the same bytes" cmp "$WORK/sent" "$WORK/received"
 timeout --kill-after=10 "$LIMIT_S" build/tests/ptydrive 33 101 raw \
 	'send=stty size; tty; echo READY\r' 'expect=33 101' 'expect=READY' \
 	'resize=20x70' \
-	'send=sleep 1; stty size; echo AGAIN\r' 'expect=20 70' expect=AGAIN \
+	'send=c=70; until [ "$(stty size)" = "20 $c" ]; do sleep 0.1; done; stty size; echo AGAIN\r' \
+	'expect=20 70' expect=AGAIN \
 	'send=echo G""O; cat\r' expect=GO 'send=ping\r' expect=ping expect=ping \
 	'send=\x03' 'expect=# ' \
 	'send=exit 9\r' \

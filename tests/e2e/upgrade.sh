@@ -10,14 +10,6 @@ box=e2eu$$
 rounds=$(count 1 20)
 : >"$WORK/lines"
 
-shims() { pgrep -f "^build/ferry run --detach --name $box" || true; }
-cleanup_shims() {
-	local pid
-	for pid in $(shims); do kill -9 "$pid" 2>/dev/null; done
-	cleanup
-}
-trap cleanup_shims EXIT
-
 task() { # WORDS...: of taskdrive
 	timeout 60 build/tests/taskdrive "$(echo "$TMPDIR"/ferry-*/shim-"$box")/s" "$@" \
 		>"$WORK/out" 2>"$WORK/err" </dev/null
@@ -33,7 +25,7 @@ agent_is() {
 }
 clean() { uvm /bin/sh -c 'ls /bin/gcs*' && out_is /bin/gcs; }
 longer() { [ "$(stat -c %s "$WORK/lines")" -gt "$1" ]; }
-grows() { wait_for 25 longer "$(stat -c %s "$WORK/lines")"; }
+grows() { wait_for 90 longer "$(stat -c %s "$WORK/lines")"; }
 # Without a session of streams what was on its way when the agent went is lost
 # or comes twice (docs/status.md): one place for each agent.
 agents=0
@@ -101,7 +93,7 @@ uvm /bin/sh -c 'cp /proc/$PPID/exe /bin/gcs.part &&
 	mv /bin/gcs.part /bin/gcs.new && kill -9 $PPID'
 agents=$((agents + 1))
 back() { agent_is "$WORK/new" && clean; }
-check "an agent of another machine is taken back" wait_for 25 back
+check "an agent of another machine is taken back" wait_for 90 back
 ferry logs "$box"
 check "and that it was tried is in the log" \
 	test "$(grep -c 'upgrade: the new agent was never stable' "$WORK/out")" -eq 2
@@ -121,5 +113,5 @@ check "back to ferry's own" status_is 0
 check "which it is" agent_is build/guest/bin/gcs
 ferry stop "$box"
 check "the sandbox stops in order" status_is 0
-check "nothing is left" wait_for 15 nothing_left
+check "nothing is left" wait_for 60 nothing_left
 finish

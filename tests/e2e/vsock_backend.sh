@@ -51,7 +51,7 @@ vm() {
 # peer NUMBER: the host's services of VM number NUMBER
 peer() {
 	build/tests/vsock_peer "$WORK/v$1" >"$WORK/peer$1" &
-	wait_for 20 grep -q ready "$WORK/peer$1"
+	wait_for 60 grep -q ready "$WORK/peer$1"
 }
 
 traffic() { grep -a '^traffic' "$WORK/serial$1" | tail -n 1 | tr -dc 0-9; }
@@ -86,13 +86,13 @@ grep -a '^# ' "$WORK/serial0"
 
 peer 1
 vm 1 traffic
-check "traffic begins" wait_for 60 traffic_over 1 1000000
+check "traffic begins" wait_for 120 traffic_over 1 1000000
 for ((n = 1; n <= MOVES; n++)); do
 	next=$((n + 1))
 	if [ "$n" -eq 2 ]; then
 		# One that is called off: the connection must live on.
 		vm c traffic -incoming "unix:$WORK/move$n"
-		wait_for 20 test -S "$WORK/qmpc"
+		wait_for 60 listens "$WORK/qmpc"
 		before=$(connects "$n")
 		check "a move is called off" build/tests/qmp_move \
 			"$WORK/qmp$n" "$WORK/qmpc" "unix:$WORK/move$n" cancel
@@ -105,7 +105,7 @@ for ((n = 1; n <= MOVES; n++)); do
 	fi
 	peer "$next"
 	vm "$next" traffic -incoming "unix:$WORK/move$n"
-	wait_for 20 test -S "$WORK/qmp$next"
+	wait_for 60 listens "$WORK/qmp$next"
 	check "move $n" build/tests/qmp_move \
 		"$WORK/qmp$n" "$WORK/qmp$next" "unix:$WORK/move$n"
 	# What it had passed before, and not told, it tells here.
