@@ -154,6 +154,51 @@ static void test_terminals(void **state UNUSED)
 	peer_exec_done(&r.x);
 }
 
+/* A number of a file of the container's cgroup, behind @word if there is one. */
+static uint64_t cgroup_number(const char *id, const char *file,
+			      const char *word)
+{
+	char line[256];
+
+	(void)snprintf(line, sizeof(line),
+		       "cd $(find /sys/fs/cgroup -type d -name %s) && "
+		       "sed -n 's/^%s//p' %s",
+		       id, word, file);
+	return strtoull(uvm(line), NULL, 10);
+}
+
+/* A number of the statistics in @body, behind @name and then behind @member. */
+static uint64_t told_number(const char *body, const char *name,
+			    const char *member)
+{
+	char word[64];
+	const char *at;
+
+	(void)snprintf(word, sizeof(word), "\\\"%s\\\":{", name);
+	at = strstr(body, word);
+	assert_non_null(at);
+	(void)snprintf(word, sizeof(word), "\\\"%s\\\":", member);
+	at = strstr(at, word);
+	assert_non_null(at);
+	return strtoull(at + strlen(word), NULL, 10);
+}
+
+/* What only grows is between what the files say before and after. */
+static void properties_are_the_files(const char *id, const char *body)
+{
+	const uint64_t pids = cgroup_number(id, "pids.current", "");
+	const uint64_t us = cgroup_number(id, "cpu.stat", "usage_usec ");
+	struct peer_frame f;
+
+	assert_int_equal(peer_call(&peer, WIRE_GET_PROPERTIES, body, &f),
+			 HR_OK);
+	assert_true(pids >= 1 && us > 0);
+	assert_in_range(told_number(f.body, "pids", "current"), pids,
+			cgroup_number(id, "pids.current", ""));
+	assert_in_range(told_number(f.body, "usage", "total"), us * 1000,
+			cgroup_number(id, "cpu.stat", "usage_usec ") * 1000);
+}
+
 static void test_properties(void **state UNUSED)
 {
 	static const struct wish w = {
@@ -183,6 +228,7 @@ static void test_properties(void **state UNUSED)
 	for (at = f.body; (at = strstr(at, "ProcessId")) != NULL; at++)
 		n++;
 	assert_in_range(n, 1, 3);
+	properties_are_the_files("stats", body);
 	(void)snprintf(body, sizeof(body), update, "stats");
 	if (peer_call(&peer, WIRE_MODIFY_SETTINGS, body, &f) != HR_OK)
 		fail_msg("update: %s", f.body);

@@ -35,9 +35,9 @@ drive "out of memory: told with a count, then the end" test_out_of_memory
 drive "what init leaves behind is ended with it" test_the_rest_ends_with_init
 drive "streams of init are dialled again" test_streams_are_dialled_again
 drive "what cannot move is refused by name" test_what_cannot_move_is_refused
-LIMIT_S=1200 drive "$pods pods leave nothing behind" test_pods_leave_nothing \
+LIMIT_S=$((600 + pods * 15)) drive "$pods pods leave nothing behind" test_pods_leave_nothing \
 	"$pods"
-LIMIT_S=1200 drive "$processes processes: memory of the agent" \
+LIMIT_S=$((600 + processes * 5)) drive "$processes processes: memory of the agent" \
 	test_memory_of_processes "$processes"
 
 timeout 60 build/tests/hostdrive off "$base" >"$WORK/out" 2>"$WORK/err"
