@@ -95,6 +95,10 @@ struct guest_container {
  *		host, whether it has exited already. Source rollback: false
  * @streams:	open only: what the source had of those that are in the bridge's
  *		session; the others begin where the guest does
+ * @exited:	open only: it has, with @exit_status. Without a wait id that was
+ *		told, and only what nobody has read is opened; else it is told by
+ *		who opens it, when all that it wrote was taken
+ * @unread:	open only: of outputs that are not in @streams any more
  */
 struct guest_process {
 	const char *container_id;
@@ -108,6 +112,9 @@ struct guest_process {
 	bool probe;
 	const struct saved_stream *streams;
 	size_t n_streams;
+	bool exited;
+	uint32_t exit_status;
+	const struct saved_text *unread; /* GUEST_STREAMS */
 };
 
 /* Limit of the exit probe, in the guest; the host gives it ten times that. */
@@ -214,7 +221,8 @@ struct guest_ops {
 			    struct err *e);
 	/* Go on with it here; fine when it is not frozen. */
 	void (*session_thaw)(void *ctx);
-	/* Streams of a process into @ret, while it is frozen. */
+	/* Streams of a process, which may have ended, into @ret, while it is
+	 * frozen; and that it has exited, if nobody was told that yet. */
 	int (*process_streams)(void *ctx, const char *container_id,
 			       const char *exec_id, struct arena *a,
 			       struct saved_process *ret, struct err *e);

@@ -184,6 +184,14 @@ static int give_layers(struct container_ctl *c, const struct sandbox_ctl *s,
 	return r;
 }
 
+static void give_bytes(struct saved_text *t, char **at)
+{
+	if (t->n > 0)
+		memcpy(*at, t->p, t->n);
+	t->p = *at;
+	*at += t->n;
+}
+
 /* Copies with their bytes in one block, as long as nobody has opened it. */
 static int give_streams(struct process_ctl *p, const struct saved_process *s,
 			struct err *e)
@@ -194,24 +202,24 @@ static int give_streams(struct process_ctl *p, const struct saved_process *s,
 
 	for (i = 0; i < s->n_streams; i++)
 		size += s->streams[i].unacknowledged.n + s->streams[i].kept.n;
-	p->streams = malloc(size + 1);
+	for (i = 0; i < GUEST_STREAMS; i++)
+		size += s->unread[i].n;
+	if (size == 0)
+		return 0;
+	p->streams = malloc(size);
 	if (!p->streams)
 		return err_set(e, ENOMEM, "import: no memory");
 	at = (char *)(p->streams + s->n_streams);
 	for (i = 0; i < s->n_streams; i++) {
-		struct saved_text *const text[] = {
-			&p->streams[i].unacknowledged, &p->streams[i].kept
-		};
-
 		p->streams[i] = s->streams[i];
-		for (size_t k = 0; k < ARRAY_LEN(text); k++) {
-			if (text[k]->n > 0)
-				memcpy(at, text[k]->p, text[k]->n);
-			text[k]->p = at;
-			at += text[k]->n;
-		}
+		give_bytes(&p->streams[i].unacknowledged, &at);
+		give_bytes(&p->streams[i].kept, &at);
 	}
 	p->n_streams = s->n_streams;
+	for (i = 0; i < GUEST_STREAMS; i++) {
+		p->unread[i] = s->unread[i];
+		give_bytes(&p->unread[i], &at);
+	}
 	return 0;
 }
 
@@ -221,6 +229,8 @@ static int give_process(struct process_ctl *p, const struct saved_process *s,
 	p->pid = (uint32_t)s->pid;
 	p->wait_id = (uint64_t)s->wait_id;
 	p->terminal = s->terminal;
+	p->exit_status = s->exit_status;
+	p->exited_at_ns = s->exited_at_ns;
 	memcpy(p->port, s->port, sizeof(p->port));
 	p->state = PROCESS_DESTINATION_MIGRATING;
 	return give_streams(p, s, e);
@@ -245,12 +255,9 @@ static int give_exec(struct container_ctl *c, const struct saved_process *s,
 		r = give_text(s->stdio[i], &p->stdio[i], e);
 	if (r == 0)
 		r = give_process(p, s, e);
-	if (r < 0 || s->stage != SAVED_STAGE_STOPPED)
-		return r;
-	p->state = PROCESS_TERMINATED;
-	p->exit_status = s->exit_status;
-	p->exited_at_ns = s->exited_at_ns;
-	return 0;
+	if (r == 0 && s->stage == SAVED_STAGE_STOPPED)
+		p->state = PROCESS_TERMINATED;
+	return r;
 }
 
 static const struct saved_process *init_of(const struct saved_container *c)

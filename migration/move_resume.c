@@ -4,6 +4,7 @@
  * goes on where the last one failed (O8 to O11).
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/util.h"
 #include "migration/container_life.h"
@@ -24,14 +25,21 @@ static bool is_frozen(const struct process_ctl *p)
 	       p->state == PROCESS_SOURCE_MIGRATING;
 }
 
+/* One that had ended before it came may have written what nobody has read. */
+static bool is_to_open(const struct process_ctl *p)
+{
+	return is_frozen(p) || (p->state == PROCESS_TERMINATED && p->streams &&
+				p->wait_id == 0);
+}
+
 /* Init first: it is the container. */
-static struct process_ctl *frozen_process(const struct container_ctl *c)
+static struct process_ctl *next_process(const struct container_ctl *c)
 {
 	struct process_ctl *p = c->processes;
 
 	if (c->init && is_frozen(c->init))
 		return c->init;
-	while (p && !is_frozen(p))
+	while (p && !is_to_open(p))
 		p = p->next;
 	return p;
 }
@@ -46,7 +54,7 @@ static struct container_ctl *first_frozen(const struct pod_ctl *p)
 	struct container_ctl *c;
 
 	for (c = p->containers; c; c = c->next)
-		if (!is_opened(c) || frozen_process(c))
+		if (!is_opened(c) || next_process(c))
 			return c;
 	return NULL;
 }
@@ -63,7 +71,7 @@ static int go_open(void *obj, struct op *op, struct err *e)
 	if (!c)
 		return SEQ_NEXT;
 	p->resuming = c;
-	i = frozen_process(c);
+	i = next_process(c);
 	if (!is_opened(c)) {
 		r = s->guest->container_open(s->guest_ctx, c->gcs_id, op, e);
 	} else {
@@ -82,10 +90,15 @@ static void is_back(struct process_ctl *p)
 	const bool is_new = p->state == PROCESS_DESTINATION_MIGRATING;
 	struct task_event event;
 
-	p->state = PROCESS_RUNNING;
 	free(p->streams);
 	p->streams = NULL;
 	p->n_streams = 0;
+	memset(p->unread, 0, sizeof(p->unread));
+	if (p->state == PROCESS_TERMINATED)
+		return;
+	p->state = PROCESS_RUNNING;
+	p->exit_status = 0; /* who opened it tells an exit */
+	p->exited_at_ns = 0;
 	if (p == c->init)
 		c->state = CONTAINER_RUNNING;
 	if (!is_new)
@@ -117,7 +130,7 @@ static int landed_open(void *obj, int result, const struct op *op UNUSED)
 
 	p->resuming = NULL;
 	p->resuming_process = NULL;
-	if (!c || (i ? !has(c, i) || !is_frozen(i) : is_opened(c)))
+	if (!c || (i ? !has(c, i) || !is_to_open(i) : is_opened(c)))
 		return SEQ_AGAIN; /* W3: it exited meanwhile, and stays so */
 	if (result < 0)
 		return result;

@@ -336,9 +336,12 @@ static int take_process(struct taker *t, struct process_ctl *p,
 	return r;
 }
 
-/* Its end may not have been asked for yet. */
-static void take_stopped(const struct process_ctl *p, struct saved_process *ret)
+/* Its end may not have been asked for yet, nor what it wrote been read. */
+static int take_stopped(struct taker *t, const struct process_ctl *p,
+			struct saved_process *ret)
 {
+	const struct seams *s = container_ctl_seams(p->container);
+
 	*ret = (struct saved_process){
 		.key = saved_text_of(p->exec_id),
 		.version = VERSION,
@@ -350,6 +353,10 @@ static void take_stopped(const struct process_ctl *p, struct saved_process *ret)
 		.exit_status = p->exit_status,
 		.exited_at_ns = p->exited_at_ns,
 	};
+	if (!s->guest->process_streams)
+		return 0;
+	return s->guest->process_streams(s->guest_ctx, p->container->gcs_id,
+					 p->exec_id, t->a, ret, t->e);
 }
 
 static int take_exec(struct taker *t, struct process_ctl *p,
@@ -362,9 +369,11 @@ static int take_exec(struct taker *t, struct process_ctl *p,
 			       "exec %s was made and does not run yet",
 			       p->exec_id);
 	if (p->state == PROCESS_TERMINATED)
-		take_stopped(p, ret);
+		r = take_stopped(t, p, ret);
 	else
 		r = take_process(t, p, ret);
+	if (r < 0)
+		return err_wrap(t->e, "exec %s", p->exec_id);
 	for (size_t i = 0; i < GUEST_STREAMS; i++)
 		ret->stdio[i] = saved_text_of(p->stdio[i]);
 	return r;

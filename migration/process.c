@@ -206,6 +206,9 @@ void process_ctl_words(const struct process_ctl *p, struct guest_process *ret)
 		.wait_id = p->wait_id,
 		.streams = p->streams,
 		.n_streams = p->n_streams,
+		.exited = p->exited_at_ns != 0,
+		.exit_status = p->exit_status,
+		.unread = p->unread,
 	};
 	for (i = 0; i < GUEST_STREAMS; i++) {
 		ret->stdio[i] = p->stdio[i];

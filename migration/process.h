@@ -14,6 +14,7 @@
 
 #include "migration/machine.h"
 #include "migration/op.h"
+#include "migration/saved.h"
 #include "migration/seams.h"
 
 /* Waits that may be outstanding on one process. */
@@ -63,10 +64,12 @@ struct process_spec {
 /**
  * struct process_ctl - facts first, what is on its way behind them
  * @exit_status: 0..255, TASK_EXIT_UNKNOWN
- * @exited_at_ns: nanoseconds since 1970
+ * @exited_at_ns: nanoseconds since 1970; of an imported one that is not opened
+ *		yet: it has exited, and nobody was told
  * @port, @wait_id: as saved or imported
  * @streams:	of the bridge's session, as imported, until it is opened; owned, with
- *		their bytes behind them
+ *		their bytes and those of @unread behind them
+ * @unread:	see struct guest_process
  * @starting:	a start is on its way
  * @early_exit:	the exit was told while @starting: it counts behind it
  * @gone:	deleted while @starting: freed behind it
@@ -87,6 +90,7 @@ struct process_ctl {
 	uint64_t wait_id;
 	struct saved_stream *streams;
 	size_t n_streams;
+	struct saved_text unread[GUEST_STREAMS];
 
 	bool starting;
 	bool early_exit;

@@ -33,10 +33,11 @@ static int get_extension(struct saved_reader *r, const StateProcess *m,
 
 	if (!x)
 		return bad ? err_code(r->e) : 0;
-	if (x->stage >= SAVED_STAGES || x->n_stdio > GUEST_STREAMS)
+	if (x->stage >= SAVED_STAGES || x->n_stdio > GUEST_STREAMS ||
+	    x->n_unread > GUEST_STREAMS)
 		return saved_refuse(r, "S3", EINVAL,
-				    "process: stage %u, %zu ends", x->stage,
-				    x->n_stdio);
+				    "process: stage %u, %zu ends, %zu unread",
+				    x->stage, x->n_stdio, x->n_unread);
 	ret->terminal = x->terminal;
 	ret->stage = (enum saved_stage)x->stage;
 	ret->exit_status = x->exit_status;
@@ -48,6 +49,8 @@ static int get_extension(struct saved_reader *r, const StateProcess *m,
 	for (i = 0; i < x->n_streams && ok == 0; i++)
 		ok = get_stream(r, x->streams[i],
 				&ret->streams[ret->n_streams++]);
+	for (i = 0; i < x->n_unread; i++)
+		ret->unread[i] = saved_bytes(x->unread[i]);
 	for (i = 0; i < x->n_stdio && ok == 0; i++)
 		ok = saved_take_text(r, "stdio", x->stdio[i], &ret->stdio[i]);
 	return ok;
@@ -92,11 +95,11 @@ static void put_stream(StateStreamExt *m, const struct saved_stream *s)
 	m->kept = saved_put_text(s->kept);
 }
 
-static size_t ends(const struct saved_process *p)
+static size_t used(const struct saved_text text[GUEST_STREAMS])
 {
 	size_t n = GUEST_STREAMS;
 
-	while (n > 0 && p->stdio[n - 1].n == 0)
+	while (n > 0 && text[n - 1].n == 0)
 		n--;
 	return n;
 }
@@ -109,7 +112,7 @@ static ProtobufCBinaryData put_extension(struct saved_writer *w,
 	size_t i;
 
 	if (!p->terminal && p->n_streams == 0 && !p->stage &&
-	    !p->started_at_ns && ends(p) == 0)
+	    !p->started_at_ns && used(p->stdio) == 0 && used(p->unread) == 0)
 		return (ProtobufCBinaryData){ 0, NULL };
 	x.magic = SAVED_MAGIC;
 	x.terminal = p->terminal;
@@ -117,8 +120,10 @@ static ProtobufCBinaryData put_extension(struct saved_writer *w,
 	x.exit_status = p->exit_status;
 	x.exited_at_ns = p->exited_at_ns;
 	x.started_at_ns = p->started_at_ns;
-	x.stdio = saved_put_texts(w, p->stdio, ends(p));
-	x.n_stdio = x.stdio ? ends(p) : 0;
+	x.stdio = saved_put_texts(w, p->stdio, used(p->stdio));
+	x.n_stdio = x.stdio ? used(p->stdio) : 0;
+	x.unread = saved_put_texts(w, p->unread, used(p->unread));
+	x.n_unread = x.unread ? used(p->unread) : 0;
 	x.streams = saved_put_row(w, p->n_streams);
 	for (i = 0; s && x.streams && i < p->n_streams; i++) {
 		put_stream(&s[i], &p->streams[i]);

@@ -29,7 +29,7 @@
 #define SAVED_BLOB_MAX ((size_t)262144)
 #define SAVED_PODS_MAX 64u
 /* Bytes of one stream between the bridge and its reader or writer. */
-#define SAVED_KEPT_MAX ((size_t)262144)
+#define SAVED_KEPT_MAX ((size_t)1048576)
 /* Rule S62. */
 #define SAVED_PORT_FIRST 0x40000001u
 #define SAVED_PORT_LAST 0xfffffffeu
@@ -149,8 +149,11 @@ struct saved_process {
 	bool terminal;
 	struct saved_stream *streams;
 	size_t n_streams;
-	/* Of execs and processes of the VM. */
-	enum saved_stage stage; /* stopped: no wait id, no streams */
+	/* Of outputs that the bridge is done with: what nobody has read of them. */
+	struct saved_text unread[GUEST_STREAMS];
+	/* Stopped, of execs and processes of the VM: no wait id, no streams. One
+	 * that runs and has an @exited_at_ns has exited, and nobody was told yet. */
+	enum saved_stage stage;
 	uint32_t exit_status;
 	uint64_t exited_at_ns;
 	uint64_t started_at_ns;

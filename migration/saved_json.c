@@ -187,11 +187,12 @@ static void stream(struct json *j, const struct saved_stream *s)
 
 static void process_extra(struct json *j, const struct saved_process *p)
 {
+	size_t unread = 0;
 	size_t i;
 
 	name(j, "ferry");
 	open(j, '{');
-	if (p->stage == SAVED_STAGE_STOPPED) {
+	if (p->stage == SAVED_STAGE_STOPPED || p->exited_at_ns) {
 		number(j, "exitStatus", p->exit_status);
 		ubig(j, "exitedAtNs", p->exited_at_ns);
 	}
@@ -208,6 +209,10 @@ static void process_extra(struct json *j, const struct saved_process *p)
 			stream(j, &p->streams[i]);
 		close(j, ']');
 	}
+	for (i = 0; i < GUEST_STREAMS; i++)
+		unread += p->unread[i].n;
+	if (unread > 0)
+		number(j, "unread", (int64_t)unread);
 	close(j, '}');
 }
 

@@ -29,6 +29,10 @@ int saved_check_streams(struct saved_reader *r, const struct saved_process *p)
 {
 	size_t i, j;
 
+	for (i = 0; i < GUEST_STREAMS; i++)
+		if (p->unread[i].n > SAVED_KEPT_MAX)
+			return saved_refuse(r, "S1", EEXHAUSTED,
+					    "too many bytes unread");
 	if (p->n_streams > GUEST_STREAMS)
 		return saved_refuse(r, "S62", EINVAL, "%zu streams",
 				    p->n_streams);

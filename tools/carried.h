@@ -16,12 +16,15 @@
 #include "migration/saved.h"
 
 /**
- * carried_take() - streams of a running process, while all is frozen
+ * carried_take() - streams of a process, while all is frozen
+ * @p:		NULL: it has ended
  * @kept:	gives the bytes of one that lie on the host, of @streams
  * @a:		gives the memory
- * @ret:	receives @streams; its ports are those of the process
+ * @ret:	receives its streams, and what nobody has read of the others; its
+ *		ports are those of the process. If it has exited, and nobody was
+ *		told that yet, its stage and exit as well
  *
- * Return: 0, -ESRCH (it does not run), -ENOMEM
+ * Return: 0, -ESRCH (it does not run), -EEXHAUSTED (too much is unread), -ENOMEM
  */
 int carried_take(const struct host_process *p,
 		 size_t (*kept)(const void *streams, enum msg_stdio which,

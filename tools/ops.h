@@ -37,7 +37,7 @@
  * @freeze:	around a move, see tools/shim/stdio.h; this and the next two may be
  *		NULL
  * @kept:	bytes of a frozen stream that are on their way on this host
- * @give:	the same, where the process goes on
+ * @give:	the same, where the process goes on; @last: it has exited
  * @ctx:	for @open
  */
 struct ops_streams {
@@ -50,7 +50,7 @@ struct ops_streams {
 	size_t (*kept)(const void *streams, enum msg_stdio which,
 		       const uint8_t **ret);
 	int (*give)(void *streams, enum msg_stdio which, const void *bytes,
-		    size_t n, struct err *e);
+		    size_t n, bool last, struct err *e);
 	void *ctx;
 };
 

@@ -282,7 +282,7 @@ int ops_process_streams(void *ctx, const char *container_id,
 	const struct ops_process *p = find(o, container_id, exec_id);
 
 	ret->n_streams = 0;
-	if (!p || !p->process || !o->move.frozen)
+	if (!p || !o->move.frozen)
 		return 0;
 	return carried_take(p->process, o->c.streams.kept, p->streams, a, ret,
 			    e);
@@ -324,15 +324,18 @@ static int open_coming(struct ops_process *p, const struct guest_process *spec,
 	for (int i = 0; i < MSG_STDIO && r == 0 && s->give; i++) {
 		const struct saved_stream *x = carried_find(
 			spec->streams, spec->n_streams, spec->port[i]);
+		const struct saved_text *t = x ? &x->kept : &spec->unread[i];
 
-		if (x)
-			r = s->give(p->streams, (enum msg_stdio)i, x->kept.p,
-				    x->kept.n, e);
+		r = s->give(p->streams, (enum msg_stdio)i, t->p, t->n,
+			    spec->exited, e);
 	}
 	return r;
 }
 
-/* The guest runs it; what it wrote in the meantime waits in the guest. */
+/*
+ * The guest runs it; what it wrote in the meantime waits in the guest. Of one
+ * whose exit was told nothing is left but what nobody has read.
+ */
 int ops_process_open(void *ctx, const struct guest_process *spec, struct op *op,
 		     struct err *e)
 {
@@ -343,6 +346,8 @@ int ops_process_open(void *ctx, const struct guest_process *spec, struct op *op,
 		.pid = spec->pid,
 		.port = { spec->port[0], spec->port[1], spec->port[2] },
 		.wait_id = spec->wait_id,
+		.exited = spec->exited,
+		.code = spec->exit_status,
 		.stream = spec->n_streams > 0 ? stream : NULL,
 	};
 	const struct msg_process_parameters parameters = {
@@ -355,6 +360,7 @@ int ops_process_open(void *ctx, const struct guest_process *spec, struct op *op,
 		.parameters = &parameters,
 		.ended = on_ended,
 	};
+	const bool is_told = spec->exited && spec->wait_id == 0;
 	struct ops_process *p = find(o, spec->container_id, spec->exec_id);
 	int r = 0;
 
@@ -372,7 +378,7 @@ int ops_process_open(void *ctx, const struct guest_process *spec, struct op *op,
 	config.ctx = p;
 	carried_state(spec->streams, spec->n_streams, spec->port, stream);
 	r = open_coming(p, spec, &config, e);
-	if (r == 0)
+	if (r == 0 && !is_told)
 		r = host_process_open(client, &config, &state, spec->probe,
 				      &p->process, e);
 	close_fds(&config);

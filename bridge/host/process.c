@@ -144,10 +144,21 @@ static void give_up_draining(struct host_process *p)
 	finish(p);
 }
 
+/* What is known here now, another host may be telling. */
+static bool is_elsewhere(const struct host_process *p)
+{
+	return host_client_frozen(p->client) &&
+	       host_client_state(p->client) != HOST_FAILED;
+}
+
 static void on_timer(void *ctx)
 {
 	struct host_process *p = ctx;
 
+	if (is_elsewhere(p)) {
+		set_timer(p, loop_now_ms(p->loop) + HOST_DRAIN_MS);
+		return;
+	}
 	if (p->stage == STAGE_ENDED) {
 		if (p->ended)
 			p->ended(p->ctx, &p->end);
@@ -390,11 +401,15 @@ int host_process_open(struct host_client *c,
 	p->stage = STAGE_RUNNING;
 	if (r == 0)
 		r = open_streams(p, config, state, e);
-	if (r == 0)
+	if (r == 0 && !state->exited)
 		r = exitwatch_adopt(&p->watch, c, container_of(p), p->pid,
 				    state->wait_id, watch, on_exit_known, p, e);
 	if (r < 0)
 		return undo(p, r);
+	if (state->exited) {
+		p->watch.call[EXITWATCH_WAIT].id = state->wait_id;
+		on_exit_known(p, state->code, NULL);
+	}
 	*ret = p;
 	return 0;
 }
@@ -492,10 +507,15 @@ int host_process_resize(struct host_process *p, uint16_t height, uint16_t width,
 int host_process_state(const struct host_process *p,
 		       struct host_process_state *ret)
 {
-	if (p->stage != STAGE_RUNNING)
+	const bool exited = p->stage > STAGE_RUNNING && p->end.exited &&
+			    host_client_frozen(p->client);
+
+	if (p->stage != STAGE_RUNNING && !exited)
 		return -ESRCH;
 	ret->pid = p->pid;
 	ret->wait_id = exitwatch_wait_id(&p->watch);
+	ret->exited = exited;
+	ret->code = p->end.code;
 	ret->stream = NULL;
 	for (int i = 0; i < MSG_STDIO; i++)
 		/* One that is over is nobody's any more. */

@@ -122,12 +122,16 @@ int host_process_start(struct host_client *c,
  * @pid:	process id
  * @port:	ports of its streams, 0: none, or it is over
  * @wait_id:	id of the outstanding wait, never 0
+ * @exited:	it has, with @code, which nobody was told yet: not all that it
+ *		wrote was taken. Only of a session
  * @stream:	of a session: MSG_STDIO of them; NULL: there is none
  */
 struct host_process_state {
 	uint32_t pid;
 	uint32_t port[MSG_STDIO];
 	uint64_t wait_id;
+	bool exited;
+	uint32_t code;
 	const struct host_stream_state *stream;
 };
 
@@ -147,7 +151,8 @@ struct host_process_state {
  * The guest's answer to the wait of @state is expected, also one that is here
  * already. The question has a limit of EXITWATCH_PROBE_MS in the guest and of
  * EXITWATCH_PROBE_LIMIT_MS here; "not found" ends the process without an exit
- * code (@exited false), anything else that is no exit leaves it running.
+ * code (@exited false), anything else that is no exit leaves it running. Of one
+ * that has exited only the streams are left, and nothing is asked.
  *
  * Return: 0: @ended will be called; -EINVAL: a wait id or pid of 0; -EEXIST:
  *         that wait is outstanding here; -errno: it never will be
@@ -198,7 +203,11 @@ int host_process_signal(struct host_process *p, int32_t signal,
 int host_process_resize(struct host_process *p, uint16_t height, uint16_t width,
 			const struct host_done *done, struct err *e);
 
-/** host_process_state() - return: 0, -ESRCH when it does not run */
+/**
+ * host_process_state() - return: 0, -ESRCH when it does not run
+ *
+ * Until the session goes on here an end is not told: another host may tell it.
+ */
 int host_process_state(const struct host_process *p,
 		       struct host_process_state *ret);
 

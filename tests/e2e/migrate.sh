@@ -62,7 +62,10 @@ bundle p sandbox false 'sleep 100000'
 # shellcheck disable=SC2016
 bundle w container false 'i=0; while :; do echo $i; i=$((i+1)); done'
 bundle t container true 'while :; do sleep 1000; done'
-bundle x container false 'sleep 3; echo it-has-ended >/mark; sync; exit 7'
+# As much as the agent takes off a process; nobody reads it before the end, and its
+# exit is told behind it. A move takes 64 KiB of it along.
+bundle y container false 'busybox seq 160000; exit 9'
+bundle x container false 'sleep 6; echo it-has-ended >/mark; sync; exit 7'
 # Its disks have names, which the other host knows as well.
 mkfs.erofs "$WORK/x.erofs" "$WORK/x/rootfs" >/dev/null 2>&1
 truncate -s 16M "$WORK/x.ext4"
@@ -89,9 +92,9 @@ check "it writes" grows
 long='while ! [ -e /tmp/end ]; do sleep 0.1; done; exit 5'
 on 1 exec -d --id job e2emove/w /bin/sh -c "$long"
 check "an exec that goes on" status_is 0
-on 1 exec -d --id quick e2emove/w /bin/sh -c 'exit 4'
+on 1 exec -d --id quick e2emove/w /bin/sh -c 'echo it said that; exit 4'
 check "and one that has ended, which nobody has asked for" status_is 0
-on 1 exec -d --id ended e2emove -- /bin/sh -c 'exit 8'
+on 1 exec -d --id ended e2emove -- /bin/sh -c 'echo and that; exit 8'
 check "and one of the UVM" status_is 0
 # shellcheck disable=SC2016
 on 1 exec -d -i --id listens e2emove -- /bin/sh -c 'read a; echo "got $a"; exit 3'
@@ -116,12 +119,27 @@ move() { # [STEP COMMAND...]: held there until the command succeeds
 		hold_until "${hold[0]}" "${@:2}" &
 		hold+=($!)
 	fi
+	local log
+	exec {log}<"$(folder "$here")/log" # which goes with its shim
 	on "$here" migrate e2emove --to "$to" --json
+	[ "$status" -ne 0 ] || cat <&"$log" >>"$WORK/logs"
+	exec {log}<&-
 	mv "$WORK/out" "$WORK/report"
 	tail -n 2 "$WORK/report" >"$WORK/out"
 	close_door
 	[ $# -eq 0 ] || kill -9 "${hold[@]}" 2>/dev/null
 	[ $# -eq 0 ] || wait "${hold[@]}" 2>/dev/null
+}
+# How often the exit of that process was told with that code, by all shims.
+told() { # CONTAINER EXEC CODE
+	cat "$WORK/logs" "$(folder "$here")/log" |
+		grep -c "exit container=$1 exec=$2 status=$3\"" || true
+}
+told_once() { # CONTAINER EXEC CODE
+	local n
+	n=$(told "$@")
+	echo "told $n times: $*"
+	[ "$n" -eq 1 ]
 }
 hold_until() { # MOVEHOLD COMMAND...
 	wait_for 120 grep -q held "$WORK/held" || return
@@ -157,6 +175,9 @@ awk '{t[NR]=$1; b[NR]=$2; r[NR]=$3} END {
 
 # --- exits on the way --------------------------------------------------------------------
 
+mkfifo "$WORK/fifo"
+task "$here" create y "$WORK/y" '' "$WORK/fifo" ''
+check "a container that exits, and nobody reads what it wrote" status_is 0
 for i in 1 2 3 4 5 6 7 8; do
 	on "$here" exec -d --id "e$i" e2emove/w /bin/sh -c "sleep $((i / 2)).$((i % 2 * 5)); exit 1$i"
 done
@@ -174,9 +195,11 @@ check "when they have ended and nobody was told" grep -q "went on" "$WORK/held"
 for i in 1 2 3 4 5 6 7 8; do
 	task "$here" wait w "e$i"
 	check "exit of exec $i is told" out_is "1$i"
+	check "and once by both" told_once w "e$i" "1$i"
 done
 task "$here" wait x
 check "the exit of the container is told" out_is 7
+check "and once by both" told_once x '' 7
 task "$here" delete x
 check "and it can be deleted" status_is 0
 task "$here" state w job
@@ -184,14 +207,18 @@ check "the exec of the beginning runs" out_is 2
 on "$here" exec e2emove/w /bin/sh -c ': >/tmp/end'
 task "$here" wait w job
 check "its exit is told" out_is 5
+check "and once by all" told_once w job 5
 task "$here" delete w job
 check "and it can be deleted" status_is 0
 task "$here" wait w quick
 check "that of the one that had ended as well" out_is 4
 on "$here" attach --no-stdin e2emove/w quick
 check "attach tells it too" status_is 4
+check "and what it had said" out_is "it said that"
+check "that exit was told once, before all moves" told_once w quick 4
 on "$here" attach --no-stdin e2emove ended
 check "that of the UVM's which had ended" status_is 8
+check "and what that had said" out_is "and that"
 on "$here" attach --no-stdin e2emove ends
 check "and of the one that ended on the way" status_is 9
 
@@ -245,6 +272,13 @@ move
 check "after all that it moves" status_is 0
 echo "# $(breaks "$WORK/lines") breaks in the lines of $moves moves"
 [ "$status" -eq 0 ] && here=$there
+timeout 60 cat "$WORK/fifo" >"$WORK/read"
+seq 160000 >"$WORK/written"
+check "what one had written that ended before a move is whole" \
+	cmp "$WORK/read" "$WORK/written"
+task "$here" wait y
+check "its exit is told then" out_is 9
+check "and once by all" told_once y '' 9
 on "$here" stop e2emove
 check "stop" status_is 0
 check "nothing is left" wait_for 60 empty "$here"

@@ -267,6 +267,58 @@ static void test_w_h12_the_wait_id_is_never_missing(void **state)
 	proc_done(&p);
 }
 
+/* The source knew the exit and had not told it: what is left are its streams. */
+static void test_one_that_has_exited_is_told_behind_its_output(void **state)
+{
+	struct fixture *x = *state;
+	struct host_process_state s = state_of_source;
+	struct proc p;
+
+	s.exited = true;
+	s.code = 5;
+	assert_int_equal(proc_open(x, &p, &s, true, NULL), 0);
+	/* It can be handed on as it came. */
+	assert_int_equal(host_process_state(p.process, &s), -ESRCH);
+	host_client_freeze(x->client, true);
+	assert_int_equal(host_process_state(p.process, &s), 0);
+	assert_true(s.exited);
+	assert_int_equal(s.code, 5);
+	assert_int_equal(s.wait_id, WAIT_ID);
+	host_client_freeze(x->client, false);
+	p.guest[MSG_STDOUT] = fake_dial(&x->fake, PORT);
+	assert_int_equal(write(p.guest[MSG_STDOUT], "last", 4), 4);
+	expect_text(&p, p.user[MSG_STDOUT], "last");
+	assert_false(p.ended);
+	fd_close(&p.guest[MSG_STDOUT]);
+	FAKE_UNTIL(&x->fake, p.ended);
+	assert_true(p.end.exited);
+	assert_int_equal(p.end.code, 5);
+	assert_alive(x); /* and nothing was asked */
+	proc_done(&p);
+}
+
+/* A host that hands on tells no end: the next one does, or this one again. */
+static void test_an_end_is_told_by_one_host(void **state)
+{
+	struct fixture *x = *state;
+	struct host_process_state s;
+	struct proc p;
+
+	proc_start(x, &p, 0, 0);
+	proc_run(&p);
+	host_client_freeze(x->client, true);
+	proc_exit(&p, 7);
+	FAKE_UNTIL(&x->fake,
+		   host_process_state(p.process, &s) == 0 && s.exited);
+	settle(x, 50); /* time enough for a mistake */
+	assert_false(p.ended);
+	assert_int_equal(s.code, 7);
+	host_client_freeze(x->client, false);
+	FAKE_UNTIL(&x->fake, p.ended);
+	assert_int_equal(p.end.code, 7);
+	proc_done(&p);
+}
+
 /*
  * The guest stood still so long that its connection was given up, and dials
  * before the session goes on here: that is no end of its processes.
@@ -541,6 +593,8 @@ int main(void)
 		T(test_w_h8_w9_the_probe_has_a_limit_here),
 		T(test_the_probe_is_made_again_after_a_loss),
 		T(test_w_h12_the_wait_id_is_never_missing),
+		T(test_one_that_has_exited_is_told_behind_its_output),
+		T(test_an_end_is_told_by_one_host),
 		T(test_a_bridge_that_comes_back_frozen_ends_nothing),
 		T(test_w_h12_the_state_names_the_wait_that_the_guest_has),
 		T(test_an_open_raises_the_floor_of_the_ports),

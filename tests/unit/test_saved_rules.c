@@ -63,6 +63,9 @@ static void set_others(struct model *m, struct saved_process *p, int i)
 	p[0].port[0] = 0x40000001u + 2 * (uint32_t)(i + 1);
 	p[0].terminal = true;
 	p[0].started_at_ns = 5;
+	p[0].stage = SAVED_STAGE_RUNNING; /* exited, and nobody was told */
+	p[0].exit_status = 3;
+	p[0].exited_at_ns = 7;
 	p[0].stdio[1] = T("/fifo");
 	p[0].streams = &m->streams[i == 4 ? 0 : 2];
 	p[0].n_streams = 2;
@@ -88,6 +91,7 @@ static void set_others(struct model *m, struct saved_process *p, int i)
 		.stage = SAVED_STAGE_STOPPED,
 		.exit_status = 4,
 		.exited_at_ns = 6,
+		.unread = { [2] = { "not\0read", 8 } },
 	};
 }
 

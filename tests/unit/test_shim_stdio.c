@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -355,9 +356,11 @@ static void frozen_streams_are_taken_along(void **state)
 	assert_int_equal(shim_stdio_kept(f->io, MSG_STDOUT, &kept), 10);
 	assert_memory_equal(kept, "held piped", 10);
 	assert_int_equal(shim_stdio_new(f->loop, path, &there, guest, &e), 0);
-	assert_int_equal(shim_stdio_give(there, MSG_STDOUT, kept, 10, &e), 0);
+	assert_int_equal(
+		shim_stdio_give(there, MSG_STDOUT, kept, 10, false, &e), 0);
 	assert_int_equal(shim_stdio_kept(f->io, MSG_STDIN, &kept), 5);
-	assert_int_equal(shim_stdio_give(there, MSG_STDIN, kept, 5, &e), 0);
+	assert_int_equal(shim_stdio_give(there, MSG_STDIN, kept, 5, false, &e),
+			 0);
 	assert_int_equal(drain(f, guest[MSG_STDIN], buf, sizeof(buf), &ended),
 			 5);
 	assert_memory_equal(buf, "input", 5);
@@ -379,7 +382,87 @@ static void frozen_streams_are_taken_along(void **state)
 	fd_close(&guest[MSG_STDOUT]);
 }
 
-/* It moved when it had ended: what it wrote is gone, and that is told. */
+/* Numbers, so that each byte shows where it belongs. */
+static size_t fill_numbers(char *buf, size_t size)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; n + 8 <= size; i++, n += 8)
+		(void)snprintf(buf + n, size - n, "%07u", i % 10000000);
+	return n;
+}
+
+/* Nobody reads a FIFO: what lies in it goes along, before what lies behind it. */
+static void what_a_fifo_holds_goes_along(void **state)
+{
+	struct fixture *f = *state;
+	static char sent[150000];
+	const size_t n = fill_numbers(sent, sizeof(sent));
+	const uint8_t *kept;
+	size_t at = 0;
+	int fifo = 0;
+	struct err e;
+
+	assert_int_equal(mkfifo(f->path, 0600), 0);
+	open_with(f, "", f->path, "");
+	assert_int_equal(fd_nonblock(f->guest[MSG_STDOUT], true), 0);
+	for (int i = 0; i < TURNS && at < n; i++) {
+		const ssize_t k =
+			write(f->guest[MSG_STDOUT], sent + at, n - at);
+
+		at += k > 0 ? (size_t)k : 0;
+		turns(f);
+	}
+	assert_int_equal(at, n);
+	/* The process has ended. */
+	fd_close(&f->guest[MSG_STDOUT]);
+	turns(f);
+	assert_int_equal(shim_stdio_freeze(f->io, true, &e), 0);
+	assert_int_equal(shim_stdio_kept(f->io, MSG_STDOUT, &kept), n);
+	assert_memory_equal(kept, sent, n);
+	/* The move was called off: they are where they were. */
+	assert_int_equal(shim_stdio_freeze(f->io, false, &e), 0);
+	turns(f);
+	f->fd = open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(f->fd >= 0);
+	assert_int_equal(ioctl(f->fd, FIONREAD, &fifo), 0);
+	assert_true(fifo > 0);
+}
+
+/* It moved when it had ended: all that nobody has read is there to be read. */
+static void of_what_ended_nothing_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	static char sent[400000];
+	static char got[sizeof(sent)];
+	const size_t n = fill_numbers(sent, sizeof(sent));
+	const uint64_t dropped = shim_stdio_dropped();
+	size_t at = 200000;
+	bool ended;
+	struct err e;
+
+	open_with(f, "", "-", "");
+	assert_int_equal(shim_stdio_give(f->io, MSG_STDOUT, sent, at, true, &e),
+			 0);
+	/* What the guest still has follows. */
+	assert_int_equal(fd_nonblock(f->guest[MSG_STDOUT], true), 0);
+	for (int i = 0; i < TURNS && at < n; i++) {
+		const ssize_t k =
+			write(f->guest[MSG_STDOUT], sent + at, n - at);
+
+		at += k > 0 ? (size_t)k : 0;
+		turns(f);
+	}
+	assert_int_equal(at, n);
+	fd_close(&f->guest[MSG_STDOUT]);
+	turns(f);
+	attach(f, MSG_STDOUT);
+	assert_int_equal(drain(f, f->fd, got, sizeof(got), &ended), n);
+	assert_memory_equal(got, sent, n);
+	assert_int_equal(shim_stdio_dropped(), dropped);
+}
+
+/* It moved when it had ended, and all had been read. */
 static void who_attaches_to_what_ended_hears_that(void **state)
 {
 	struct fixture *f = *state;
@@ -415,6 +498,8 @@ int main(void)
 		T(paths_that_are_no_streams),
 		T(file_is_appended_to),
 		T(frozen_streams_are_taken_along),
+		T(what_a_fifo_holds_goes_along),
+		T(of_what_ended_nothing_is_dropped),
 		T(who_attaches_to_what_ended_hears_that),
 	};
 

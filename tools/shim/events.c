@@ -291,6 +291,8 @@ static void ended(void *ctx, const struct task_event *t)
 	m.pid = t->pid;
 	m.exit_status = t->exit_status;
 	m.exited_at = &at;
+	log_info("exit container=%s exec=%s status=%u", t->container_id,
+		 t->exec_id, t->exit_status);
 	put(ctx, "/tasks/exit", TYPE_PREFIX "TaskExit", &m.base);
 }
 

@@ -419,7 +419,7 @@ static void on_attach(void *ctx, struct ttrpc_call *call,
 
 	if (!p)
 		return;
-	if (!p->io && (p->pid == 0 || p->state != UVM_STOPPED))
+	if (!p->io && (p->pid == 0 || p->state != UVM_STOPPED || p->came))
 		r = err_set(&e, EPRECONDITION, "exec %s has not begun here",
 			    p->exec_id);
 	else

@@ -28,6 +28,7 @@
  * @plain:	@client is a file: always ready, no watch
  * @buf:	@size bytes while any are held, else NULL; more than STDIO_KEEP only
  *		around a move
+ * @last:	of a process that exited before it came
  * @from, @to:	what of @buf is in use
  * @ended:	the source has ended; output: the process has closed it
  * @ending:	input: to be closed once nobody is attached and all is written
@@ -46,6 +47,7 @@ struct flow {
 	size_t size;
 	size_t from;
 	size_t to;
+	bool last;
 	bool ended;
 	bool ending;
 	bool frozen;
@@ -95,7 +97,22 @@ uint64_t shim_stdio_dropped(void)
 	return dropped;
 }
 
-/* Room behind @to; false: there is none, or no memory. */
+static size_t most(const struct flow *f)
+{
+	return f->last && f->client < 0 ? STDIO_LAST_MAX : STDIO_KEEP;
+}
+
+static void grow(struct flow *f)
+{
+	uint8_t *buf = realloc(f->buf, f->size * 2);
+
+	if (!buf)
+		return;
+	f->buf = buf;
+	f->size *= 2;
+}
+
+/* Room behind @to; false: none, or no memory. */
 static bool make_room(struct flow *f)
 {
 	if (!f->buf) {
@@ -105,16 +122,18 @@ static bool make_room(struct flow *f)
 		if (!f->buf)
 			return false;
 	}
-	if (held(f) >= STDIO_KEEP && !f->input && f->client < 0) {
-		dropped += held(f) - (STDIO_KEEP - DROP_STEP);
-		f->from = f->to - (STDIO_KEEP - DROP_STEP);
+	if (held(f) >= most(f) && !f->input && f->client < 0) {
+		dropped += held(f) - (most(f) - DROP_STEP);
+		f->from = f->to - (most(f) - DROP_STEP);
 	}
 	if (f->to == f->size && f->from > 0) {
 		memmove(f->buf, f->buf + f->from, held(f));
 		f->to -= f->from;
 		f->from = 0;
 	}
-	return f->to < f->size && held(f) < STDIO_KEEP;
+	if (f->to == f->size && held(f) < most(f))
+		grow(f);
+	return f->to < f->size && held(f) < most(f);
 }
 
 /* Return: bytes; 0: none now; -1: the source has ended. */
@@ -361,40 +380,67 @@ static int flow_pipe(struct flow *f, int *guest_fd, struct err *e)
 
 /* --- a move --------------------------------------------------------------------------- */
 
-/* What lies in the pipe comes behind output that is held, before such input. */
+/* What nobody has read yet of an output's FIFO, which was opened for both. */
+static size_t in_fifo(const struct flow *f, size_t others)
+{
+	struct stat st;
+	int n = 0;
+
+	if (f->input || f->client < 0 || fstat(f->client, &st) < 0 ||
+	    !S_ISFIFO(st.st_mode) || ioctl(f->client, FIONREAD, &n) < 0 ||
+	    n < 0 || others + (size_t)n > STDIO_FIFO_MAX)
+		return 0;
+	return (size_t)n;
+}
+
+/* Reads what is there; its reader may have been faster. */
+static size_t take(int fd, uint8_t *to, size_t n)
+{
+	const ssize_t got = n > 0 ? read(fd, to, n) : 0;
+
+	return got > 0 ? (size_t)got : 0;
+}
+
+/*
+ * In their order: of an output what lies in a FIFO, what is held, what lies in
+ * the pipe; of an input the pipe first.
+ */
 static int gather(struct flow *f, struct err *e)
 {
 	cleanup_fd other = -1;
 	char path[32];
 	int waiting = 0;
+	size_t fifo, size, n;
 	uint8_t *buf;
-	size_t size;
-	ssize_t n;
 
-	if (f->pipe < 0 || ioctl(f->pipe, FIONREAD, &waiting) < 0 ||
-	    waiting <= 0)
+	if (f->pipe >= 0 && ioctl(f->pipe, FIONREAD, &waiting) < 0)
+		waiting = 0;
+	fifo = in_fifo(f, held(f) + (size_t)waiting);
+	if (waiting == 0 && fifo == 0)
 		return 0;
-	size = held(f) + (size_t)waiting;
-	buf = malloc(size > STDIO_KEEP ? size : STDIO_KEEP);
+	size = fifo + held(f) + (size_t)waiting;
+	if (size < STDIO_KEEP)
+		size = STDIO_KEEP;
+	buf = malloc(size);
 	if (!buf)
-		return err_set(e, ENOMEM, "no memory for %d bytes of a stream",
-			       waiting);
+		return err_set(e, ENOMEM, "no memory for %zu bytes of a stream",
+			       size);
 	/* Only the bridge has the reading end of an input. */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", f->pipe);
 	if (f->input)
 		other = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	n = read(f->input ? other : f->pipe, buf + (f->input ? 0 : held(f)),
-		 (size_t)waiting);
-	if (n < 0)
-		n = 0;
+	n = f->input ? take(other, buf, (size_t)waiting)
+		     : take(f->client, buf, fifo);
 	if (held(f) > 0)
-		memcpy(buf + (f->input ? (size_t)n : 0), f->buf + f->from,
-		       held(f));
-	f->to = held(f) + (size_t)n;
+		memcpy(buf + n, f->buf + f->from, held(f));
+	n += held(f);
+	if (!f->input)
+		n += take(f->pipe, buf + n, (size_t)waiting);
+	f->to = n;
 	f->from = 0;
 	free(f->buf);
 	f->buf = buf;
-	f->size = size > STDIO_KEEP ? size : STDIO_KEEP;
+	f->size = size;
 	return 0;
 }
 
@@ -442,12 +488,13 @@ size_t shim_stdio_kept(const struct shim_stdio *s, enum msg_stdio which,
 }
 
 int shim_stdio_give(struct shim_stdio *s, enum msg_stdio which,
-		    const void *bytes, size_t n, struct err *e)
+		    const void *bytes, size_t n, bool last, struct err *e)
 {
 	struct flow *f = &s->flow[which];
 	const size_t size = held(f) + n > STDIO_KEEP ? held(f) + n : STDIO_KEEP;
 	uint8_t *buf;
 
+	f->last = last;
 	if (n == 0 || f->pipe < 0)
 		return 0;
 	buf = malloc(size);

@@ -21,7 +21,10 @@
  * A move takes along what lies here: shim_stdio_freeze() stops all streams and
  * gathers what is in the pipes, shim_stdio_kept() gives it out, and where the
  * process goes on it comes first (shim_stdio_give()). So a reader that is the
- * same on both hosts (a FIFO, a file) gets each byte once.
+ * same on both hosts (a FIFO, a file) gets each byte once. What nobody has read
+ * of a FIFO, which goes with the last who has it open, is taken along as well. Of
+ * a process that had exited before the move nothing is dropped there until
+ * somebody has attached: there is an end to what comes, STDIO_LAST_MAX.
  *
  * Input ends when that was asked for (CloseIO) and the client has closed its
  * end; a client that only goes away leaves the process its input.
@@ -35,6 +38,10 @@
 
 /* Output that is kept while nobody is attached. */
 #define STDIO_KEEP 65536u
+/* The same, of a process that exited before a move: what all on the way holds. */
+#define STDIO_LAST_MAX ((size_t)2 * 1024 * 1024)
+/* What is taken out of a FIFO, together with what is kept already. */
+#define STDIO_FIFO_MAX ((size_t)512 * 1024)
 
 struct shim_stdio;
 
@@ -90,11 +97,12 @@ size_t shim_stdio_kept(const struct shim_stdio *s, enum msg_stdio which,
 
 /**
  * shim_stdio_give() - bytes that came with the process, before all others
+ * @last:	the process has exited
  *
  * Return: 0, -ENOMEM; a stream that is not there takes nothing
  */
 int shim_stdio_give(struct shim_stdio *s, enum msg_stdio which,
-		    const void *bytes, size_t n, struct err *e);
+		    const void *bytes, size_t n, bool last, struct err *e);
 
 /** shim_stdio_free() - close everything; NULL is fine */
 void shim_stdio_free(struct shim_stdio *s);

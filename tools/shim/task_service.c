@@ -396,7 +396,8 @@ void task_on_attach(void *ctx, struct ttrpc_call *call,
 
 	if (!p)
 		return;
-	if (!io && (p->pid == 0 || p->state != PROCESS_TERMINATED))
+	if (!io &&
+	    (p->pid == 0 || p->state != PROCESS_TERMINATED || p->streams))
 		r = err_set(&e, EPRECONDITION,
 			    "the process has not begun here");
 	else

@@ -41,9 +41,9 @@ static size_t streams_kept(const void *streams, enum msg_stdio which,
 }
 
 static int streams_give(void *streams, enum msg_stdio which, const void *bytes,
-			size_t n, struct err *e)
+			size_t n, bool last, struct err *e)
 {
-	return shim_stdio_give(streams, which, bytes, n, e);
+	return shim_stdio_give(streams, which, bytes, n, last, e);
 }
 
 static int others_save(void *ctx, struct arena *a, struct saved_vm *ret,

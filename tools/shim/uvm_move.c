@@ -58,6 +58,21 @@ static int save_running(struct uvm_proc *p, struct arena *a,
 	return carried_take(p->process, kept, p->io, a, ret, e);
 }
 
+/* What it wrote may not have been read yet. */
+static int save_stopped(struct uvm_proc *p, bool session, struct arena *a,
+			struct saved_process *ret, struct err *e)
+{
+	int r = 0;
+
+	ret->stage = SAVED_STAGE_STOPPED;
+	ret->exit_status = p->exit_status;
+	ret->exited_at_ns = p->exited_ns;
+	if (!session || !p->io)
+		return 0;
+	r = shim_stdio_freeze(p->io, true, e);
+	return r < 0 ? r : carried_take(NULL, kept, p->io, a, ret, e);
+}
+
 static int save(struct uvm_proc *p, bool session, struct arena *a,
 		struct saved_process *ret, struct err *e)
 {
@@ -78,10 +93,8 @@ static int save(struct uvm_proc *p, bool session, struct arena *a,
 	if (r < 0)
 		return r;
 	if (p->state == UVM_STOPPED) {
-		ret->stage = SAVED_STAGE_STOPPED;
-		ret->exit_status = p->exit_status;
-		ret->exited_at_ns = p->exited_ns;
-		return 0;
+		r = save_stopped(p, session, a, ret, e);
+		return r < 0 ? err_wrap(e, "exec %s", p->exec_id) : 0;
 	}
 	if (!session)
 		return err_set(e, EPRECONDITION,
@@ -131,7 +144,7 @@ void uvm_procs_thaw(struct uvm_procs *t)
 
 static int copy(struct arena *a, struct saved_text *t)
 {
-	t->p = arena_strn(a, t->p, t->n);
+	t->p = arena_strn(a, t->p ? t->p : "", t->n);
 	return t->p ? 0 : -ENOMEM;
 }
 
@@ -153,6 +166,8 @@ static int remember(struct uvm_proc *p, const struct saved_process *s,
 				    sizeof(*came->streams));
 	if (!came->streams)
 		return err_set(e, ENOMEM, "no memory for a process");
+	for (int i = 0; i < MSG_STDIO && r == 0; i++)
+		r = copy(&p->arena, &came->unread[i]);
 	for (size_t i = 0; i < s->n_streams && r == 0; i++) {
 		came->streams[i] = s->streams[i];
 		r = copy(&p->arena, &came->streams[i].kept);
@@ -169,6 +184,11 @@ static int remember(struct uvm_proc *p, const struct saved_process *s,
 static const char *path_of(struct arena *a, struct saved_text t)
 {
 	return arena_strn(a, t.p ? t.p : "", t.n);
+}
+
+static bool is_unread(const struct saved_process *s)
+{
+	return s->unread[MSG_STDOUT].n > 0 || s->unread[MSG_STDERR].n > 0;
 }
 
 static int give(struct uvm_procs *t, const struct saved_process *s,
@@ -196,13 +216,15 @@ static int give(struct uvm_procs *t, const struct saved_process *s,
 	p->pid = (uint32_t)s->pid;
 	p->started_ns = s->started_at_ns;
 	p->state = UVM_RUNNING;
-	if (s->stage != SAVED_STAGE_STOPPED)
-		return remember(p, s, e);
-	p->state = UVM_STOPPED;
-	p->exit_status = s->exit_status;
-	p->exited_ns = s->exited_at_ns;
-	uvm_proc_keep(p);
-	return 0;
+	if (s->stage == SAVED_STAGE_STOPPED) {
+		p->state = UVM_STOPPED;
+		p->exit_status = s->exit_status;
+		p->exited_ns = s->exited_at_ns;
+		uvm_proc_keep(p);
+		if (!is_unread(s))
+			return 0;
+	}
+	return remember(p, s, e);
 }
 
 int uvm_procs_give(struct uvm_procs *t, const struct saved_vm *saved,
@@ -232,10 +254,10 @@ static int open_streams(struct uvm_proc *p, int fd[MSG_STDIO], struct err *e)
 	for (int i = 0; i < MSG_STDIO && r == 0; i++) {
 		const struct saved_stream *s = carried_find(
 			came->streams, came->n_streams, came->port[i]);
+		const struct saved_text *t = s ? &s->kept : &came->unread[i];
 
-		if (s)
-			r = shim_stdio_give(p->io, (enum msg_stdio)i, s->kept.p,
-					    s->kept.n, e);
+		r = shim_stdio_give(p->io, (enum msg_stdio)i, t->p, t->n,
+				    came->exited_at_ns != 0, e);
 	}
 	return r;
 }
@@ -248,6 +270,8 @@ static void arrived(struct uvm_proc *p, struct host_client *c)
 		.pid = p->pid,
 		.port = { came->port[0], came->port[1], came->port[2] },
 		.wait_id = (uint64_t)came->wait_id,
+		.exited = came->exited_at_ns != 0,
+		.code = came->exit_status,
 		.stream = stream,
 	};
 	struct host_process_config config = {
@@ -262,7 +286,7 @@ static void arrived(struct uvm_proc *p, struct host_client *c)
 
 	carried_state(came->streams, came->n_streams, came->port, stream);
 	r = open_streams(p, config.fd, &e);
-	if (r == 0)
+	if (r == 0 && p->state != UVM_STOPPED)
 		r = host_process_open(c, &config, &state, true, &p->process,
 				      &e);
 	for (int i = 0; i < MSG_STDIO; i++)
@@ -270,6 +294,11 @@ static void arrived(struct uvm_proc *p, struct host_client *c)
 	p->came = NULL;
 	if (r == 0)
 		return;
+	if (p->state == UVM_STOPPED) {
+		log_err("exec %s: what it had written is lost: %s", p->exec_id,
+			e.text);
+		return;
+	}
 	log_err("exec %s came and cannot be opened: %s", p->exec_id, e.text);
 	uvm_proc_ended(p, &(struct host_process_end){ .failure = &lost,
 						      .started = true });
