@@ -113,10 +113,12 @@ static bool is_writable(int fd)
 /* Return: true when the dial of the current stream is over and it stands */
 static bool dial_one(struct dial *d)
 {
+	struct transport patient = *d->transport;
 	struct err e = { 0 };
 	int *fd = &d->sock[d->at];
 
-	if (transport_dial(d->transport, d->port[d->at], fd, &e) < 0) {
+	patient.patience_ms = DIAL_LIMIT_MS;
+	if (transport_dial(&patient, d->port[d->at], fd, &e) < 0) {
 		dial_failed(d, &e);
 		return false;
 	}

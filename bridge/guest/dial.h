@@ -19,8 +19,9 @@
 /* A port that does not answer is dialled this often, with pauses. */
 #define DIALS_MAX 10u
 #define DIAL_AGAIN_MS 100
-/* Longest wait for one dial. */
-#define DIAL_LIMIT_MS 5000
+/* Longest wait for one dial. The host takes one connection at each port: who gives
+ * up a dial that the host has taken, and dials again, finds nobody. */
+#define DIAL_LIMIT_MS 10000
 
 /* @e: NULL when all ports stand; may free the struct dial */
 typedef void dial_done_fn(void *ctx, struct err *e);

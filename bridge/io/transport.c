@@ -5,12 +5,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <linux/vm_sockets.h>
 
 #include "bridge/io/fd.h"
 #include "config/num.h"
+
+#define MS_PER_S 1000u
+#define US_PER_MS 1000
 
 /* Either kind of address, with its length. */
 struct address {
@@ -76,6 +80,18 @@ static int stream_socket(const struct transport *t)
 		      SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
+/* A kernel that does not know it waits as it always does. */
+static void be_patient(int fd, uint32_t ms)
+{
+	const struct timeval limit = {
+		.tv_sec = ms / MS_PER_S,
+		.tv_usec = (suseconds_t)(ms % MS_PER_S) * US_PER_MS,
+	};
+
+	(void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit,
+			 sizeof(limit));
+}
+
 int transport_dial(const struct transport *t, uint32_t port, int *ret_fd,
 		   struct err *e)
 {
@@ -88,6 +104,8 @@ int transport_dial(const struct transport *t, uint32_t port, int *ret_fd,
 		unix_address(t, port, &to);
 	else
 		vsock_address(t->cid, port, &to);
+	if (t->kind == TRANSPORT_VSOCK && t->patience_ms > 0)
+		be_patient(fd, t->patience_ms);
 	if (connect(fd, &to.u.any, to.len) < 0 && errno != EINPROGRESS)
 		return err_sys(e, "connect to host port %u", port);
 

@@ -30,10 +30,13 @@ enum transport_kind {
  *		its guest
  * @base:	unix: path that the port number is appended to. vsock, on a
  *		host: folder of the acceptor (bridge/host/door.h), "": none
+ * @patience_ms: vsock: how long the kernel waits for the answer to a dial, 0: 2 s
+ *		as Linux has it
  */
 struct transport {
 	enum transport_kind kind;
 	uint32_t cid;
+	uint32_t patience_ms;
 	char base[TRANSPORT_BASE_MAX];
 };
 

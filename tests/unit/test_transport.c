@@ -6,11 +6,58 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <linux/vm_sockets.h>
 
 #include "bridge/io/fd.h"
 #include "bridge/io/transport.h"
 #include "config/util.h"
+
+/* --- what the kernel is asked for ------------------------------------------ */
+
+static struct timeval asked;
+static unsigned int n_asked;
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (level == AF_VSOCK && name == SO_VM_SOCKETS_CONNECT_TIMEOUT &&
+	    len == sizeof(asked)) {
+		memcpy(&asked, value, sizeof(asked));
+		n_asked++;
+		return 0;
+	}
+	return (int)syscall(SYS_setsockopt, fd, level, name, value, len);
+}
+
+/* There may be no virtual sockets here: the dial fails, and was asked for. */
+int socket(int family, int type, int protocol)
+{
+	return (int)syscall(SYS_socket, family == AF_VSOCK ? AF_UNIX : family,
+			    type, protocol);
+}
+
+/* A dial that the host has taken may not be given up after 2 s. */
+static void test_a_patient_dial_waits_as_long_as_it_is_told(void **state)
+{
+	struct transport t = { .kind = TRANSPORT_VSOCK,
+			       .cid = TRANSPORT_CID_HOST };
+	int fd = -1;
+
+	(void)state;
+	n_asked = 0;
+	assert_true(transport_dial(&t, 5, &fd, NULL) < 0);
+	assert_int_equal(n_asked, 0);
+	t.patience_ms = 10250;
+	assert_true(transport_dial(&t, 5, &fd, NULL) < 0);
+	assert_int_equal(n_asked, 1);
+	assert_int_equal(asked.tv_sec, 10);
+	assert_int_equal(asked.tv_usec, 250000);
+}
 
 static void test_parse_takes_three_spellings(void **state)
 {
@@ -112,6 +159,8 @@ static void test_unix_stream_stale_file_and_mode(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_a_patient_dial_waits_as_long_as_it_is_told),
 		cmocka_unit_test(test_parse_takes_three_spellings),
 		cmocka_unit_test(
 			test_longest_base_still_takes_the_largest_port),
