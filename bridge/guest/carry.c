@@ -60,8 +60,11 @@ void carry_watch(struct stream *s, struct loop_id *id, int fd, bool on,
 		loop_unwatch(loop_of(s), id);
 	else if (id->generation != 0)
 		loop_rewatch(loop_of(s), *id, events);
-	else if (loop_watch(loop_of(s), fd, events, fn, s, id, &e) < 0)
-		log_err("a stream stands still: %s", e.text);
+	else if (loop_watch(loop_of(s), fd, events, fn, s, id, &e) < 0) {
+		log_err("a stream waits: %s", e.text);
+		carry_timer(s, &s->carry->run_timer, CARRY_MEMORY_MS,
+			    carry_on_run_timer);
+	}
 }
 
 static void let_go_of_sock(struct stream *s)
@@ -132,6 +135,8 @@ static void dial(struct stream *s)
 		return;
 	}
 	carry_watch(s, &s->sock_watch, s->sock, true, EPOLLOUT, carry_on_sock);
+	if (s->sock_watch.generation == 0)
+		carry_broke(s);
 }
 
 void carry_host(struct stream *s)

@@ -70,8 +70,8 @@ static ssize_t take_by_mid(struct stream *s, size_t most)
 	if (n >= 0 || errno != EAGAIN)
 		return n;
 	n = carry_move(s->end, c->mid, most);
-	if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EINVAL)
-		return 0; /* the end of a terminal is EIO */
+	if (n < 0 && errno == EIO)
+		return 0; /* the end of a terminal */
 	return n > 0 ? carry_move(c->mid, c->file, most) : n;
 }
 
@@ -104,8 +104,8 @@ static ssize_t take(struct stream *s, size_t most)
 	if (!s->tty && !s->no_splice)
 		return carry_move(s->end, s->carry->file, most);
 	n = read(s->end, buf, most < STREAM_BUFFER ? most : STREAM_BUFFER);
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return 0; /* the end of a terminal is EIO */
+	if (n < 0 && errno == EIO)
+		return 0; /* the end of a terminal */
 	if (n <= 0)
 		return n;
 	/* There is no way to put it back: a write of a few pages to memory

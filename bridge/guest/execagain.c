@@ -18,6 +18,7 @@
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/reply.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
@@ -82,10 +83,10 @@ static void on_settled(void *ctx, struct process *p)
 
 	list_push(&x->op.container->processes, &p->sibling);
 	p->console = x->ends.terminal >= 0;
-	if (a->resume.exists && (p->port[0] | p->port[1] | p->port[2]) != 0)
-		(void)ends_connect(&x->ends, &a->streams, p, sock, p->port, &e);
-	else
-		(void)ends_restore(&x->ends, &a->streams, p, none, &e);
+	if ((a->resume.exists && (p->port[0] | p->port[1] | p->port[2]) != 0
+		     ? ends_connect(&x->ends, &a->streams, p, sock, p->port, &e)
+		     : ends_restore(&x->ends, &a->streams, p, none, &e)) < 0)
+		takeover_rather(a, "the streams of an exec");
 	if (x->op.request)
 		process_tell_start(a, &x->op.request->to, p);
 	op_end(&x->op);

@@ -7,10 +7,15 @@
 #include "bridge/guest/container.h"
 #include "bridge/guest/network_object.h"
 #include "bridge/guest/pack.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/io/log.h"
 
 /* Booleans of a container. */
 #define KEEP_FLAGS 13
+
+/* For bodies of any length: no memory that may be wanting, and of what was never
+ * written none is used. */
+static uint8_t body_room[SLOT_BODY_MAX];
 
 static void put(struct agent *a, uint32_t *slot, enum slot_kind kind,
 		const struct pack *p)
@@ -315,6 +320,9 @@ void keep_policy_read(struct agent *a, const struct slot_view *v)
 	a->policy.deny = false;
 	a->policy.reference = reference ? strdup(reference) : NULL;
 	a->policy.hash_envelope = envelope ? strdup(envelope) : NULL;
+	if (!a->policy.reference != !reference ||
+	    !a->policy.hash_envelope != !envelope)
+		takeover_again(a, "the policy", NULL);
 }
 
 /* --- networks ------------------------------------------------------------------ */
@@ -338,13 +346,10 @@ void keep_network(void *agent, struct network_record *r, bool forgotten)
 {
 	struct agent *a = agent;
 	const uint64_t number = r->number;
-	uint8_t *body;
-	struct pack w;
+	struct pack w = pack_write(body_room, sizeof(body_room));
 
 	if (!a->slots.head)
 		return;
-	body = forgotten ? NULL : malloc(SLOT_BODY_MAX);
-	w = pack_write(body, body ? SLOT_BODY_MAX : 0);
 	if (forgotten || r->netns < 0) {
 		r->number = 0;
 	} else if (number == 0) {
@@ -362,7 +367,6 @@ void keep_network(void *agent, struct network_record *r, bool forgotten)
 		put(a, &r->slot, SLOT_NETWORK, &w);
 	if (number != 0 && r->number == 0)
 		pid1_withdraw(&a->pid1, number, 0);
-	free(body);
 }
 
 static bool unpack_adapter(struct pack *p, struct network_record *r)
@@ -413,6 +417,7 @@ struct network_record *keep_network_read(struct agent *a,
 	r->slot = v->handle;
 	while (p.at < v->len)
 		if (!unpack_adapter(&p, r)) {
+			takeover_again(a, "an adapter", NULL);
 			network_forget(&a->networks, r->guid);
 			return NULL;
 		}
@@ -483,17 +488,12 @@ static void pack_container(struct pack *p, struct container *c)
 
 void keep_container(struct container *c)
 {
-	const size_t size = SLOT_BODY_MAX;
-	uint8_t *body;
-	struct pack p;
+	struct pack p = pack_write(body_room, sizeof(body_room));
 
 	if (!c->agent->slots.head)
 		return;
-	body = malloc(size);
-	p = pack_write(body, body ? size : 0);
 	pack_container(&p, c);
 	put(c->agent, &c->slot, SLOT_CONTAINER, &p);
-	free(body);
 }
 
 static void unpack_container(struct pack *p, uint16_t version,

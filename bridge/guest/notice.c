@@ -5,6 +5,7 @@
 #include "bridge/guest/container.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/reply.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/io/log.h"
 #include "bridge/msg.h"
 #include "bridge/msg_ferry.h"
@@ -37,6 +38,7 @@ void notice_send(struct container *c)
 				       a->body.len);
 	if (!notice) {
 		/* The host sees a lost connection instead. */
+		takeover_rather(a, "a notice");
 		log_err("no memory for a notice: the connection is dropped");
 		a->conn.lost = true;
 		return;

@@ -1,6 +1,7 @@
 #include "bridge/guest/orphans.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -41,12 +42,20 @@ static bool on_told(void *ctx, struct pid1_told *t)
 	return true;
 }
 
-/* Nobody tells any more. Those that are not settled are told to be. */
+/*
+ * Nobody tells any more, and a later death would be the end of everything. But an
+ * agent that was stable is started again, with a PID 1. Any other goes on: of its
+ * processes those that are not settled are told to be.
+ */
 static void on_lost(void *ctx)
 {
 	struct orphans *o = ctx;
 	struct list *next;
 
+	if (o->pid1->stable) {
+		log_err("the agent ends: the next one has a PID 1");
+		_exit(EXIT_FAILURE);
+	}
 	for (struct list *l = o->processes->live.next; l != &o->processes->live;
 	     l = next) {
 		struct process *p = LIST_ITEM(l, struct process, node);

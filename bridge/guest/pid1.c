@@ -20,6 +20,9 @@
 _Static_assert(UINT64_C(1) << NUMBER_SHIFT == PID1_NUMBERS,
 	       "the first agent is number 1");
 
+/* Without it nothing is taken over, and all would be lost. */
+#define HELLO_TRIES 2
+
 void pid1_init(struct pid1 *p)
 {
 	*p = (struct pid1){ .fd = -1 };
@@ -379,11 +382,11 @@ int pid1_attach(struct pid1 *p, struct loop *l, struct err *e)
 	p->loop = l;
 	p->fd = (int)number;
 	r = fd_cloexec(p->fd, true);
-	if (r == 0)
-		r = hello(p, e);
-	if (r < 0)
-		fd_close(&p->fd);
-	return r;
+	for (int i = 0; r == 0 && i < HELLO_TRIES; i++)
+		if (hello(p, e) == 0)
+			return 0;
+	fd_close(&p->fd);
+	return err_code(e);
 }
 
 int pid1_go_on(struct pid1 *p, struct err *e)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bridge/guest/answer.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/hresult.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
@@ -116,8 +117,10 @@ enum reply reply_with(struct agent *a, const struct answer_to *to,
 	if (msg_encode_result(schema, msg, &a->body) == 0)
 		answer = answer_new(to, text_str(&a->body), a->body.len);
 	if (!answer) {
-		/* An answer cannot be skipped: the host would wait for ever.
-		 * It sees a lost connection instead. */
+		/* An answer cannot be skipped: the host would wait for ever. It
+		 * sees a lost connection instead; where a session goes on
+		 * behind that, only another agent can answer. */
+		takeover_rather(a, "an answer");
 		log_err("no memory for an answer: the connection is dropped");
 		a->conn.lost = true;
 		return REPLY_DROPPED;

@@ -13,6 +13,7 @@
 #include "bridge/guest/fixup.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/power.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "bridge/wire.h"
@@ -119,8 +120,7 @@ bool resume_restore(struct agent *a, int box)
 			    outbox_open(&r->out, r->memory, RESUME_BOX_BYTES,
 					&e) == 0;
 		if (!r->exists) {
-			log_err("the session of the earlier agent is lost: %s",
-				e.text);
+			takeover_again(a, "the session", &e);
 			forget(a);
 		}
 	}
@@ -406,6 +406,7 @@ void resume_tell(void *agent, uint32_t type, uint32_t port, uint64_t length)
 	body[n++] = '}';
 	answer = answer_new(&nobody, body, (size_t)n);
 	if (!answer) {
+		takeover_rather(a, "the end of a stream");
 		log_err("no memory for the end of a stream: the connection is dropped");
 		a->conn.lost = true; /* it is told again on the next */
 		return;
@@ -414,6 +415,15 @@ void resume_tell(void *agent, uint32_t type, uint32_t port, uint64_t length)
 		answer->frame,
 		&(struct wire_header){ .type = type, .size = answer->len });
 	resume_put(a, answer);
+}
+
+/* What the host said badly, that is; what found no memory it says once more. */
+static void ignored(const struct agent *a, const char *what,
+		    const struct err *e)
+{
+	if (e->code == ENOMEM)
+		takeover_rather(a, what);
+	log_warn("%s: %s, ignored", what, e->text);
 }
 
 static void stream_ended(struct agent *a, const struct frame *f)
@@ -426,7 +436,7 @@ static void stream_ended(struct agent *a, const struct frame *f)
 		       &m, &e) == 0)
 		streams_end(&a->streams, m.port, m.length);
 	else
-		log_warn("the end of a stream: %s, ignored", e.text);
+		ignored(a, "the end of a stream", &e);
 }
 
 static void stream_unwanted(struct agent *a, const struct frame *f)
@@ -439,7 +449,7 @@ static void stream_unwanted(struct agent *a, const struct frame *f)
 		       &m, &e) == 0)
 		streams_unwanted(&a->streams, m.port);
 	else
-		log_warn("an unwanted stream: %s, ignored", e.text);
+		ignored(a, "an unwanted stream", &e);
 }
 
 uint64_t resume_next(const struct agent *a)

@@ -1,7 +1,9 @@
 #include "bridge/guest/takeover.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/ends.h"
@@ -16,6 +18,26 @@
 #include "bridge/io/log.h"
 #include "bridge/msg_container.h"
 #include "bridge/wire.h"
+
+void takeover_again(struct agent *a, const char *what, const struct err *e)
+{
+	log_err("%s cannot be taken over: %s%s", what,
+		e && e->text[0] != '\0' ? e->text : "no memory",
+		a->pid1.poisoned ? "" : "; the next agent tries again");
+	if (a->pid1.poisoned)
+		return;
+	slot_survived(&a->slots);
+	_exit(EXIT_FAILURE);
+}
+
+void takeover_rather(const struct agent *a, const char *what)
+{
+	if (a->pid1.fd < 0 ||
+	    (!a->pid1.stable && (a->pid1.poisoned || a->pid1.incarnation <= 1)))
+		return;
+	log_err("no memory for %s: that is left to the next agent", what);
+	_exit(EXIT_FAILURE);
+}
 
 /* --- the state --------------------------------------------------------------- */
 
@@ -41,7 +63,7 @@ static bool open_state(struct agent *a, struct left *left)
 		return true;
 	}
 	if (fd >= 0)
-		log_err("the state of the earlier agent is lost: %s", e.text);
+		takeover_again(a, "the state", &e);
 	begin_anew(a);
 	return false;
 }
@@ -70,8 +92,8 @@ static void drop_fd(struct left *left, uint64_t number, uint32_t role)
 	fd_close(&fd);
 }
 
-static void take_ends(struct left *left, const struct keep_process *k,
-		      struct ends *d)
+static void take_ends(struct agent *a, struct left *left,
+		      const struct keep_process *k, struct ends *d)
 {
 	static const bool both[MSG_STDIO] = { true, true, false };
 	struct err e = { 0 };
@@ -86,7 +108,7 @@ static void take_ends(struct left *left, const struct keep_process *k,
 	}
 	master = left_take_fd(left, k->number, PROCESS_TERMINAL);
 	if (master >= 0 && ends_master(d, both, master, &e) < 0)
-		log_warn("terminal of pid=%u: %s", k->pid, e.text);
+		takeover_again(a, "a terminal", &e);
 }
 
 /* What PID 1 knows of it decides who it is. */
@@ -126,8 +148,11 @@ static struct process *restore_process(struct agent *a,
 		c = container_by_serial(&a->containers, k.serial);
 	p = k.serial == 0 || c ? process_restore(&a->processes, (pid_t)k.pid, c)
 			       : NULL;
-	if (!p)
+	if (!p) {
+		if (k.serial == 0 || c)
+			takeover_again(a, "a process", NULL);
 		return NULL;
+	}
 	p->slot = v->handle;
 	p->ticket = k.ticket;
 	p->number = k.number;
@@ -189,7 +214,7 @@ static void restore_ends(struct agent *a, struct process *p, struct ends *d)
 	r = ends_restore(d, &a->streams, p,
 			 p->init && !has_port(p) ? c->facts.port : none, &e);
 	if (e.code != 0 || r < 0)
-		log_warn("streams of pid=%d: %s", (int)p->pid, e.text);
+		takeover_again(a, "the streams of a process", &e);
 	if (p->init)
 		container_streams(c);
 }
@@ -201,7 +226,7 @@ static void settle_ends(struct agent *a, struct left *left, struct process *p,
 	struct ends d;
 
 	ends_init(&d);
-	take_ends(left, k, &d);
+	take_ends(a, left, k, &d);
 	if (c && k->init && !c->facts.starting) {
 		c->ends = d; /* it was not started yet */
 		return;
@@ -249,7 +274,7 @@ static void restore_execs(struct agent *a, struct left *left)
 			c = container_by_serial(&a->containers, k.serial);
 		ends_init(&d);
 		if (c && left_take_ticket(left, k.ticket)) {
-			take_ends(left, &k, &d);
+			take_ends(a, left, &k, &d);
 			container_exec_again(
 				c, &k, handle, &d,
 				left_take_fd(left, k.number, PROCESS_CONSOLE));
@@ -288,7 +313,7 @@ static void restore_stream(struct agent *a, struct left *left,
 	if (p && (p->number != n.number || p->told_on != 0))
 		p = NULL;
 	if (ends_carry_on(&a->streams, p, &n, &e) < 0)
-		log_warn("a stream of pid=%u: %s", n.pid, e.text);
+		takeover_again(a, "a stream", &e);
 }
 
 static void restore_streams(struct agent *a, struct left *left)
@@ -310,8 +335,10 @@ static void restore_containers(struct agent *a)
 	while (slot_next(&a->slots, SLOT_CONTAINER, v.handle, &v)) {
 		uint32_t handle = v.handle;
 
-		if (!keep_container_read(a, &v))
+		if (!keep_container_read(a, &v)) {
+			takeover_again(a, "a container", NULL);
 			slot_drop(&a->slots, &handle);
+		}
 		slot_survived(&a->slots);
 	}
 }
@@ -370,8 +397,8 @@ static void restore_request(struct agent *a, const struct slot_view *v)
 	    (a->resume.exists && k.frame > a->resume.in.taken))
 		slot_drop(&a->slots, &handle);
 	a->requests.kept = handle;
-	if (handle != 0)
-		(void)request_new(&a->requests, &k.to);
+	if (handle != 0 && !request_new(&a->requests, &k.to))
+		takeover_again(a, "a request", NULL);
 	request_passed(&a->requests);
 }
 
@@ -541,5 +568,9 @@ int takeover(struct agent *a, struct err *e)
 			pid1_stable(&a->pid1);
 	}
 	left_done(&left);
+	if (r == 0 && a->pid1.fd < 0)
+		r = err_set(e, EPIPE, "it was lost");
+	if (r < 0 && a->pid1.incarnation > 1)
+		takeover_again(a, "what PID 1 has", e);
 	return r;
 }

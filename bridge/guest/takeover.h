@@ -17,6 +17,9 @@
  *			come back (bridge/guest/takeoveruvm.h, as volumes)
  *	the rest	of what lies with PID 1 is given back
  *
+ * What cannot be had at this moment is not given up: the agent ends, and the next
+ * one tries again, see takeover_again().
+ *
  * A record that agents die of is set aside (bridge/guest/slot.h): the object is
  * given up, and the report about the agent itself names the record. A request is
  * answered with an error, and so are those about an object that was given up.
@@ -33,5 +36,26 @@
  * Return: 0, or -errno: PID 1 is of no use
  */
 int takeover(struct agent *a, struct err *e);
+
+/**
+ * takeover_again() - @what would be lost for want of memory or descriptors
+ *
+ * An agent may die at any instant, and this is one: the next agent may have what
+ * this one has not, and this one ends. The record that is being read is not to
+ * blame. The third one in a row, of which PID 1 says so, goes on with what there
+ * is: then this returns.
+ * @e:		NULL, or without words: no memory
+ */
+void takeover_again(struct agent *a, const char *what, const struct err *e);
+
+/**
+ * takeover_rather() - there is no memory for @what, which somebody would wait for
+ * for ever
+ *
+ * The record of it is still there: an agent that PID 1 starts again ends, and the
+ * next one sees to it. Any other goes on, and the third in a row: then this
+ * returns.
+ */
+void takeover_rather(const struct agent *a, const char *what);
 
 #endif

@@ -9,6 +9,7 @@
 #include "bridge/guest/container.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/network_object.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 
@@ -40,6 +41,7 @@ static void restore_network(struct agent *a, struct left *left,
 	struct network_record *r = keep_network_read(a, v);
 
 	if (!r) {
+		takeover_again(a, "a network", NULL);
 		slot_drop(&a->slots, &handle);
 		return;
 	}
@@ -101,7 +103,10 @@ static char *read_mounts(void)
 		at += n > 0 ? (size_t)n : 0;
 		text[at] = '\0';
 	}
-	return text;
+	if (n == 0)
+		return text;
+	free(text); /* half of it would say that the others are gone */
+	return NULL;
 }
 
 static void restore_volume(struct agent *a, const char *mounts,
@@ -115,6 +120,7 @@ static void restore_volume(struct agent *a, const char *mounts,
 	if (keep_volume_read(v, &f, &there))
 		vol = volumes_restore(&a->modify.volumes, &f, handle);
 	if (!vol) {
+		takeover_again(a, "a volume", NULL);
 		slot_drop(&a->slots, &handle);
 		return;
 	}
