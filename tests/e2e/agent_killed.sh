@@ -3,14 +3,23 @@
 # in a real UVM under ferry's PID 1: processes and containers live on, each exit
 # is told, no byte of output is lost or doubled
 #
-# Ten kills; with FERRY_SOAK=1 a thousand. A request that was in progress may
-# be refused with a reason; a wrong answer is a failure.
+# Ten kills; with FERRY_SOAK=1 a thousand, and then three hundred with FAULTS. A
+# request that was in progress may be refused with a reason; a wrong answer is a
+# failure.
+#
+# FAULTS=N	of each N calls of the agent one fails (guest/gcs_faults.c), also of
+#	those by which an agent takes over; N has to be twice what that needs.
+#	An exit may then be unknown, which is told as 255, and any request be
+#	refused. All else stays: no answer is wrong or does not come, the UVM
+#	and what runs in it live on, output is neither lost nor doubled, and
+#	when calls fail no more nothing is left over.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 # shellcheck source=tests/e2e/lib/pod.bash
 . "$(dirname "$0")/lib/pod.bash"
 need qemu-system-x86_64 mkfs.erofs busybox
-kills=$(count "${KILLS:-10}" "${KILLS:-1000}")
+faults=${FAULTS:-0}
+kills=$(count "${KILLS:-10}" "${KILLS:-$([ "$faults" = 0 ] && echo 1000 || echo 300)}")
 box=e2ek$$
 
 task() { taskdrive "$(echo "$TMPDIR"/ferry-*/shim-"$box")/s" "$@"; } # OUT WORDS...
@@ -37,6 +46,12 @@ at_most() { # NUMBER COMMAND...: of the UVM, that prints how many there are
 agent_dies='for p in $(pidof gcs); do
 	grep -q "^PPid:.1$" /proc/$p/status && kill -9 $p; done'
 kill_agent() { uvm /bin/sh -c "$agent_dies" >/dev/null 2>&1; }
+le32() { printf '\\%03o' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16)) 0; }
+# Its own answer may be lost: it is asked for until one comes.
+faults_are() { # N
+	fact "printf '$(le32 "$1")' | dd of=/run/faults conv=notrunc && echo so" |
+		grep -qx so
+}
 serves() { uvm /bin/true >/dev/null 2>"$WORK/err"; }
 
 # --- what runs before the first kill, and until the last -------------------------
@@ -45,14 +60,20 @@ serves() { uvm /bin/true >/dev/null 2>"$WORK/err"; }
 bundle w '' false 'i=0; while :; do echo $i; i=$((i+1)); done'
 bundle e '' false 'echo mine; exit 7'
 
-ferry "${RUN[@]}" --detach --annotation "$MIGRATABLE" --name "$box" </dev/null
+image=()
+if [ "$faults" -gt 0 ]; then
+	build/ferry image build --agent build/tests/guest/gcs_faults \
+		-o "$WORK/faulty.img" || exit 1
+	image=(--image "$WORK/faulty.img")
+fi
+ferry "${RUN[@]}" "${image[@]}" --detach --annotation "$MIGRATABLE" --name "$box" </dev/null
 check "a sandbox runs" status_is 0
 check "a container that writes as fast as it can" \
 	task "$WORK/w" create w "$WORK/w" '' "file://$WORK/lines" ''
 until_file='while ! [ -e /tmp/end ]; do sleep 0.2; done; exit 33'
 uvm_long() {
 	timeout 7000 build/ferry exec "$box" -- /bin/sh -c "$until_file" \
-		</dev/null >/dev/null 2>"$WORK/long"
+		</dev/null >"$WORK/long.out" 2>"$WORK/long.err"
 }
 uvm_long &
 long=$!
@@ -81,11 +102,20 @@ tally() { # NAME STATUS WANT WANTED_OUTPUT
 	out=$(cat "$WORK/$1.out")
 	if [ "$2" -eq "$3" ] && [ "$out" = "$4" ]; then
 		echo right
+	elif [ "$faults" -gt 0 ] && { [ "$out" = 255 ] ||
+		[ "$2" -eq 255 ] && { [ -z "$out" ] || [ "$out" = "$4" ]; }; }; then
+		echo unknown
 	elif [ "$2" -ge 124 ] || [ "$2" -eq 1 ] && [ -s "$WORK/$1.err" ]; then
 		echo refused
 	else
 		echo "status $2, '$out', $(cat "$WORK/$1.err")"
 	fi >>"$WORK/$1.tally"
+}
+# Of what is asked for once: it is so, or with faults it is not known.
+exit_is() { # NAME WORD
+	cat "$WORK/$1.tally" "$WORK/$1.err"
+	grep -qx "$2" "$WORK/$1.tally" || { [ "$faults" -gt 0 ] &&
+		grep -qxE 'refused|unknown' "$WORK/$1.tally"; }
 }
 # Until the last kill, and then until one was right: of few requests between
 # kills that come fast each may have been refused.
@@ -134,6 +164,7 @@ loads+=($!)
 
 : >"$WORK/times"
 lost=0
+[ "$faults" = 0 ] || check "calls begin to fail" wait_for 30 faults_are "$faults"
 for _ in $(seq "$kills"); do
 	sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
 	kill_agent
@@ -145,23 +176,31 @@ echo $((SECONDS + 60)) >"$WORK/end"
 mv "$WORK/end" "$WORK/stop"
 wait "${loads[@]}"
 
+if [ "$faults" -gt 0 ]; then
+	check "calls fail no more" wait_for 60 faults_are 0
+	uvm /bin/cat /run/faults >"$WORK/faults"
+	od -An -tu8 -j8 -N16 "$WORK/faults" | sed 's/^/# calls, failed: /'
+fi
+
 # --- what is left ----------------------------------------------------------------------
 
 check "each time the next agent serves" test "$lost" = 0
 for load in uvm inside cycle; do
 	sort "$WORK/$load.tally" | uniq -c | tee "$WORK/out" | sed "s/^/# $load:/"
 	check "$load: each answer is right or refused" eval \
-		'! grep -qvE "^ +[0-9]+ (right|refused)$" "$WORK/out"'
+		'! grep -qvE "^ +[0-9]+ (right|refused|unknown)$" "$WORK/out"'
 	check "$load: some are right" grep -qE '^ +[0-9]+ right$' "$WORK/out"
 done
 sort "$WORK/refusals" 2>/dev/null | uniq -c | sed 's/^/# /'
 uvm /bin/touch /tmp/end
 wait "$long"
-check "an exit code outlives $kills agents" test $? = 33
+tally long $? 33 ''
+check "an exit code outlives $kills agents" exit_is long right
 ferry kill -s KILL "$box/w"
 check "the writer is killed" status_is 0
 task "$WORK/w" wait w
-check "and its exit is told" grep -qx 137 "$WORK/w.out"
+tally w 0 0 137
+check "and its exit is told" exit_is w right
 check "each of its lines came once and in order" eval \
 	'n=$(breaks "$WORK/lines"); echo "$n breaks"; [ "$n" -eq 0 ]'
 echo "# $(wc -l <"$WORK/lines") lines, $(stat -c %s "$WORK/lines") bytes"
@@ -184,7 +223,14 @@ sort -n "$WORK/times" >"$WORK/sorted"
 note="kill to the next answer of ferry exec, ms: p50 $(sed -n "$(((kills + 1) / 2))p" "$WORK/sorted")"
 note+=" p99 $(sed -n "$(((kills * 99 + 99) / 100))p" "$WORK/sorted")"
 echo "# $note"
+[ -z "${KEEP:-}" ] || cp "$WORK"/{out,faults,*.tally,refusals,lines} "$KEEP"
 ferry stop "$box"
 check "the sandbox stops in order" status_is 0
 check "nothing is left" nothing_left
+if [ "$faults" = 0 ] && [ "${FERRY_SOAK:-0}" = 1 ]; then
+	FAULTS=2000 "$PWD/tests/e2e/agent_killed.sh" >"$WORK/second" 2>&1
+	status=$?
+	sed 's/^/# /' "$WORK/second"
+	check "and the same with calls that fail" status_is 0
+fi
 finish
