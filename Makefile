@@ -415,8 +415,9 @@ check-plain: all $(unit_bin) $(golden_bin)
 check-asan: check-plain $(asan_bin) $(golden_asan_bin) $(fuzz_bin)
 	tests/run.sh asan $(sort $(asan_bin)) $(sort $(golden_asan_bin)) $(sort $(fuzz_bin))
 
+# A machine that QEMU emulates keeps one processor busy: two scripts at a time.
 e2e: all image $(e2e_bin)
-	tests/run.sh e2e $(sort $(e2e_tests))
+	FERRY_TEST_JOBS=$${FERRY_TEST_JOBS:-2} tests/run.sh e2e $(sort $(e2e_tests))
 
 # Moves only: QEMU alone, shims of two hosts on one machine, then two virtual
 # machines as hosts, with the kernel's vhost_vsock: guests in guests, which takes

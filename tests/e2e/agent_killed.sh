@@ -148,7 +148,7 @@ containers() {
 			tally cycle 1 0 7
 			cat "$WORK/cycle.err" >>"$WORK/refusals"
 		fi
-		wait_for 60 is_deleted "c$i" ||
+		wait_for 300 is_deleted "c$i" || # between two kills it has to be done
 			echo "c$i does not go: $(cat "$WORK/gone.err")" >>"$WORK/cycle.tally"
 		rm -f "$WORK/c$i"
 	done
