@@ -417,7 +417,6 @@ struct network_record *keep_network_read(struct agent *a,
 	r->slot = v->handle;
 	while (p.at < v->len)
 		if (!unpack_adapter(&p, r)) {
-			takeover_again(a, "an adapter", NULL);
 			network_forget(&a->networks, r->guid);
 			return NULL;
 		}

@@ -213,7 +213,7 @@ static void stop_host(pid_t pid)
 	(void)kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	fd_close(&listener);
-	transport_unlink(&(struct transport){ host().kind, 0, { 0 } }, 1);
+	transport_unlink(&(struct transport){ .kind = host().kind }, 1);
 	(void)unlink(in_dir("v_1"));
 }
 
