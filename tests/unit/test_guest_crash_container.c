@@ -238,7 +238,8 @@ static void kill_execs(bool terminal)
 		peer_accept(&peer);
 		peer_negotiate(&peer);
 		answered = is_answered(id, &f);
-		for (int i = 0; !mark && i < 40; i++) {
+		/* What no kill came before runs in any case. */
+		for (int i = 0; !mark && i < (more ? 40 : 4000); i++) {
 			(void)usleep(5000);
 			mark = fopen(path, "re");
 		}
