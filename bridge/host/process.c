@@ -62,7 +62,9 @@ static void close_all(struct host_process *p)
 	for (int i = 0; i < MSG_STDIO; i++)
 		host_stream_close(&p->stream[i]);
 	exitwatch_stop(&p->watch);
-	host_client_unobserve(&p->observer);
+	/* Still there, for a client that is freed takes it off. */
+	p->observer.ready = NULL;
+	p->observer.lost = NULL;
 }
 
 /* Ends the process; the callback comes from the timer, with a clean stack. */
@@ -147,8 +149,10 @@ static void give_up_draining(struct host_process *p)
 /* What is known here now, another host may be telling. */
 static bool is_elsewhere(const struct host_process *p)
 {
-	return host_client_frozen(p->client) &&
-	       host_client_state(p->client) != HOST_FAILED;
+	const struct host_client *c = p->observer.client;
+
+	return c && host_client_frozen(c) &&
+	       host_client_state(c) != HOST_FAILED;
 }
 
 static void on_timer(void *ctx)
@@ -421,6 +425,7 @@ void host_process_free(struct host_process *p)
 	if (p->stage == STAGE_STARTING)
 		host_client_cancel(p->client, p->execute_id);
 	close_all(p);
+	host_client_unobserve(&p->observer);
 	loop_cancel(p->loop, &p->timer);
 	free(p);
 }
