@@ -396,8 +396,9 @@ static void test_a_terminal(void **state)
 	struct peer *p = *state;
 	struct peer_exec x = {
 		.line = "stty size; tty; ps -o tty= -p $$; "
-			"trap 'stty size; exit 9' WINCH; echo go; "
-			"while :; do read a; echo got=$a; done",
+			"trap 'stty size' WINCH; echo go; a=; "
+			"while [ \"$a\" != end ]; do read a; echo got=$a; "
+			"done; exit 9",
 		.parameters = ",\"EmulateConsole\":true,"
 			      "\"ConsoleSize\":[33,77]",
 		.want = { true, true, true },
@@ -415,9 +416,10 @@ static void test_a_terminal(void **state)
 		       ",\"ProcessId\":%u,\"Height\":44,\"Width\":99}",
 		       WIRE_NULL_ID, x.pid);
 	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_OK);
-	/* dash runs the trap when its read returns. */
+	/* A shell that was not reading yet runs the trap behind a read. */
 	assert_int_equal(fd_write_full(x.fd[0], "\n", 1), 0);
 	read_until(x.fd[1], seen, sizeof(seen), "44 99\r\n");
+	assert_int_equal(fd_write_full(x.fd[0], "end\n", 4), 0);
 	assert_int_equal(peer_wait(p, x.pid), 9);
 	assert_string_equal(peer_output(x.fd[2]), "");
 	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_OK);
