@@ -62,6 +62,17 @@ static struct msg_network adapter(const char *id, const char *mac)
 				     .dns_server_list = "" };
 }
 
+/* One that gets an address; @ip is borrowed. */
+static struct msg_network adapter_at(const char *id, const char *mac,
+				     struct msg_ip_config *ip)
+{
+	struct msg_network m = adapter(id, mac);
+
+	m.ip_config = ip;
+	m.n_ip_configs = 1;
+	return m;
+}
+
 static int set_up(void **state)
 {
 	static struct fixture f;
@@ -113,32 +124,49 @@ static struct fixture *ready(void **state)
 	return f;
 }
 
-static int add(struct fixture *f, const struct msg_network *m, struct err *why)
+/* The end of what was begun with @r. */
+static int ended(struct fixture *f, int r, const struct answer *a,
+		 struct err *why)
 {
-	struct answer a = { 0 };
-	int r = network_modify(&f->all, "Add", m, NULL, on_done, &a, why);
-
 	if (r < 0)
 		return r;
-	assert_int_equal(a.calls, 0);
-	until(f, &a);
-	if (why)
-		*why = a.why;
-	return a.result;
+	assert_int_equal(a->calls, 0);
+	until(f, a);
+	*why = a->why;
+	return a->result;
+}
+
+static int modify(struct fixture *f, const char *what,
+		  const struct msg_network *m, struct err *why)
+{
+	struct answer a = { 0 };
+	const int r = network_modify(&f->all, what, m, NULL, on_done, &a, why);
+
+	return ended(f, r, &a, why);
+}
+
+static int add(struct fixture *f, const struct msg_network *m, struct err *why)
+{
+	return modify(f, "Add", m, why);
 }
 
 static int assign(struct fixture *f, struct err *why)
 {
 	struct answer a = { 0 };
-	int r = network_assign(&f->all, NS, f->other, on_done, &a, why);
+	const int r = network_assign(&f->all, NS, f->other, on_done, &a, why);
 
-	if (r < 0)
-		return r;
-	assert_int_equal(a.calls, 0);
-	until(f, &a);
-	if (why)
-		*why = a.why;
-	return a.result;
+	return ended(f, r, &a, why);
+}
+
+/* The kernel finds it under @name, and the host tells of it. */
+static void comes(struct fixture *f, const char *name,
+		  const struct msg_network *m)
+{
+	struct err e = { 0 };
+
+	(void)netns_link(&f->n, name, m->mac_address);
+	if (add(f, m, &e) < 0)
+		fail_msg("%s", e.text);
 }
 
 /* --- what the host says ---------------------------------------------------- */
@@ -226,8 +254,7 @@ static void test_an_adapter_comes_into_the_pod(void **state)
 	m.route = route;
 	m.n_routes = ARRAY_LEN(route);
 	m.encap_overhead = 50;
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	assert_true(network_exists(&f->all, NS));
 	netns_want(0, "ip link show eth0", "mtu 1500");
 	if (assign(f, &e) < 0)
@@ -253,25 +280,18 @@ static void test_w_g20_each_adapter_is_moved_once(void **state)
 	struct msg_ip_config ip_a = { "10.4.0.2", 24 };
 	struct msg_ip_config ip_b = { "10.5.0.2", 24 };
 	struct msg_route route_b = { "10.5.0.1", "0.0.0.0/0", 0 };
-	struct msg_network a = adapter(NIC_A, MAC_A);
-	struct msg_network b = adapter(NIC_B, MAC_B);
+	struct msg_network a = adapter_at(NIC_A, MAC_A, &ip_a);
+	struct msg_network b = adapter_at(NIC_B, MAC_B, &ip_b);
 	struct err e = { 0 };
 
-	a.ip_config = &ip_a;
-	a.n_ip_configs = 1;
-	b.ip_config = &ip_b;
-	b.n_ip_configs = 1;
 	b.route = &route_b;
 	b.n_routes = 1;
 	b.policy_based_routing = true;
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &a, &e), 0);
+	comes(f, "eth0", &a);
 	assert_int_equal(assign(f, &e), 0);
 
 	/* The kernel calls the next one eth0 too. */
-	(void)netns_link(&f->n, "eth0", MAC_B);
-	if (add(f, &b, &e) < 0)
-		fail_msg("%s", e.text);
+	comes(f, "eth0", &b);
 	netns_want(f->other, "ip addr show eth0", "inet 10.4.0.2/24");
 	netns_want(f->other, "ip addr show eth1", "inet 10.5.0.2/24");
 	netns_want(f->other, "ip route show table 101",
@@ -284,13 +304,10 @@ static void test_w_g19_records_go_by_guid(void **state)
 {
 	struct fixture *f = ready(state);
 	struct msg_ip_config ip = { "10.4.0.2", 24 };
-	struct msg_network m = adapter(NIC_A, MAC_A);
+	struct msg_network m = adapter_at(NIC_A, MAC_A, &ip);
 	struct err e = { 0 };
 
-	m.ip_config = &ip;
-	m.n_ip_configs = 1;
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	assert_int_equal(assign(f, &e), 0);
 	assert_int_equal(assign(f, &e), -EBUSY);
 	network_forget(&f->all, "4f0e1a3c-0000-4000-8000-00000000000a");
@@ -300,8 +317,7 @@ static void test_w_g19_records_go_by_guid(void **state)
 	/* A second sandbox on the same namespace. */
 	netns_other_end(f->other);
 	f->other = netns_other();
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	assert_int_equal(assign(f, &e), 0);
 	netns_want(f->other, "ip addr show eth0", "inet 10.4.0.2/24");
 }
@@ -310,30 +326,20 @@ static void test_w_g19_records_go_by_guid(void **state)
 static void test_an_adapter_comes_again_with_other_settings(void **state)
 {
 	struct fixture *f = ready(state);
-	struct msg_ip_config ip[] = { { "10.4.0.2", 24 }, { "10.5.0.2", 24 } };
+	struct msg_ip_config ip_a = { "10.4.0.2", 24 };
+	struct msg_ip_config ip_b = { "10.5.0.2", 24 };
 	struct msg_ip_config new_ip = { "10.6.0.2", 24 };
-	struct msg_network a = adapter(NIC_A, MAC_A);
-	struct msg_network b = adapter(NIC_B, MAC_B);
-	struct answer removed = { 0 };
-	struct answer again = { 0 };
+	struct msg_network a = adapter_at(NIC_A, MAC_A, &ip_a);
+	struct msg_network b = adapter_at(NIC_B, MAC_B, &ip_b);
 	struct err e = { 0 };
 
-	a.ip_config = &ip[0];
-	b.ip_config = &ip[1];
-	a.n_ip_configs = b.n_ip_configs = 1;
 	a.encap_overhead = 50;
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	(void)netns_link(&f->n, "eth1", MAC_B);
-	assert_int_equal(add(f, &a, &e), 0);
-	assert_int_equal(add(f, &b, &e), 0);
+	comes(f, "eth0", &a);
+	comes(f, "eth1", &b);
 	assert_int_equal(assign(f, &e), 0);
 
-	assert_int_equal(network_modify(&f->all, "Remove", &a, NULL, on_done,
-					&removed, &e),
-			 0);
-	until(f, &removed);
-	if (removed.result < 0)
-		fail_msg("%s", removed.why.text);
+	if (modify(f, "Remove", &a, &e) < 0)
+		fail_msg("%s", e.text);
 	netns_want(0, "ip link show eth0", "mtu 1500");
 	netns_want_not(0, "ip link show eth0", ",UP");
 	netns_want_not(f->other, "ip -br link", "eth0");
@@ -348,10 +354,7 @@ static void test_an_adapter_comes_again_with_other_settings(void **state)
 	netns_want(f->other, "ip addr show eth1", "inet 10.5.0.2/24");
 
 	/* A name of its own there: the kernel moves first, and renames then. */
-	assert_int_equal(network_modify(&f->all, "Remove", &b, NULL, on_done,
-					&again, &e),
-			 0);
-	until(f, &again);
+	assert_int_equal(modify(f, "Remove", &b, &e), 0);
 	b.id = "bbbb1a3c-0000-4000-8000-000000000004";
 	if (add(f, &b, &e) < 0)
 		fail_msg("%s", e.text);
@@ -362,21 +365,13 @@ static void test_one_that_was_unplugged_can_be_removed(void **state)
 {
 	struct fixture *f = ready(state);
 	struct msg_ip_config ip = { "10.4.0.2", 24 };
-	struct msg_network m = adapter(NIC_A, MAC_A);
-	struct answer removed = { 0 };
+	struct msg_network m = adapter_at(NIC_A, MAC_A, &ip);
 	struct err e = { 0 };
 
-	m.ip_config = &ip;
-	m.n_ip_configs = 1;
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	assert_int_equal(assign(f, &e), 0);
 	(void)netns_run(f->other, "ip link del eth0");
-	assert_int_equal(network_modify(&f->all, "Remove", &m, NULL, on_done,
-					&removed, &e),
-			 0);
-	until(f, &removed);
-	assert_int_equal(removed.result, 0);
+	assert_int_equal(modify(f, "Remove", &m, &e), 0);
 }
 
 /* Whatever the kernel made of the order in which they came. */
@@ -385,18 +380,12 @@ static void test_the_first_adapter_is_eth0(void **state)
 	struct fixture *f = ready(state);
 	struct msg_ip_config ip_a = { "10.4.0.2", 24 };
 	struct msg_ip_config ip_b = { "10.5.0.2", 24 };
-	struct msg_network a = adapter(NIC_A, MAC_A);
-	struct msg_network b = adapter(NIC_B, MAC_B);
+	struct msg_network a = adapter_at(NIC_A, MAC_A, &ip_a);
+	struct msg_network b = adapter_at(NIC_B, MAC_B, &ip_b);
 	struct err e = { 0 };
 
-	a.ip_config = &ip_a;
-	a.n_ip_configs = 1;
-	b.ip_config = &ip_b;
-	b.n_ip_configs = 1;
-	(void)netns_link(&f->n, "eth1", MAC_A);
-	(void)netns_link(&f->n, "eth0", MAC_B);
-	assert_int_equal(add(f, &a, &e), 0);
-	assert_int_equal(add(f, &b, &e), 0);
+	comes(f, "eth1", &a);
+	comes(f, "eth0", &b);
 	assert_int_equal(assign(f, &e), 0);
 	netns_want(f->other, "ip addr show eth0", "inet 10.4.0.2/24");
 	netns_want(f->other, "ip addr show eth1", "inet 10.5.0.2/24");
@@ -432,8 +421,7 @@ static void test_the_wait_has_an_end(void **state)
 	assert_int_equal(add(f, &m, &e), -ENODEV);
 	assert_non_null(strstr(e.text, "aaaa1a3c"));
 	/* It is not there: the same may be added again. */
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 }
 
 /* The second adapter cannot be configured: the first comes back as well. */
@@ -444,33 +432,22 @@ static void test_a_failed_assignment_changes_nothing(void **state)
 	struct msg_ip_config ip_b = { "10.5.0.2", 24 };
 	struct msg_route clash[] = { { "10.5.0.1", "10.9.0.0/16", 5 },
 				     { "10.5.0.3", "10.9.0.0/16", 5 } };
-	struct msg_network a = adapter(NIC_A, MAC_A);
-	struct msg_network b = adapter(NIC_B, MAC_B);
-	struct answer removed = { 0 };
+	struct msg_network a = adapter_at(NIC_A, MAC_A, &ip_a);
+	struct msg_network b = adapter_at(NIC_B, MAC_B, &ip_b);
 	struct err e = { 0 };
 
-	a.ip_config = &ip_a;
-	a.n_ip_configs = 1;
 	a.encap_overhead = 100;
-	b.ip_config = &ip_b;
-	b.n_ip_configs = 1;
 	b.route = clash;
 	b.n_routes = 2;
-	(void)netns_link(&f->n, "d0", MAC_A);
-	(void)netns_link(&f->n, "d1", MAC_B);
-	assert_int_equal(add(f, &a, &e), 0);
-	assert_int_equal(add(f, &b, &e), 0);
+	comes(f, "d0", &a);
+	comes(f, "d1", &b);
 	assert_int_equal(assign(f, &e), -EEXIST);
 	assert_non_null(strstr(e.text, "adapter bbbb1a3c"));
 	netns_want(0, "ip link show d0", "mtu 1500");
 	netns_want(0, "ip link show d1", "mtu 1500");
 	netns_want_not(f->other, "ip -br link", "d0");
 
-	assert_int_equal(network_modify(&f->all, "Remove", &b, NULL, on_done,
-					&removed, &e),
-			 0);
-	until(f, &removed);
-	assert_int_equal(removed.result, 0);
+	assert_int_equal(modify(f, "Remove", &b, &e), 0);
 	assert_int_equal(assign(f, &e), 0);
 	netns_want(f->other, "ip link show d0", "mtu 1400");
 }
@@ -479,14 +456,11 @@ static void test_a_host_network_is_configured_in_place(void **state)
 {
 	struct fixture *f = ready(state);
 	struct msg_ip_config ip = { "10.4.0.2", 24 };
-	struct msg_network m = adapter(NIC_A, MAC_A);
+	struct msg_network m = adapter_at(NIC_A, MAC_A, &ip);
 	struct answer a = { 0 };
 	struct err e = { 0 };
 
-	m.ip_config = &ip;
-	m.n_ip_configs = 1;
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	assert_int_equal(network_host(&f->all, NS, on_done, &a, &e), 0);
 	until(f, &a);
 	assert_int_equal(a.result, 0);
@@ -657,8 +631,7 @@ static void test_a_lease_is_configured(void **state)
 		  "echo noise\n"
 		  "echo ferry-lease ip=10.6.0.7 mask=24 router=10.6.0.1 "
 		  "router=10.6.0.2 mtu=x");
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	if (assign(f, &e) < 0)
 		fail_msg("%s", e.text);
 	netns_want(f->other, "ip addr show eth0", "inet 10.6.0.7/24");
@@ -677,8 +650,7 @@ static void test_w_g26_dhcp_has_a_real_limit(void **state)
 
 	f->all.dhcp_ms = 100;
 	client(f, "echo $$ >${0%/*}/pid; exec sleep 1000");
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	assert_int_equal(assign(f, &e), -ETIMEDOUT);
 	assert_non_null(strstr(e.text, "DHCP"));
 	netns_want(0, "ip -br link show eth0", "DOWN");
@@ -702,8 +674,7 @@ static void test_a_lease_that_makes_no_sense(void **state)
 	struct msg_network m = adapter(NIC_A, MAC_A);
 	struct err e = { 0 };
 
-	(void)netns_link(&f->n, "eth0", MAC_A);
-	assert_int_equal(add(f, &m, &e), 0);
+	comes(f, "eth0", &m);
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
 		client(f, bodies[i]);
 		assert_true(assign(f, &e) < 0);
