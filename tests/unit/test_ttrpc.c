@@ -299,6 +299,39 @@ static void test_known_frame_made(void **state UNUSED)
 	assert_memory_equal(bytes, want, sizeof(want));
 }
 
+/* Go's protobuf refuses all of a message for one string that is no UTF-8. */
+static void test_a_status_is_utf8_whatever_it_tells_of(void **state UNUSED)
+{
+	char text[TTRPC_STATUS_TEXT_MAX + 8] = "caf\xe9, caf\xc3\xa9: \xf0\x9f";
+	struct ttrpc_response a;
+	struct arena arena;
+	struct err e;
+
+	arena_init(&arena, TTRPC_DECODE_MAX);
+	for (int i = 0; i < 2; i++) {
+		size_t len = 0;
+		cleanup_free uint8_t *bytes = ttrpc_response_frame(
+			1, TTRPC_NOT_FOUND, text, NULL, &len, &e);
+
+		assert_non_null(bytes);
+		assert_int_equal(ttrpc_response_get(bytes + TTRPC_HEADER_SIZE,
+						    len - TTRPC_HEADER_SIZE,
+						    &arena, &a, &e),
+				 0);
+		assert_int_equal(a.code, TTRPC_NOT_FOUND);
+		if (i == 0)
+			assert_string_equal(a.text, "caf?, caf\xc3\xa9: ??");
+		else
+			assert_int_equal(strlen(a.text),
+					 TTRPC_STATUS_TEXT_MAX - 2);
+		/* The second time it is cut, not within a letter. */
+		memset(text, 'x', sizeof(text) - 1);
+		text[TTRPC_STATUS_TEXT_MAX - 2] = '\xc3';
+		text[TTRPC_STATUS_TEXT_MAX - 1] = '\xa9';
+	}
+	arena_done(&arena);
+}
+
 /* An overlong frame is told at once and skipped in whatever pieces it comes. */
 static void test_overlong_frame_is_skipped(void **state UNUSED)
 {
@@ -690,6 +723,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_frame),
 		cmocka_unit_test(test_known_frame_made),
+		cmocka_unit_test(test_a_status_is_utf8_whatever_it_tells_of),
 		cmocka_unit_test(test_overlong_frame_is_skipped),
 		SERVED(test_answers),
 		SERVED(test_empty_answer_has_no_bytes),

@@ -1,14 +1,15 @@
 #include "tools/ttrpc/codec.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/json_check.h"
 #include "build/proto/ttrpc.pb-c.h"
 #include "config/util.h"
 
 #define NS_PER_MS 1000000
+#define UTF8_MAX 4
 
 static void *arena_give(void *arena, size_t size)
 {
@@ -139,6 +140,28 @@ uint8_t *ttrpc_request_frame(uint32_t stream, const struct ttrpc_request *q,
 	return bytes;
 }
 
+/*
+ * A text may have names of files, and be cut within one. Whoever is strict about
+ * protobuf's strings throws away all of a response whose text is no UTF-8.
+ */
+static void put_text(const char *text, char ret[TTRPC_STATUS_TEXT_MAX])
+{
+	size_t n = 0;
+
+	while (*text != '\0') {
+		const size_t len = json_utf8((const unsigned char *)text,
+					     strnlen(text, UTF8_MAX));
+		const size_t step = len ? len : 1;
+
+		if (n + step >= TTRPC_STATUS_TEXT_MAX)
+			break;
+		memcpy(ret + n, len ? text : "?", step);
+		n += step;
+		text += step;
+	}
+	ret[n] = '\0';
+}
+
 uint8_t *ttrpc_response_frame(uint32_t stream, enum ttrpc_code code,
 			      const char *text, const ProtobufCMessage *m,
 			      size_t *ret_len, struct err *e)
@@ -149,7 +172,7 @@ uint8_t *ttrpc_response_frame(uint32_t stream, enum ttrpc_code code,
 	uint8_t *bytes;
 
 	if (code != TTRPC_OK) {
-		(void)snprintf(cut, sizeof(cut), "%s", text);
+		put_text(text, cut);
 		status.code = (int32_t)code;
 		status.message = cut;
 		out.status = &status;

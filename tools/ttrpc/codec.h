@@ -81,7 +81,10 @@ uint8_t *ttrpc_request_frame(uint32_t stream, const struct ttrpc_request *q,
 			     const ProtobufCMessage *m, size_t *ret_len,
 			     struct err *e);
 
-/** ttrpc_response_frame() - as ttrpc_request_frame(); @m counts for TTRPC_OK */
+/**
+ * ttrpc_response_frame() - as ttrpc_request_frame(); @m counts for TTRPC_OK,
+ * @text for all else: bytes of it that are no UTF-8 become '?'
+ */
 uint8_t *ttrpc_response_frame(uint32_t stream, enum ttrpc_code code,
 			      const char *text, const ProtobufCMessage *m,
 			      size_t *ret_len, struct err *e);
