@@ -256,11 +256,12 @@ static int watch_child(struct job *j, const struct job_child *child,
 
 static int job_start(struct job *j, struct err *e)
 {
+	const struct jobs *all = j->owner;
 	struct job_child child = { .pid = -1, .pidfd = -1 };
 	int r;
 
 	if (j->call.fn) {
-		r = job_child_fork(&j->call, &child, e);
+		r = job_child_fork(all, &j->call, &child, e);
 	} else {
 		memcpy(j->spawn.stdio, j->stdio, sizeof(j->stdio));
 		r = job_child_spawn(j->spawn, &child, e);
@@ -372,7 +373,7 @@ bool jobs_reap(struct jobs *all, pid_t pid)
 
 void jobs_init(struct jobs *all, struct loop *l, const struct rlimit *nofile)
 {
-	*all = (struct jobs){ .loop = l, .nofile = nofile };
+	*all = (struct jobs){ .loop = l, .nofile = nofile, .locks = -1 };
 	list_init(&all->running);
 	list_init(&all->stuck);
 	list_init(&all->cancelled);

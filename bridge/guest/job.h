@@ -24,11 +24,15 @@
  * result, so that nothing it has started is left. What a program has left
  * behind on purpose (in a session of its own) is not touched.
  *
- * A child dies with the agent (PR_SET_PDEATHSIG): a new incarnation finds none
- * of them. A forked child has default signal actions, but for SIGPIPE, which
- * stays ignored, an empty signal mask, /dev/null as 0 and 1, 2 as the agent's
- * and, of all other descriptors, only those that the job names: the agent's
- * sockets do not live on in it. It must not log and not touch the loop.
+ * A child dies with the agent (PR_SET_PDEATHSIG), but for the system call that it
+ * is in: a mount of a slow disk ends when it ends. A function's child therefore has
+ * a lock, of the byte of its agent's number in a file that agents hand on, and
+ * begins when no child of an earlier agent has one, or after JOB_EARLIER_LOOKS.
+ *
+ * A forked child has default signal actions, but for SIGPIPE, which stays ignored,
+ * an empty signal mask, /dev/null as 0 and 1, 2 as the agent's and, of all other
+ * descriptors, only those that the job names and the file of the locks: the
+ * agent's sockets do not live on in it. It must not log and not touch the loop.
  *
  * Slots. Two classes, so that waiting does not hold up work: JOB_WORK (costs
  * memory and CPU: the runtime, mkfs) and JOB_WAIT (mostly waits for a device or
@@ -59,6 +63,9 @@
 /* Bytes of output that are kept unless the job says otherwise. */
 #define JOB_OUTPUT_DEFAULT 16384u
 #define JOB_OUTPUT_MAX ((size_t)4 << 20)
+/* Looks at children of earlier agents, and the time between: 3 s. */
+#define JOB_EARLIER_LOOKS 150
+#define JOB_EARLIER_MS 20
 /* Descriptors that a forked child may keep. */
 #define JOB_KEEP_MAX 8u
 /* Longest standard input of a program. */
@@ -192,6 +199,8 @@ struct job_exec {
  * @stuck:	were answered, and their child has not ended
  * @n_running:	by class
  * @pump:	timer that starts what is queued
+ * @locks:	the file of the children's locks, borrowed; -1: none
+ * @number:	of this agent, from 1
  */
 struct jobs {
 	struct loop *loop;
@@ -206,6 +215,8 @@ struct jobs {
 	uint64_t started;
 	uint64_t expired;
 	struct loop_id pump;
+	int locks;
+	uint64_t number;
 };
 
 /** jobs_init() - none */

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bridge/io/fd.h"
@@ -50,14 +51,44 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Closes everything from 3 on but @report and what the job keeps. */
-static void close_others(const struct job_call *c, int report)
+/*
+ * A child of an earlier agent was killed with it, and may all the same be in a
+ * system call that mounts something: its lock is there until it has left it. Ours
+ * is set before we look, and goes with us.
+ */
+static void wait_for_earlier(const struct jobs *all)
 {
-	int keep[JOB_KEEP_MAX + 1];
+	const struct timespec again = { .tv_nsec = JOB_EARLIER_MS * 1000000L };
+	struct flock f = {
+		.l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)all->number,
+		.l_len = 1,
+	};
+
+	if (all->locks < 0)
+		return;
+	(void)fcntl(all->locks, F_SETLK, &f); /* a shared one never waits */
+	for (int i = 0; i < JOB_EARLIER_LOOKS; i++) {
+		f = (struct flock){ .l_type = F_WRLCK,
+				    .l_whence = SEEK_SET,
+				    .l_len = (off_t)all->number };
+		if (fcntl(all->locks, F_GETLK, &f) < 0 || f.l_type == F_UNLCK)
+			return;
+		(void)nanosleep(&again, NULL);
+	}
+}
+
+/* Closes everything from 3 on but @report, the locks, and what the job keeps. */
+static void close_others(const struct jobs *all, const struct job_call *c,
+			 int report)
+{
+	int keep[JOB_KEEP_MAX + 2];
 	size_t n = 0;
 	unsigned int from = 3;
 
 	keep[n++] = report;
+	keep[n++] = all->locks;
 	for (size_t i = 0; i < c->n_keep; i++)
 		keep[n++] = c->keep[i];
 	qsort(keep, n, sizeof(keep[0]), by_number);
@@ -97,7 +128,8 @@ static void report_and_exit(int fd, struct job_report *report,
 	_exit(r == 0 ? 0 : 127);
 }
 
-static void child_main(const struct job_call *c, pid_t parent, int report_fd)
+static void child_main(const struct jobs *all, const struct job_call *c,
+		       pid_t parent, int report_fd)
 {
 	struct job_report report = { 0 };
 	struct text out;
@@ -107,8 +139,9 @@ static void child_main(const struct job_call *c, pid_t parent, int report_fd)
 	if (getppid() != parent)
 		_exit(127); /* nobody to tell */
 	default_signals();
-	close_others(c, report_fd);
+	close_others(all, c, report_fd);
 	null_stdio();
+	wait_for_earlier(all);
 	text_heap(&out, c->output_max + 1);
 	report.result = c->fn(c->arg, &out, &report.err);
 	if (out.full && report.result >= 0) {
@@ -154,8 +187,8 @@ static int open_pidfd(pid_t pid, struct err *e)
 	return fd;
 }
 
-int job_child_fork(const struct job_call *c, struct job_child *ret,
-		   struct err *e)
+int job_child_fork(const struct jobs *all, const struct job_call *c,
+		   struct job_child *ret, struct err *e)
 {
 	const pid_t parent = getpid();
 	int ends[2];
@@ -167,7 +200,7 @@ int job_child_fork(const struct job_call *c, struct job_child *ret,
 		return r;
 	pid = fork();
 	if (pid == 0)
-		child_main(c, parent, ends[1]);
+		child_main(all, c, parent, ends[1]);
 	if (pid < 0)
 		r = err_sys(e, "new process");
 	fd_close(&ends[1]);

@@ -37,12 +37,13 @@ struct job_child {
 
 /**
  * job_child_fork() - run a function
+ * @all:	whose it is
  * @c:		the function; @c->output_max is not 0
  *
  * Return: 0 or -errno
  */
-int job_child_fork(const struct job_call *c, struct job_child *ret,
-		   struct err *e);
+int job_child_fork(const struct jobs *all, const struct job_call *c,
+		   struct job_child *ret, struct err *e);
 
 /**
  * job_child_spawn() - run a program

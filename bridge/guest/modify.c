@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bridge/guest/agent.h"
@@ -17,6 +18,10 @@
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "config/util.h"
+
+/* How often something that is busy is undone once more. */
+#define UNDO_TRIES 50
+#define UNDO_AGAIN_MS 100L
 
 static const char *const verb_names[] = {
 	[MODIFY_ADD] = "Add",
@@ -102,11 +107,17 @@ static int submit(struct modify_op *op, job_fn *fn, int64_t deadline_ms,
 
 static int run_undo(void *arg, struct text *out, struct err *e)
 {
+	const struct timespec again = { .tv_nsec = UNDO_AGAIN_MS * 1000000L };
 	const struct modify_op *op = arg;
 	const struct volume_env *env = &op->all->env;
-	const int r = volume_remove(env, &op->facts, e);
+	int r = volume_remove(env, &op->facts, e);
 
 	(void)out;
+	/* Of what was killed the last bit may still be there. */
+	for (int i = 0; r == -EBUSY && i < UNDO_TRIES; i++) {
+		(void)nanosleep(&again, NULL);
+		r = volume_remove(env, &op->facts, e);
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -226,6 +237,16 @@ static bool bundle_is_used(const struct agent *a, const struct volume_facts *f)
 	return false;
 }
 
+void modify_gone(struct modify *all, struct volume *v)
+{
+	log_warn("volume %s is not mounted any more", v->facts.path);
+	/* Of layers that were taken away, the bundle may be left. */
+	if (v->facts.bound && !bundle_is_used(all->agent, &v->facts))
+		modify_undo(all, v);
+	else
+		volumes_drop(&all->volumes, v);
+}
+
 /* What was put there knows more than the request that takes it away. */
 static void use_known_facts(struct modify_op *op)
 {
@@ -245,6 +266,40 @@ static void use_known_facts(struct modify_op *op)
 		op->facts.bound = false;
 }
 
+/* Which request made a volume: the word of its record. Numbers of requests begin
+ * anew with an epoch. */
+static uint64_t word_of(const struct agent *a, const struct request *r)
+{
+	return (uint64_t)a->epoch << 32 | (uint32_t)(r->to.id + 1);
+}
+
+static void keep_request_of(const struct modify_op *op)
+{
+	const struct agent *a = op->all->agent;
+	uint64_t *word = slot_word(&a->slots, op->volume->slot);
+
+	if (word && op->request)
+		*word = word_of(a, op->request);
+}
+
+bool modify_volume_asked(struct modify *all, struct request *r)
+{
+	struct agent *a = all->agent;
+
+	for (struct list *l = all->volumes.all.next; l != &all->volumes.all;
+	     l = l->next) {
+		const struct volume *v = LIST_ITEM(l, struct volume, node);
+		const uint64_t *word = slot_word(&a->slots, v->slot);
+
+		if (!v->there || !word || *word != word_of(a, r))
+			continue;
+		(void)reply_ok(a, &r->to);
+		request_free(&a->requests, r);
+		return true;
+	}
+	return false;
+}
+
 static int modop_begin(struct modify_op *op, struct err *e)
 {
 	struct modify *all = op->all;
@@ -257,6 +312,8 @@ static int modop_begin(struct modify_op *op, struct err *e)
 		use_known_facts(op);
 	if (r < 0)
 		return r;
+	if (op->volume)
+		keep_request_of(op);
 	return submit(op, run_op, all->mount_ms + op->wait_ms + op->make_ms,
 		      on_done, e);
 }

@@ -74,8 +74,16 @@ void modify_uvm(struct call *c, const struct msg_modify_settings *m);
  * Return: false: there is none such */
 bool modify_network_asked(struct modify *all, struct request *r);
 
+/** modify_volume_asked() - the same of a volume: it is there, and @r, which an
+ * agent died before it answered, is answered */
+bool modify_volume_asked(struct modify *all, struct request *r);
+
 /** modify_undo() - an agent died while it made @v; others wait for it */
 void modify_undo(struct modify *all, struct volume *v);
+
+/** modify_gone() - what @v is about went while there was no agent, or one died
+ * while it took it away; the containers are known. @v is gone, or will be */
+void modify_gone(struct modify *all, struct volume *v);
 
 /** modify_dump() - for the agent's report about itself */
 void modify_dump(const struct modify *all, struct text *out);

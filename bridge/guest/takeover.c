@@ -463,7 +463,8 @@ static void settle_request(struct agent *a, struct request *r,
 	if (k->to.type == WIRE_CREATE && c && container_abandon_asked(c, r))
 		return;
 	if (k->to.type == WIRE_MODIFY_SETTINGS &&
-	    modify_network_asked(&a->modify, r))
+	    (modify_network_asked(&a->modify, r) ||
+	     modify_volume_asked(&a->modify, r)))
 		return;
 	if (k->pid == 0 && k->to.type == WIRE_EXECUTE_PROCESS) {
 		if (c && c->init && c->init->request == k->to.id) {
@@ -531,8 +532,8 @@ static void restore(struct agent *a, struct left *left)
 {
 	restore_agent(a);
 	(void)resume_restore(a, left_take_fd(left, PID1_OUTBOX, 0));
-	takeover_volumes(a);
 	restore_containers(a);
+	takeover_volumes(a);
 	restore_processes(a);
 	restore_streams(a, left);
 	restore_requests(a);
@@ -558,6 +559,8 @@ int takeover(struct agent *a, struct err *e)
 	r = left_read(&left, &a->pid1, e);
 	if (r == 0) {
 		was = open_state(a, &left);
+		a->jobs.locks = a->pid1.incarnation > 0 ? a->slots.fd : -1;
+		a->jobs.number = a->pid1.incarnation;
 		if (was)
 			restore(a, &left);
 		left_give_back(&left, &a->pid1);

@@ -125,13 +125,10 @@ static void restore_volume(struct agent *a, const char *mounts,
 		return;
 	}
 	vol->there = there;
-	if (!there) {
+	if (!there)
 		modify_undo(&a->modify, vol);
-	} else if (f.kind != VOLUME_LINK && mounts &&
-		   !is_mounted(mounts, f.path)) {
-		log_warn("volume %s is not mounted any more", f.path);
-		volumes_drop(&a->modify.volumes, vol);
-	}
+	else if (f.kind != VOLUME_LINK && mounts && !is_mounted(mounts, f.path))
+		modify_gone(&a->modify, vol);
 }
 
 void takeover_volumes(struct agent *a)

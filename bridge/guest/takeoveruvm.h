@@ -8,7 +8,8 @@
 #include "bridge/guest/agent.h"
 #include "bridge/guest/left.h"
 
-/** takeover_volumes() - and the policy; one that was being made is undone */
+/** takeover_volumes() - and the policy; one that was being made, or taken away,
+ * is undone. Once the containers are known */
 void takeover_volumes(struct agent *a);
 
 /**

@@ -282,102 +282,6 @@ static void test_an_exec_with_a_terminal_likewise(void **state UNUSED)
 	kill_execs(true);
 }
 
-/* --- volumes, policy --------------------------------------------------------- */
-
-#define LAYER "/run/mounts/scsi/l"
-#define ROOTFS "/run/gcs/c/v/rootfs"
-#define VOLUME                                                                 \
-	"{\"ContainerRootPath\":\"" ROOTFS "\",\"Layers\":[{\"Path\":\"" LAYER \
-	"\"}]}"
-
-static const char *modify_body(const char *verb, const char *type,
-			       const char *settings)
-{
-	static char body[1024];
-
-	(void)snprintf(body, sizeof(body),
-		       "{" PEER_BASE ",\"Request\":{\"RequestType\":\"%s\","
-		       "\"ResourceType\":\"%s\",\"Settings\":%s}}",
-		       WIRE_NULL_ID, verb, type, settings);
-	return body;
-}
-
-static uint32_t modify(const char *verb, const char *type, const char *settings)
-{
-	struct peer_frame f;
-
-	return peer_call(&peer, WIRE_MODIFY_SETTINGS,
-			 modify_body(verb, type, settings), &f);
-}
-
-static bool dump_has(const char *what)
-{
-	struct peer_frame f;
-
-	assert_int_equal(peer_call(&peer, WIRE_DUMP_STACKS, "{}", &f), HR_OK);
-	return strstr(f.body, what) != NULL;
-}
-
-static void make_layer(void)
-{
-	char command[] = "mkdir -p " LAYER "; echo text >" LAYER "/file";
-
-	assert_int_equal(system(command), 0); /* NOLINT: our own */
-}
-
-static void test_a_volume_and_the_policy_go_on(void **state UNUSED)
-{
-	make_layer();
-	assert_int_equal(modify("Add", "CombinedLayers", VOLUME), HR_OK);
-	assert_int_equal(modify("Add", "SecurityPolicy", "{}"), HR_OK);
-	kill_agent();
-	assert_true(dump_has("volumes 1"));
-	assert_int_equal(access(ROOTFS "/file", F_OK), 0);
-	assert_int_equal(modify("Add", "SecurityPolicy", "{}"), HR_FAIL);
-	assert_int_equal(modify("Remove", "CombinedLayers", VOLUME), HR_OK);
-	assert_true(dump_has("volumes 0"));
-	assert_int_not_equal(access(ROOTFS "/file", F_OK), 0);
-	(void)umount2("/run/gcs/c/v", MNT_DETACH);
-}
-
-/* What is not mounted any more is no volume. */
-static void test_a_volume_that_went_is_not_taken_over(void **state UNUSED)
-{
-	make_layer();
-	assert_int_equal(modify("Add", "CombinedLayers", VOLUME), HR_OK);
-	assert_int_equal(umount2(ROOTFS, 0), 0);
-	kill_agent();
-	assert_true(dump_has("volumes 0"));
-	(void)umount2("/run/gcs/c/v", MNT_DETACH);
-}
-
-static void test_an_add_is_killed_at_every_system_call(void **state UNUSED)
-{
-	const unsigned int step = getenv("FERRY_SOAK") ? 1 : 7;
-	unsigned int kills = 0;
-	bool more = true;
-
-	make_layer();
-	peer.older = true;
-	for (unsigned int n = 1; more; n += step, kills++) {
-		crash_trace();
-		(void)peer_send(&peer, WIRE_MODIFY_SETTINGS,
-				modify_body("Add", "CombinedLayers", VOLUME));
-		more = crash_after(n);
-		crash_until(crash_is_started, &(unsigned int){ kills + 2 });
-		fd_close(&peer.fd);
-		peer_accept(&peer);
-		peer_negotiate(&peer);
-		/* It was made, or undone; in any case it can be taken away. */
-		assert_int_equal(modify("Remove", "CombinedLayers", VOLUME),
-				 HR_OK);
-		assert_true(dump_has("volumes 0"));
-		assert_int_not_equal(access(ROOTFS "/file", F_OK), 0);
-		(void)umount2("/run/gcs/c/v", MNT_DETACH);
-	}
-	print_message("# %u kills\n", kills);
-}
-
 int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -389,9 +293,6 @@ int main(int argc, char **argv)
 		TEST(test_a_create_is_killed_at_every_system_call),
 		TEST(test_an_exec_is_killed_at_every_system_call),
 		TEST(test_an_exec_with_a_terminal_likewise),
-		TEST(test_a_volume_and_the_policy_go_on),
-		TEST(test_a_volume_that_went_is_not_taken_over),
-		TEST(test_an_add_is_killed_at_every_system_call),
 	};
 
 	return container_main(argc, argv, tests, ARRAY_LEN(tests), NULL);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -696,6 +697,78 @@ static void test_function_runs_a_program(void **state)
 	assert_int_equal(s.result, -EIO);
 }
 
+/* --- children of an earlier agent --------------------------------------------- */
+
+#define EARLIER_MS 200u
+
+static bool *earlier_is_gone; /* shared */
+
+static int fn_is_gone(void *arg UNUSED, struct text *out UNUSED,
+		      struct err *e UNUSED)
+{
+	return __atomic_load_n(earlier_is_gone, __ATOMIC_SEQ_CST);
+}
+
+/* A child of agent @number, as the kernel leaves it in a system call for @ms; it
+ * tells when it has its lock. */
+static pid_t earlier_child(int locks, uint64_t number, unsigned int ms)
+{
+	struct flock f = { .l_type = F_RDLCK,
+			   .l_whence = SEEK_SET,
+			   .l_start = (off_t)number,
+			   .l_len = 1 };
+	int ends[2];
+	char c;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (fcntl(locks, F_SETLK, &f) < 0 || write(ends[1], "", 1) != 1)
+			_exit(1);
+		(void)usleep(ms * 1000);
+		__atomic_store_n(earlier_is_gone, true, __ATOMIC_SEQ_CST);
+		_exit(0);
+	}
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	return pid;
+}
+
+static void test_a_function_waits_for_those_of_earlier_agents(void **state)
+{
+	cleanup_fd locks = memfd_create("locks", MFD_CLOEXEC);
+	struct seen s;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	earlier_is_gone =
+		mmap(NULL, sizeof(*earlier_is_gone), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(earlier_is_gone, MAP_FAILED);
+	assert_true(locks >= 0);
+	jobs.locks = locks;
+	jobs.number = 7;
+	pid = earlier_child(locks, 1, EARLIER_MS); /* not the one before */
+	(void)call(fn_is_gone, NULL, LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	/* Those of the same agent run side by side. */
+	*earlier_is_gone = false;
+	pid = earlier_child(locks, 7, 100 * LONG_MS);
+	(void)call(fn_is_gone, NULL, LONG_MS, &s);
+	run_until(&s);
+	assert_int_equal(s.result, 0);
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	(void)munmap(earlier_is_gone, sizeof(*earlier_is_gone));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -719,6 +792,7 @@ int main(void)
 		T(test_no_descriptor_is_left),
 		T(test_reaper_of_all_children_leaves_jobs_alone),
 		T(test_function_runs_a_program),
+		T(test_a_function_waits_for_those_of_earlier_agents),
 		T(test_program_without_vsock),
 	};
 
