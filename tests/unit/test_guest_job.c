@@ -543,6 +543,9 @@ static void test_program_ends_though_others_hold_its_output(void **state)
 
 /* --- many ------------------------------------------------------------------ */
 
+/* It has to live as long as the jobs. */
+static char good[] = "good";
+
 static void on_again(void *ctx, const struct job_result *r)
 {
 	struct seen *s = ctx;
@@ -553,7 +556,7 @@ static void on_again(void *ctx, const struct job_result *r)
 		struct err e = { 0 };
 		const struct job_call c = { .name = "again",
 					    .fn = fn_answer,
-					    .arg = STR("good"),
+					    .arg = good,
 					    .deadline_ms = LONG_MS,
 					    .done = on_again,
 					    .ctx = s };
@@ -576,7 +579,7 @@ static void test_hundred_side_by_side_in_bounded_slots(void **state)
 		const struct job_call c = {
 			.name = "many",
 			.fn = fn_answer,
-			.arg = STR("good"),
+			.arg = good,
 			.deadline_ms = LONG_MS,
 			.done = on_again,
 			.ctx = &s[i],
