@@ -42,7 +42,7 @@ WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wswitch-enum \
 	-Wwrite-strings -Wpointer-arith -Wcast-qual
 FLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(WARN) -MMD -MP \
 	-fno-common -ffile-prefix-map=$(CURDIR)=.
-HOST_LIBS = -ljson-c -lprotobuf-c -linih -llz4 -llzma
+HOST_LIBS = -lprotobuf-c -linih -llz4 -llzma
 # The tool starts once for each sandbox: four libraries less for the loader are
 # a sixth of its time, so these small ones are linked in.
 FERRY_LIBS = -Wl,--as-needed -Wl,-Bstatic $(HOST_LIBS) -Wl,-Bdynamic
@@ -172,8 +172,8 @@ build/guest/include/protobuf-c/protobuf-c.h: build/deps/stamp/protobuf-c
 	@mkdir -p $(@D)
 	@cp build/deps/src/protobuf-c/protobuf-c/protobuf-c.h $@
 
-# What bridge/json_tree.h has instead of json-c's own. A test gets such a json-c
-# for the host, too.
+# What bridge/json_tree.h has instead of json-c's own, on both sides: one reader
+# of JSON, and host tests show what the agent's does.
 json_c_host := $(json_c_obj:build/guest/%=build/host/%)
 %/json_tokener.o: JSON_TREE = -Djson_object_object_add=json_tree_add \
 	-Dprintbuf_memappend=json_tree_append
@@ -185,7 +185,8 @@ $(json_c_obj): build/guest/deps/json-c/%.o: $(json_c)/%.c $(deps_headers) | buil
 $(json_c_host): build/host/deps/json-c/%.o: $(json_c)/%.c $(deps_headers)
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) -w -O2 -g -std=gnu11 -D_GNU_SOURCE $(JSON_TREE) \
+	$(Q)$(CC) -w -O2 -g -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
+		-std=gnu11 -D_GNU_SOURCE $(JSON_TREE) \
 		-Ibuild/guest/include/json-c -c -o $@ $<
 
 build/guest/deps/protobuf-c.o: build/deps/src/protobuf-c/protobuf-c/protobuf-c.c $(deps_headers) | build/uapi
@@ -257,7 +258,7 @@ build/host/%.o: %.c Makefile | $(proto_h)
 	$(call say,CC)
 	$(Q)$(CC) $(HOST_FLAGS) -fPIC $(CFLAGS) -c -o $@ $<
 
-build/host/libferry.a: $(host_lib_src:%.c=build/host/%.o) $(proto_c:%.c=build/host/%.o)
+build/host/libferry.a: $(host_lib_src:%.c=build/host/%.o) $(proto_c:%.c=build/host/%.o) $(json_c_host)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
@@ -330,7 +331,7 @@ build/asan/%.o: %.c Makefile | $(proto_h)
 	$(call say,CC)
 	$(Q)$(CC) $(ASAN_FLAGS) $(CFLAGS) -c -o $@ $<
 
-build/asan/libferry.a: $(host_lib_src:%.c=build/asan/%.o) $(proto_c:%.c=build/asan/%.o) $(vsock_lib_src:%.c=build/asan/%.o)
+build/asan/libferry.a: $(host_lib_src:%.c=build/asan/%.o) $(proto_c:%.c=build/asan/%.o) $(vsock_lib_src:%.c=build/asan/%.o) $(json_c_host)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
@@ -340,7 +341,8 @@ build/tests/libvsock.a: $(vsock_lib_src:%.c=build/host/%.o)
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^
 
-# What the agent calls and tests/unit/faultcalls.h lets fail.
+# What the agent calls and tests/unit/faultcalls.h lets fail; json-c's calls do
+# not, so it is the system's there.
 FAULTS = malloc calloc realloc strdup mmap64 open64 openat64 opendir fdopendir \
 	read readv pread64 pwrite64 write writev ftruncate64 fallocate64 \
 	sendfile64 readlink readlinkat send sendto sendmsg recv recvmsg splice \
@@ -348,12 +350,12 @@ FAULTS = malloc calloc realloc strdup mmap64 open64 openat64 opendir fdopendir \
 	epoll_ctl eventfd signalfd fork clone execve setns mount umount2 mkdir \
 	mkdirat unlinkat renameat symlinkat syscall
 $(foreach t,test_guest_faults test_guest_crash_faults,build/tests/unit/$t build/asan/tests/unit/$t): \
-	UNIT_LD = $(addprefix -Wl$(comma)--wrap=,$(FAULTS))
+	UNIT_LD = -Wl,--no-as-needed -ljson-c -Wl,--as-needed \
+		$(addprefix -Wl$(comma)--wrap=,$(FAULTS))
 $(foreach t,test_guest_job test_guest_carry,build/tests/unit/$t build/asan/tests/unit/$t): \
 	UNIT_LD = -Wl,--wrap=epoll_ctl
 build/tests/unit/test_json_tree build/asan/tests/unit/test_json_tree: \
-	UNIT_LD = $(json_c_host) $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup)
-build/tests/unit/test_json_tree build/asan/tests/unit/test_json_tree: | $(json_c_host)
+	UNIT_LD = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup)
 comma = ,
 
 build/tests/unit/%: build/host/tests/unit/%.o build/tests/libvsock.a build/host/libferry.a
@@ -439,7 +441,7 @@ build/soak/obj/%.o: %.c Makefile | $(proto_h)
 	$(call say,CC)
 	$(Q)$(CLANG) $(SOAK_FLAGS) $(CFLAGS) -c -o $@ $<
 
-build/soak/libferry.a: $(host_lib_src:%.c=build/soak/obj/%.o) $(proto_c:%.c=build/soak/obj/%.o) $(vsock_src:%.c=build/soak/obj/%.o)
+build/soak/libferry.a: $(host_lib_src:%.c=build/soak/obj/%.o) $(proto_c:%.c=build/soak/obj/%.o) $(vsock_src:%.c=build/soak/obj/%.o) $(json_c_host)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcsD $@ $^

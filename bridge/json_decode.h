@@ -20,11 +20,9 @@ struct schema;
  * @e:		path of the member and reason, or byte offset and reason
  *
  * Names match without regard to ASCII case, unknown members are skipped, null
- * is the zero value, of equal names the last wins (a json-c of the system keeps
- * the place of the first: with "a", "A", "a" that is the one in the middle; the
- * agent's does not, see bridge/json_tree.h). Strings are NUL-terminated and
- * therefore must not hold a NUL; an absent one is "". Not for use by two threads
- * at once: the tokener of json-c is kept between calls.
+ * is the zero value, of equal names the last wins (bridge/json_tree.h). Strings
+ * are NUL-terminated and therefore must not hold a NUL; an absent one is "". Not
+ * for use by two threads at once: the tokener of json-c is kept between calls.
  *
  * Return: 0, -EINVAL (text or shape), -ENOMEM (no memory, arena exhausted)
  */

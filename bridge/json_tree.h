@@ -3,10 +3,9 @@
  *
  * Theory of operation. json-c puts a member that comes twice at the place of the
  * first one, and where it gets no memory for a name or a text it goes on without
- * (or with a NULL pointer). So the json-c that we compile for the agent is told
- * by a define (Makefile) to call these functions instead of its own; what was
- * lost is noticed by who asks for the tree. A json-c of the system does not call
- * them, and nothing is ever lost then.
+ * (or with a NULL pointer). So the json-c that we compile, for the guest and for
+ * the host, is told by a define (Makefile) to call these functions instead of its
+ * own; what was lost is noticed by who asks for the tree.
  */
 #ifndef FERRY_BRIDGE_JSON_TREE_H
 #define FERRY_BRIDGE_JSON_TREE_H

@@ -3,12 +3,13 @@
 #
 # Installs Debian packages, and fetches below build/deps what is used but not
 # installed: the sources of json-c and protobuf-c (compiled for the guest with
-# musl), the guest's kernel with its modules, a static busybox, crun with the
-# libraries that it loads, and for one test Debian's general kernel, which has
-# what the guest's lacks (9p). All of it comes through apt from the mirrors that this machine's own apt uses,
-# checked against their signed indexes; /etc/apt, apt's lists and /boot stay as
-# they are. What is there already is left alone, so that a second run does
-# nothing; --update fetches anew. A run that breaks off leaves only whole items.
+# musl, json-c for the host too), the guest's kernel with its modules, a static
+# busybox, crun with the libraries that it loads, and for one test Debian's
+# general kernel, which has what the guest's lacks (9p). All of it comes through
+# apt from the mirrors that this machine's own apt uses, checked against their
+# signed indexes; /etc/apt, apt's lists and /boot stay as they are. What is there
+# already is left alone, so that a second run does nothing; --update fetches anew.
+# A run that breaks off leaves only whole items.
 set -u
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 cd "$(dirname "$0")/.." || exit 1

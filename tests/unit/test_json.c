@@ -159,6 +159,8 @@ static void test_json_last_of_equal_names_wins(void **state)
 	(void)state;
 	check_through("{\"U8\":1,\"U8\":2}", "{\"U8\":2}");
 	check_through("{\"U8\":1,\"u8\":2}", "{\"U8\":2}");
+	check_through("{\"Raw\":{},\"U8\":1,\"u8\":2,\"U8\":3}",
+		      "{\"U8\":3,\"Raw\":{}}");
 	check_through("{\"U8\":1,\"U8\":null}", "{}");
 	check_through("{\"Strings\":[\"a\",\"b\"],\"strings\":null}", "{}");
 	check_through("{\"Array\":[{},{}],\"array\":[]}", "{}");

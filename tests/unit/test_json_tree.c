@@ -1,8 +1,7 @@
 /*
- * tests/unit/test_json_tree.c - json-c as the agent has it (bridge/json_tree.h)
+ * tests/unit/test_json_tree.c - json-c as ferry has it (bridge/json_tree.h)
  *
- * This program is linked with the json-c of the agent, and with --wrap for what
- * allocates (Makefile).
+ * This program is linked with --wrap for what allocates (Makefile).
  */
 #include "tests/unit/unit.h"
 
@@ -167,6 +166,12 @@ static void each_fails(int (*fn)(void))
 	assert_true(errors > 50);
 }
 
+/* What is linked is compiled from sources, what is included is the system's. */
+static void test_the_headers_are_those_of_the_library(void **state UNUSED)
+{
+	assert_int_equal(json_c_version_num(), JSON_C_VERSION_NUM);
+}
+
 static void test_no_memory_for_a_message(void **state UNUSED)
 {
 	assert_int_equal(decode(), 0);
@@ -185,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_of_equal_names_the_last_wins),
+		cmocka_unit_test(test_the_headers_are_those_of_the_library),
 		cmocka_unit_test(test_no_memory_for_a_message),
 		cmocka_unit_test(test_no_memory_for_a_document),
 	};
