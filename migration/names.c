@@ -16,7 +16,10 @@ bool names_id_ok(const void *s, size_t len)
 	if (len == 0 || len > NAMES_ID_MAX)
 		return false;
 	for (i = 0; i < len; i++)
-		if (p[i] < 0x20 || p[i] == 0x7f || p[i] == '/')
+		if (p[i] < 0x20 || p[i] == 0x7f || p[i] == '/' ||
+		    /* U+0080 to U+009F, in UTF-8 */
+		    (p[i] == 0xc2 && i + 1 < len && p[i + 1] >= 0x80 &&
+		     p[i + 1] <= 0x9f))
 			return false;
 	return !(p[0] == '.' && (len == 1 || (len == 2 && p[1] == '.')));
 }

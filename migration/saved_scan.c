@@ -138,28 +138,113 @@ static int scan_field(struct saved_reader *r, const ProtobufCFieldDescriptor *f,
 	return 0;
 }
 
+/* The next field; *@ret_f: NULL: not known. */
+static int get_field(struct saved_reader *r,
+		     const ProtobufCMessageDescriptor *d, struct cursor *in,
+		     uint64_t *ret_tag, const ProtobufCFieldDescriptor **ret_f,
+		     struct cursor *ret)
+{
+	const ProtobufCFieldDescriptor *f;
+	int ok;
+
+	*ret_f = NULL;
+	ok = get_varint(r, in, ret_tag);
+	if (ok < 0)
+		return ok;
+	if (*ret_tag > UINT32_MAX || *ret_tag >> 3 == 0)
+		return refuse(r, "a bad field number");
+	ok = get_value(r, in, (unsigned)(*ret_tag & 7), ret);
+	f = protobuf_c_message_descriptor_get_field(d,
+						    (unsigned)(*ret_tag >> 3));
+	/* S6: what is not known is not kept */
+	*ret_f = f && wire_of(f) == (*ret_tag & 7) ? f : NULL;
+	return ok;
+}
+
+/* Return: 1: *@ret is @f's next value in @in; 0: there is none */
+static int get_again(struct saved_reader *r,
+		     const ProtobufCMessageDescriptor *d,
+		     const ProtobufCFieldDescriptor *f, struct cursor *in,
+		     struct cursor *ret)
+{
+	while (in->n > 0) {
+		const ProtobufCFieldDescriptor *other;
+		struct cursor value = { NULL, 0 };
+		uint64_t tag = 0;
+		int ok = get_field(r, d, in, &tag, &other, &value);
+
+		if (ok < 0)
+			return ok;
+		if (other != f)
+			continue;
+		*ret = value;
+		return 1;
+	}
+	return 0;
+}
+
+/*
+ * S7: of a number that occurs again the last counts, messages are merged, which
+ * is what their bytes in a row mean. protobuf-c overlooks a zero that is written
+ * in a later part, and keeps a record of each earlier one.
+ */
+static int take_again(struct saved_reader *r,
+		      const ProtobufCMessageDescriptor *d,
+		      const ProtobufCFieldDescriptor *f, struct cursor rest,
+		      struct cursor *value)
+{
+	struct cursor in = rest, part = *value;
+	size_t n = value->n;
+	bool again = false;
+	struct cursor all;
+	int ok;
+
+	while ((ok = get_again(r, d, f, &in, value)) > 0) {
+		n += value->n;
+		again = true;
+	}
+	if (ok < 0 || !again || f->type != PROTOBUF_C_TYPE_MESSAGE)
+		return ok;
+	all = (struct cursor){ saved_many(r, n + 1, 1), 0 };
+	if (!all.p)
+		return -EEXHAUSTED;
+	do {
+		if (part.n > 0)
+			memcpy((uint8_t *)(uintptr_t)all.p + all.n, part.p,
+			       part.n);
+		all.n += part.n;
+	} while (get_again(r, d, f, &rest, &part) > 0);
+	*value = all;
+	return 0;
+}
+
 static int scan(struct saved_reader *r, const ProtobufCMessageDescriptor *d,
 		struct cursor in, struct sink *out, unsigned depth)
 {
+	uint64_t seen = 0;
+
 	if (depth > SCAN_DEPTH_MAX)
 		return refuse(r, "too deep");
 	while (in.n > 0) {
 		const ProtobufCFieldDescriptor *f;
 		struct cursor value = { NULL, 0 };
 		uint64_t tag = 0;
-		int ok = get_varint(r, &in, &tag);
+		int ok = get_field(r, d, &in, &tag, &f, &value);
 
 		if (ok < 0)
 			return ok;
-		if (tag > UINT32_MAX || tag >> 3 == 0)
-			return refuse(r, "a bad field number");
-		ok = get_value(r, &in, (unsigned)(tag & 7), &value);
-		if (ok < 0)
-			return ok;
-		f = protobuf_c_message_descriptor_get_field(
-			d, (unsigned)(tag >> 3));
-		if (!f || wire_of(f) != (tag & 7))
-			continue; /* S6: not known, not kept */
+		if (!f)
+			continue;
+		if (f->label != PROTOBUF_C_LABEL_REPEATED) {
+			const uint64_t bit = UINT64_C(1) << (f - d->fields);
+
+			if (seen & bit)
+				continue;
+			seen |= bit;
+			ok = take_again(r, d, f, in, &value);
+			if (ok < 0)
+				return ok;
+		}
 		ok = scan_field(r, f, tag, value, out, depth);
 		if (ok < 0)
 			return ok;

@@ -370,6 +370,8 @@ CHANGE(id_slash, m->containers[0].gcs_id = T("a/b"))
 CHANGE(id_nul, m->containers[0].gcs_id = T("a\0b"))
 CHANGE(id_control, m->containers[0].id = T("a\x1f"))
 CHANGE(id_del, m->containers[0].id = T("a\x7f"))
+CHANGE(id_c1, m->containers[0].id = T("a\xc2\x85"))
+CHANGE(id_c1_good, m->s.vm.id = T("a\xc2\xa0"))
 CHANGE(id_256, m->s.vm.id = (struct saved_text){ long_id, 256 })
 CHANGE(id_257, m->s.vm.id = (struct saved_text){ long_id, 257 })
 CHANGE(path_relative, m->disks[0].host_path = T("x"))
@@ -519,6 +521,7 @@ static const struct row rows[] = {
 	BAD("S8", guid_case_twice), BAD("S8", nic_twice),
 	BAD("S9", id_empty), BAD("S9", id_dots), BAD("S9", id_dot), GOOD(id_three_dots),
 	BAD("S9", id_slash), BAD("S9", id_nul), BAD("S9", id_control), BAD("S9", id_del),
+	BAD("S9", id_c1), GOOD(id_c1_good),
 	GOOD(id_256), BAD("S9", id_257),
 	BAD("S10", path_relative), BAD("S10", path_empty), BAD("S10", path_up),
 	BAD("S10", path_dot), GOOD(path_dots_ok), BAD("S10", path_nul), GOOD(path_4095),
@@ -769,6 +772,42 @@ static void test_s1_memory_is_a_small_multiple_of_the_input(void **state UNUSED)
 	text_done(&outer);
 }
 
+/* What comes last counts, a zero and an empty text too, and however often. */
+static void test_s7_fields_that_occur_again(void **state UNUSED)
+{
+	static const char empty_type[] = "\x12\x02\x0a";
+	const size_t n = 1000000;
+	struct text inner, outer, vm;
+
+	text_heap(&inner, 4 * n);
+	text_heap(&outer, 4 * n);
+	text_heap(&vm, 4096);
+	wrap(&vm, "vm", "\x08\x01\x12\x01v\x3a\x02{}", 9);
+	text_addn(&inner, "\x08\x01\x12", 3);
+	text_addc(&inner, (char)vm.len);
+	text_addn(&inner, vm.buf, vm.len);
+	text_addn(&inner, "\x12\x00", 2);
+	wrap_long(&outer, "migration", inner.buf, inner.len);
+	assert_string_equal(raw_verdict(outer.buf, outer.len), "");
+	for (size_t i = 0; i < n; i++)
+		text_addn(&inner, "\x08\x01", 2);
+	text_reset(&outer);
+	wrap_long(&outer, "migration", inner.buf, inner.len);
+	assert_string_equal(raw_verdict(outer.buf, outer.len), "");
+	text_addn(&inner, "\x08\x00", 2); /* no version after all */
+	text_reset(&outer);
+	wrap_long(&outer, "migration", inner.buf, inner.len);
+	assert_string_equal(raw_verdict(outer.buf, outer.len), "S4");
+	inner.len -= 2;
+	text_addn(&inner, empty_type, sizeof(empty_type)); /* nor a type */
+	text_reset(&outer);
+	wrap_long(&outer, "migration", inner.buf, inner.len);
+	assert_string_equal(raw_verdict(outer.buf, outer.len), "S2");
+	text_done(&inner);
+	text_done(&outer);
+	text_done(&vm);
+}
+
 static void test_equal_state_gives_equal_bytes(void **state UNUSED)
 {
 	struct text a, b;
@@ -827,6 +866,7 @@ int main(void)
 		cmocka_unit_test(test_s1_the_whole_is_bounded),
 		cmocka_unit_test(
 			test_s1_memory_is_a_small_multiple_of_the_input),
+		cmocka_unit_test(test_s7_fields_that_occur_again),
 		cmocka_unit_test(test_equal_state_gives_equal_bytes),
 	};
 
