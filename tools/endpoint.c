@@ -11,12 +11,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bridge/io/fd.h"
 #include "config/util.h"
 
 #define HOST_MAX 256u
+#define MS_PER_S 1000
+#define NS_PER_MS 1000000
 
 static int unix_address(const char *path, struct sockaddr_un *ret,
 			struct err *e)
@@ -60,9 +63,22 @@ static int find_host(const char *where, bool passive, struct addrinfo **ret,
 
 static int limit(int fd, int ms)
 {
-	const struct timeval t = { .tv_sec = ms / 1000 };
+	const struct timeval t = { .tv_sec = ms / MS_PER_S };
 
 	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+void endpoint_limit(int fd, int ms)
+{
+	(void)limit(fd, ms);
+}
+
+int64_t endpoint_now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * MS_PER_S + t.tv_nsec / NS_PER_MS;
 }
 
 static int dial_one(const struct sockaddr *to, socklen_t len, int family,
@@ -171,27 +187,45 @@ int endpoint_say(int fd, const char *line, struct err *e)
 		       : err_set(e, ECONNRESET, "the other host has hung up");
 }
 
-int endpoint_hear(int fd, char line[ENDPOINT_LINE_MAX], struct err *e)
+int endpoint_hear_some(int fd, char line[ENDPOINT_LINE_MAX], size_t *n,
+		       struct err *e)
 {
-	for (size_t n = 0; n < ENDPOINT_LINE_MAX; n++) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		const int r = poll(&p, 1, ENDPOINT_MS);
+	while (*n < ENDPOINT_LINE_MAX) {
+		const ssize_t got = recv(fd, line + *n, 1, MSG_DONTWAIT);
 
-		if (r == 0 || (r < 0 && errno != EINTR))
-			return err_set(e, ETIMEDOUT,
-				       "the other host is silent");
-		if (r < 0) {
-			n--;
+		if (got < 0 && errno == EINTR)
 			continue;
-		}
-		if (recv(fd, line + n, 1, 0) != 1)
+		if (got < 0 && errno == EAGAIN)
+			return 0;
+		if (got != 1)
 			return err_set(e, ECONNRESET,
 				       "the other host has hung up");
-		if (line[n] == '\n') {
-			line[n] = '\0';
-			return 0;
+		if (line[*n] == '\n') {
+			line[*n] = '\0';
+			return 1;
 		}
+		(*n)++;
 	}
 	return err_set(e, EPROTO,
 		       "the other host does not speak ferry's words");
+}
+
+int endpoint_hear(int fd, char line[ENDPOINT_LINE_MAX], struct err *e)
+{
+	const int64_t end = endpoint_now_ms() + ENDPOINT_MS;
+	size_t n = 0;
+
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		const int64_t left = end - endpoint_now_ms();
+		const int r = endpoint_hear_some(fd, line, &n, e);
+
+		if (r != 0)
+			return r < 0 ? r : 0;
+		if (left <= 0)
+			return err_set(e, ETIMEDOUT,
+				       "the other host is silent");
+		if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
+			return err_sys(e, "poll");
+	}
 }

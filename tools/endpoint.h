@@ -14,6 +14,7 @@
 #define FERRY_TOOLS_ENDPOINT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "config/err.h"
 
@@ -34,7 +35,25 @@ int endpoint_listen(const char *where, int *ret, struct err *e);
 /** endpoint_say() - one line; @line has its newline */
 int endpoint_say(int fd, const char *line, struct err *e);
 
-/** endpoint_hear() - one line without its newline, and no byte behind it */
+/**
+ * endpoint_hear() - one line without its newline, and no byte behind it;
+ * blocking, ENDPOINT_MS at most
+ */
 int endpoint_hear(int fd, char line[ENDPOINT_LINE_MAX], struct err *e);
+
+/**
+ * endpoint_hear_some() - the same, of what is there now
+ * @n:		bytes of @line so far, 0 at first
+ *
+ * Return: 1: the line is whole; 0: more has to come; -ECONNRESET, -EPROTO
+ */
+int endpoint_hear_some(int fd, char line[ENDPOINT_LINE_MAX], size_t *n,
+		       struct err *e);
+
+/** endpoint_limit() - a write that takes so long fails; 0: none does */
+void endpoint_limit(int fd, int ms);
+
+/** endpoint_now_ms() - of a clock that nobody sets */
+int64_t endpoint_now_ms(void);
 
 #endif

@@ -24,11 +24,26 @@
 #include "tools/tool.h"
 
 #define RELAY_BYTES 65536u
+/* Whoever does not take what is said to him for so long has hung up. */
+#define RELAY_MS 30000
+/* Connections that have not said yet what they are for; the oldest makes room. */
+#define GREETERS_MAX 8u
 /* In the folder of the sandbox. */
 #define HANDOFF_SOCKET "h"
 
-/* The move that is under way. */
+/* Nobody waits for the first words of somebody else. */
+struct greeter {
+	int fd; /* -1: free */
+	uint64_t number;
+	int64_t until_ms;
+	size_t n;
+	char line[ENDPOINT_LINE_MAX];
+};
+
+/* The move that is under way, and who may want the next one. */
 struct receive {
+	struct greeter greeter[GREETERS_MAX];
+	uint64_t greeters; /* so many came */
 	const char *where;
 	const char *kernel;
 	const char *image;
@@ -54,13 +69,15 @@ static void on_signal(int number UNUSED)
 
 static int start_shim(const struct receive *r, struct err *e)
 {
-	const int ours[] = { r->listen_fd, r->control };
+	int ours[2 + GREETERS_MAX] = { r->listen_fd, r->control };
 	const struct arrival a = { .name = r->name,
 				   .kernel = r->kernel,
 				   .image = r->image,
 				   .close = ours,
 				   .n_close = ARRAY_LEN(ours) };
 
+	for (size_t i = 0; i < GREETERS_MAX; i++)
+		ours[2 + i] = r->greeter[i].fd;
 	return arrival_start(&a, e);
 }
 
@@ -78,6 +95,7 @@ static int open_shim(struct receive *r, struct err *e)
 		n = fd_nonblock(r->shim, false);
 	if (n < 0)
 		return n;
+	endpoint_limit(r->shim, RELAY_MS);
 	(void)snprintf(r->path, sizeof(r->path), "%s/" HANDOFF_SOCKET, dir);
 	n = handoff_token(r->token, e);
 	return n < 0 ? n : endpoint_listen(r->path, &r->offer, e);
@@ -128,16 +146,13 @@ static int begin(struct receive *r, const char *name, struct err *e)
 	return n;
 }
 
-static void on_connection(struct receive *r)
+static void on_words(struct receive *r, const char *line, int conn)
 {
-	cleanup_fd fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	char line[ENDPOINT_LINE_MAX];
+	cleanup_fd fd = conn;
 	char kind[16] = "";
 	char word[256] = "";
 	struct err e = { 0 };
 
-	if (fd < 0 || endpoint_hear(fd, line, &e) < 0)
-		return;
 	if (sscanf(line, ENDPOINT_MAGIC " %15s %255s", kind, word) != 2) {
 		(void)err_set(&e, EPROTO, "not the words of a move");
 		refuse(fd, &e);
@@ -147,6 +162,7 @@ static void on_connection(struct receive *r)
 			r->data = fd_take(&fd);
 	} else if (strcmp(kind, ENDPOINT_CONTROL) == 0 && r->control < 0) {
 		r->control = fd_take(&fd);
+		endpoint_limit(r->control, RELAY_MS);
 		if (begin(r, word, &e) == 0) {
 			(void)printf("%s is coming\n", r->name);
 			(void)fflush(stdout);
@@ -155,11 +171,59 @@ static void on_connection(struct receive *r)
 		refuse(r->control, &e);
 		(void)fprintf(stderr, "ferry: %s\n", e.text);
 		fd_close(&r->control);
+		fd_close(&r->shim);
+		fd_close(&r->offer);
 		stopped |= r->once;
 	} else {
 		(void)err_set(&e, EBUSY, "another move is under way");
 		refuse(fd, &e);
 	}
+}
+
+static void on_connection(struct receive *r)
+{
+	cleanup_fd fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	struct greeter *g = &r->greeter[0];
+
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < GREETERS_MAX && g->fd >= 0; i++)
+		if (r->greeter[i].fd < 0 || r->greeter[i].number < g->number)
+			g = &r->greeter[i];
+	fd_close(&g->fd);
+	g->fd = fd_take(&fd);
+	g->number = ++r->greeters;
+	g->until_ms = endpoint_now_ms() + ENDPOINT_MS;
+	g->n = 0;
+}
+
+static void on_greeter(struct receive *r, struct greeter *g)
+{
+	struct err e;
+	int n;
+
+	if (g->fd < 0)
+		return;
+	n = endpoint_hear_some(g->fd, g->line, &g->n, &e);
+	if (n > 0)
+		on_words(r, g->line, fd_take(&g->fd));
+	else if (n < 0 || endpoint_now_ms() >= g->until_ms)
+		fd_close(&g->fd);
+}
+
+/* Until the first of them has been silent for too long; -1: there is none. */
+static int patience(const struct receive *r)
+{
+	const int64_t now = endpoint_now_ms();
+	int ms = -1;
+
+	for (size_t i = 0; i < GREETERS_MAX; i++) {
+		const int64_t left = r->greeter[i].until_ms - now;
+
+		if (r->greeter[i].fd >= 0 && (ms < 0 || left < ms))
+			ms = left > 0 ? (int)left : 0;
+	}
+	return ms;
 }
 
 /* Return: false: one of them has hung up */
@@ -198,7 +262,7 @@ static void end_move(struct receive *r)
 static int serve(struct receive *r, struct err *e)
 {
 	while (!stopped) {
-		struct pollfd p[] = {
+		struct pollfd p[4 + GREETERS_MAX] = {
 			{ .fd = r->listen_fd, .events = POLLIN },
 			{ .fd = r->control, .events = POLLIN },
 			{ .fd = r->shim, .events = POLLIN },
@@ -206,7 +270,10 @@ static int serve(struct receive *r, struct err *e)
 		};
 		bool lost = false;
 
-		if (poll(p, ARRAY_LEN(p), -1) < 0) {
+		for (size_t i = 0; i < GREETERS_MAX; i++)
+			p[4 + i] = (struct pollfd){ .fd = r->greeter[i].fd,
+						    .events = POLLIN };
+		if (poll(p, ARRAY_LEN(p), patience(r)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return err_sys(e, "poll");
@@ -221,6 +288,8 @@ static int serve(struct receive *r, struct err *e)
 			end_move(r);
 		if (lost && r->once)
 			return 0;
+		for (size_t i = 0; i < GREETERS_MAX; i++)
+			on_greeter(r, &r->greeter[i]);
 		if (p[0].revents)
 			on_connection(r);
 	}
@@ -278,6 +347,8 @@ int tool_receive(int argc, char **argv)
 		return tool_usage("migrate receive",
 				  r.where ? "too many words"
 					  : "--listen is wanted");
+	for (size_t i = 0; i < GREETERS_MAX; i++)
+		r.greeter[i].fd = -1;
 	(void)sigaction(SIGINT, &act, NULL);
 	(void)sigaction(SIGTERM, &act, NULL);
 	id = endpoint_listen(r.where, &r.listen_fd, &e);
@@ -286,6 +357,8 @@ int tool_receive(int argc, char **argv)
 	if (r.control >= 0)
 		end_move(&r);
 	fd_close(&r.listen_fd);
+	for (size_t i = 0; i < GREETERS_MAX; i++)
+		fd_close(&r.greeter[i].fd);
 	if (id == 0 && strchr(r.where, '/'))
 		(void)unlink(r.where);
 	return id < 0 ? tool_fail(&e) : TOOL_OK;
