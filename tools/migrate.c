@@ -18,8 +18,6 @@
 /* How often both sides are asked how far they are. */
 #define LOOK_MS 50
 #define CALL_MS 30000
-/* A source that is not asked for MIGRATE_SILENCE_MS takes us for dead. */
-#define KEEP_MS 2000
 /* A guest that calls its new host, or the old one again. */
 #define FINALIZE_MS 150000
 #define MS_PER_S 1000
@@ -33,35 +31,6 @@ static void on_signal(int number UNUSED)
 }
 
 /* --- calls ------------------------------------------------------------------------- */
-
-static void on_kept(void *ctx UNUSED, enum ttrpc_code code UNUSED,
-		    const char *text UNUSED, const ProtobufCMessage *m UNUSED)
-{
-}
-
-/* While the destination takes its time the source hears of us. */
-static void keep_source(struct migrate *m, const struct migrate_side *asked)
-{
-	const int64_t now = loop_now_ms(m->remote.loop);
-	FerryMoveRequest q = FERRY_MOVE_REQUEST__INIT;
-	const struct ttrpc_ask ask = {
-		.service = "Ferry",
-		.method = "Move",
-		.request = &q.base,
-		.response = &ferry_move_response__descriptor,
-		.timeout_ms = CALL_MS,
-		.done = on_kept,
-	};
-	struct err e;
-
-	if (asked == &m->source || !m->source.client || m->source.lost ||
-	    now < m->kept_ms + KEEP_MS)
-		return;
-	m->kept_ms = now;
-	q.session = m->session;
-	/* A link that is broken is found by whoever needs it. */
-	(void)ttrpc_client_call(m->source.client, &ask, &e);
-}
 
 int migrate_ask(struct migrate *m, struct migrate_side *side,
 		const char *service, const char *method,
@@ -86,10 +55,8 @@ int migrate_ask(struct migrate *m, struct migrate_side *side,
 		return err_set(e, ENOTCONN, "the link to the %s is broken",
 			       side == &m->source ? "source" : "destination");
 	n = ttrpc_client_call(side->client, &ask, e);
-	while (n >= 0 && !w.over) {
-		keep_source(m, side);
-		n = loop_turn(m->remote.loop, KEEP_MS, e);
-	}
+	while (n >= 0 && !w.over) /* our pulse is in there too */
+		n = loop_turn(m->remote.loop, -1, e);
 	if (n >= 0)
 		n = w.result;
 	if (n < 0)
@@ -130,6 +97,8 @@ static void on_look(void *ctx, const ProtobufCMessage *answer)
 	(void)snprintf(s->state, sizeof(s->state), "%s", a->state);
 	(void)snprintf(s->vm, sizeof(s->vm), "%s", a->vm);
 	(void)snprintf(s->reason, sizeof(s->reason), "%s", a->reason);
+	remote_plain(s->state);
+	remote_plain(s->reason);
 	s->transferred = a->transferred;
 	s->remaining = a->remaining;
 	s->dirty = a->dirty;

@@ -87,7 +87,6 @@ struct migrate {
 	char far_path[HANDOFF_PATH_MAX + 1];
 	char far_token[HANDOFF_TOKEN_MAX + 1];
 	int64_t begun_ms;
-	int64_t kept_ms; /* when the source last heard of us beside */
 	uint64_t most;
 	const char *phase;
 	bool forced;

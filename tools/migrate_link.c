@@ -38,6 +38,8 @@ static int greet(const struct migrate *m, const char *kind, const char *word,
 		r = endpoint_say(fd, line, e);
 	if (r == 0)
 		r = endpoint_hear(fd, line, e);
+	if (r == 0)
+		remote_plain(line);
 	if (r == 0 && strncmp(line, "error ", 6) == 0)
 		r = err_set(e, EIO, "%s: %.200s", m->args.to, line + 6);
 	if (r == 0)

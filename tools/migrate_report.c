@@ -87,14 +87,16 @@ void migrate_report(struct migrate *m, const char *phase)
 	}
 }
 
-/* Between two clocks, of which each was read once. */
+/* Between two clocks, of which each was read once. The other host may say any
+ * number: nothing may overflow. */
 static uint64_t blackout_ms(const struct migrate *m)
 {
-	const int64_t ns =
-		((int64_t)m->destination.running_ns - m->destination.clock_ns) -
-		((int64_t)m->source.stopped_ns - m->source.clock_ns);
+	const uint64_t ns =
+		(m->destination.running_ns -
+		 (uint64_t)m->destination.clock_ns) -
+		(m->source.stopped_ns - (uint64_t)m->source.clock_ns);
 
-	return ns > 0 ? (uint64_t)ns / NS_PER_MS : 0;
+	return ns <= INT64_MAX ? ns / NS_PER_MS : 0;
 }
 
 void migrate_report_done(const struct migrate *m)

@@ -86,6 +86,19 @@ static int error_of(enum ttrpc_code code)
 	}
 }
 
+void remote_plain(char *s)
+{
+	for (; *s; s++) {
+		const unsigned char c = (unsigned char)*s;
+
+		if (c < ' ' || c == 0x7f)
+			*s = '?';
+		else if (c == 0xc2 && (unsigned char)s[1] >= 0x80 &&
+			 (unsigned char)s[1] < 0xa0)
+			s[0] = s[1] = '?'; /* the same with the eighth bit */
+	}
+}
+
 void remote_answered(void *ctx, enum ttrpc_code code, const char *text,
 		     const ProtobufCMessage *m)
 {
@@ -93,10 +106,12 @@ void remote_answered(void *ctx, enum ttrpc_code code, const char *text,
 
 	w->over = true;
 	w->code = code;
-	if (code != TTRPC_OK)
+	if (code != TTRPC_OK) {
 		w->result = err_set(w->e, error_of(code), "%s", text);
-	else if (w->got)
+		remote_plain(w->e->text);
+	} else if (w->got) {
 		w->got(w->ctx, m);
+	}
 }
 
 int remote_ask(struct remote *r, const char *method,

@@ -51,6 +51,10 @@ struct remote_wait {
 	void *ctx;
 };
 
+/** remote_plain() - words of another host on their way to somebody's terminal:
+ * control bytes become '?' */
+void remote_plain(char *s);
+
 /** remote_answered() - ttrpc_ask.done, whose ctx is a struct remote_wait */
 void remote_answered(void *ctx, enum ttrpc_code code, const char *text,
 		     const ProtobufCMessage *m);

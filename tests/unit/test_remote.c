@@ -1,0 +1,81 @@
+/*
+ * What another host says goes to the terminal of whoever moves a sandbox: its
+ * words cannot drive that terminal, its numbers overflow nothing.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/util.h"
+#include "tools/migrate.h"
+
+static void test_words_of_another_host_are_plain(void **state UNUSED)
+{
+	struct err e = { 0 };
+	struct remote_wait w = { .e = &e };
+
+	remote_answered(&w, TTRPC_NOT_FOUND,
+			"\x1b[2J\x07 no\n \xc2\x9b gr\xc3\xbc\xc3\x9f\x7f",
+			NULL);
+	assert_int_equal(w.result, -ENOENT);
+	assert_string_equal(e.text, "?[2J? no? ?? gr\xc3\xbc\xc3\x9f?");
+}
+
+/* What migrate_report_done() prints. */
+static void done_line(const struct migrate *m, char *line, size_t size)
+{
+	FILE *f = tmpfile();
+	const int out = dup(STDOUT_FILENO);
+
+	assert_non_null(f);
+	assert_true(out >= 0);
+	(void)fflush(stdout);
+	assert_true(dup2(fileno(f), STDOUT_FILENO) >= 0);
+	migrate_report_done(m);
+	(void)fflush(stdout);
+	assert_true(dup2(out, STDOUT_FILENO) >= 0);
+	(void)close(out);
+	rewind(f);
+	assert_non_null(fgets(line, (int)size, f));
+	(void)fclose(f);
+}
+
+static void test_numbers_of_another_host(void **state UNUSED)
+{
+	struct migrate m = { .args = { .json = true, .to = "/there" } };
+	char line[512];
+	struct err e;
+
+	assert_int_equal(loop_new(&m.remote.loop, &e), 0);
+	/* Its clock is 5 s ahead of ours; the guest stood still for 3 s. */
+	m.source.stopped_ns = 100000000000;
+	m.destination.running_ns = 108000000000;
+	m.destination.clock_ns = 5000000000;
+	done_line(&m, line, sizeof(line));
+	assert_non_null(strstr(line, "\"blackout_ms\":3000"));
+	m.destination.running_ns = INT64_MAX;
+	m.destination.clock_ns = INT64_MIN;
+	done_line(&m, line, sizeof(line));
+	assert_null(strstr(line, "blackout_ms"));
+	m.destination.running_ns = 0;
+	m.destination.clock_ns = INT64_MIN;
+	m.source.stopped_ns = UINT64_MAX;
+	m.source.clock_ns = INT64_MAX;
+	done_line(&m, line, sizeof(line));
+	assert_non_null(strstr(line, "\"event\":\"done\""));
+	loop_free(m.remote.loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_words_of_another_host_are_plain),
+		cmocka_unit_test(test_numbers_of_another_host),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
