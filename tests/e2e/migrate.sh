@@ -43,6 +43,20 @@ close_door() {
 	wait_for 20 eval "! kill -0 $door 2>/dev/null" || kill -9 "$door"
 	wait "$door" 2>/dev/null
 }
+# Nor do its processes run, whose descriptors are gone then.
+holds_nothing() { # HOST PID...
+	empty "$1" || return
+	local pid
+	for pid in "${@:2}"; do
+		! grep -q . "/proc/$pid/cmdline" 2>/dev/null || return # a zombie has none
+	done
+}
+clock_is_right() { # of the guest, between two questions to ours; to the second
+	local is
+	is=$(grep -xE '[0-9]{10}' "$WORK/out") || return
+	echo "$is, asked from $from to $to"
+	[ "$is" -ge $((from - 1)) ] && [ "$is" -le $((to + 1)) ]
+}
 runs_here() { [ "$(field "$1" state)" = ready ]; }
 empty() { [ -z "$(find "$top/$1" -mindepth 2)" ]; }
 # Every line once and in order, whatever moved.
@@ -152,21 +166,35 @@ rises() { # bytes of progress never fall
 }
 figures=$WORK/figures
 for i in $(seq $((2 * rounds))); do
+	code=$((100 + i % 100))
+	on "$here" exec -d --id "out$i" e2emove/w /bin/sh -c "sleep 1; exit $code"
+	check "move $i: an exec that will exit" status_is 0
+	pids=("$(field "$here" shim_pid)" "$(field "$here" qemu_pid)")
 	move
 	check "move $i" status_is 0
 	[ "$status" -eq 0 ] || break
 	echo "$(figure total_ms) $(figure blackout_ms) $(figure reconnect_ms)" >>"$figures"
 	check "move $i: progress only grows" rises
 	check "move $i: the sandbox runs there" runs_here "$there"
-	check "move $i: the source holds nothing" wait_for 60 empty "$here"
+	check "move $i: the source holds nothing" wait_for 60 holds_nothing "$here" "${pids[@]}"
 	here=$there
 	moves=$((moves + 1))
 	check "move $i: the writer goes on" grows
 	check "move $i: every line once and in order" whole
-	on "$here" exec e2emove/w /bin/sh -c 'cat /tmp/mark; tty; echo $$'
+	from=$(date +%s)
+	on "$here" exec e2emove/w /bin/sh -c 'cat /tmp/mark; busybox date +%s; busybox ps -o args'
+	to=$(date +%s)
 	check "move $i: what was written before is there" out_has here
+	check "move $i: the clock is right" clock_is_right
+	check "move $i: the execs of before run" eval \
+		"out_has ' /tmp/end' && out_has '/bin/sleep 100000'"
 	on "$here" exec e2emove/t /bin/echo alive
 	check "move $i: exec in the idle one" out_is alive
+	task "$here" wait w "out$i"
+	check "move $i: the exit is told" out_is "$code"
+	check "move $i: and once by both" told_once w "out$i" "$code"
+	task "$here" delete w "out$i"
+	check "move $i: and it can be deleted" status_is 0
 done
 spread() { # FIELD NAME: the distribution of one figure, ms
 	sort -n -k"$1,$1" "$figures" | awk -v f="$1" -v name="$2" '

@@ -75,6 +75,7 @@ close_door() {
 	wait_for 20 eval "! kill -0 $door 2>/dev/null" || kill -9 "$door"
 	wait "$door" 2>/dev/null
 }
+tap_is_free() { ip -n "${ns}h$1" link show vm0 | grep -q NO-CARRIER; }
 log_has() { # HOST TEXT
 	grep -qF "$2" "$top/$1"/ferry-*/shim-e2ewire/log
 }
@@ -176,6 +177,7 @@ for i in $(seq $((2 * rounds))); do
 	close_door
 	check "move $i" status_is 0
 	[ "$status" -eq 0 ] || break
+	check "move $i: the source has let its tap go" wait_for 20 tap_is_free "$here"
 	here=$there
 	check "move $i: the connection lives" grows
 	check "move $i: not a byte is lost" in_order
