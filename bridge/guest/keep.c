@@ -532,6 +532,17 @@ static void unpack_container(struct pack *p, uint16_t version,
 		p->bad = true;
 }
 
+bool keep_name_read(const struct slot_view *v, struct keep_name *ret)
+{
+	struct pack p = pack_read(v->body, v->len);
+
+	ret->id = unpack_text(&p);
+	ret->serial = unpack(&p, 8);
+	(void)unpack(&p, 8);
+	ret->state = (enum container_state)unpack(&p, 1);
+	return !p.bad && ret->id;
+}
+
 struct container *keep_container_read(struct agent *a,
 				      const struct slot_view *v)
 {

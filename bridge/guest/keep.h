@@ -151,6 +151,19 @@ struct network_record *keep_network_read(struct agent *a,
 void keep_container(struct container *c);
 
 /**
+ * struct keep_name - the beginning of a container's record
+ * @id:		in the record
+ */
+struct keep_name {
+	const char *id;
+	uint64_t serial;
+	enum container_state state;
+};
+
+/** keep_name_read() - of a record that is set aside */
+bool keep_name_read(const struct slot_view *v, struct keep_name *ret);
+
+/**
  * keep_container_read() - a container as it was kept
  *
  * Return: it is in the table, without processes; NULL: no container, no memory

@@ -1,8 +1,11 @@
 #include "bridge/guest/left.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "bridge/io/fd.h"
 #include "config/util.h"
@@ -124,7 +127,7 @@ bool left_take_ticket(struct left *l, uint64_t ticket)
 	return false;
 }
 
-void left_give_back(struct left *l, struct pid1 *p)
+void left_give_back(struct left *l, struct pid1 *p, bool end)
 {
 	for (size_t i = 0; i < l->n_fds; i++) {
 		if (l->fd[i].fd >= 0)
@@ -133,8 +136,13 @@ void left_give_back(struct left *l, struct pid1 *p)
 	for (size_t i = 0; i < l->n_tickets; i++)
 		pid1_ticket_close(p, l->ticket[i]);
 	for (size_t i = 0; i < l->n_processes; i++) {
-		if (!l->process[i].taken && l->process[i].gone)
-			pid1_reaped(p, l->process[i].ticket);
+		const struct left_process *x = &l->process[i];
+
+		if (!x->taken && x->gone)
+			pid1_reaped(p, x->ticket);
+		else if (!x->taken && end)
+			(void)syscall(SYS_pidfd_send_signal, x->pidfd, SIGKILL,
+				      NULL, 0);
 	}
 }
 

@@ -62,8 +62,12 @@ struct left_process *left_take_process(struct left *l, uint64_t ticket);
 /** left_take_ticket() - is it open? Then the caller has to end it */
 bool left_take_ticket(struct left *l, uint64_t ticket);
 
-/** left_give_back() - withdraw, close and forget what was not taken */
-void left_give_back(struct left *l, struct pid1 *p);
+/**
+ * left_give_back() - withdraw, close and forget what was not taken
+ * @end:	the records could be read: a process that nobody took runs for nobody
+ *		any more, and is killed
+ */
+void left_give_back(struct left *l, struct pid1 *p, bool end);
 
 /** left_done() - close what was not taken */
 void left_done(struct left *l);

@@ -17,25 +17,49 @@ static const char *const exit_names[] = {
 	[CONTAINER_FORCED] = "ForcedExit",
 };
 
-void notice_send(struct container *c)
+/* Return: NULL: no memory */
+static struct answer *encode(struct agent *a, const struct schema *schema,
+			     const void *msg, uint32_t type, uint64_t serial)
 {
-	struct agent *a = c->agent;
+	text_reset(&a->body);
+	msg_encode(schema, msg, &a->body);
+	return a->body.full ? NULL
+			    : answer_notice(type, serial, text_str(&a->body),
+					    a->body.len);
+}
+
+static struct answer *notice_of(struct agent *a, const char *id,
+				const char *activity, const char *type,
+				uint64_t serial)
+{
 	const struct msg_notification n = {
-		.base = { .container_id = c->facts.id,
-			  .activity_id = c->facts.activity },
-		.type = exit_names[c->facts.exit],
+		.base = { .container_id = id, .activity_id = activity },
+		.type = type,
 		.operation = "None",
 		.result_info = "",
 	};
-	struct answer *notice = NULL;
+
+	return encode(a, &msg_notification_schema, &n,
+		      WIRE_CONTAINER_NOTIFICATION, serial);
+}
+
+void notice_given_up(struct agent *a, const char *id, uint64_t serial)
+{
+	struct answer *notice = notice_of(
+		a, id, WIRE_NULL_ID, exit_names[CONTAINER_UNEXPECTED], serial);
+
+	if (notice)
+		(void)reply_route(a, notice);
+}
+
+void notice_send(struct container *c)
+{
+	struct agent *a = c->agent;
+	struct answer *notice;
 
 	notice_oom(c);
-	text_reset(&a->body);
-	msg_encode(&msg_notification_schema, &n, &a->body);
-	if (!a->body.full)
-		notice = answer_notice(WIRE_CONTAINER_NOTIFICATION,
-				       c->facts.serial, text_str(&a->body),
-				       a->body.len);
+	notice = notice_of(a, c->facts.id, c->facts.activity,
+			   exit_names[c->facts.exit], c->facts.serial);
 	if (!notice) {
 		/* The host sees a lost connection instead. */
 		takeover_rather(a, "a notice");
@@ -79,16 +103,12 @@ void notice_oom(struct container *c)
 			  .activity_id = c->facts.activity },
 		.count = c->facts.oom_kills,
 	};
-	struct answer *notice = NULL;
+	struct answer *notice;
 
 	if (c->facts.oom_told == c->facts.oom_kills || !can_tell(c))
 		return;
-	text_reset(&a->body);
-	msg_encode(&msg_ferry_out_of_memory_schema, &n, &a->body);
-	if (!a->body.full)
-		notice =
-			answer_notice(WIRE_FERRY_OUT_OF_MEMORY, c->facts.serial,
-				      text_str(&a->body), a->body.len);
+	notice = encode(a, &msg_ferry_out_of_memory_schema, &n,
+			WIRE_FERRY_OUT_OF_MEMORY, c->facts.serial);
 	if (!notice)
 		return; /* the next kill, or the end, tries again */
 	c->facts.oom_told = n.count;

@@ -19,6 +19,7 @@
 #define FERRY_BRIDGE_GUEST_NOTICE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct agent;
 struct answer;
@@ -26,6 +27,9 @@ struct container;
 
 /** notice_send() - its init process is over */
 void notice_send(struct container *c);
+
+/** notice_given_up() - of a container that has no object, see giveup.h */
+void notice_given_up(struct agent *a, const char *id, uint64_t serial);
 
 /** notice_again() - a host object that is new to it asks for the exit */
 void notice_again(struct container *c);

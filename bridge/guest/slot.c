@@ -366,6 +366,12 @@ void slot_left(struct slots *s)
 	__atomic_store_n(&s->head->suspect, 0, __ATOMIC_RELEASE);
 }
 
+void slot_settled(struct slots *s)
+{
+	s->slot[s->head->suspect - 1].deaths++;
+	slot_left(s);
+}
+
 void slots_dump(const struct slots *s, struct text *out)
 {
 	unsigned int n = 0;

@@ -198,6 +198,9 @@ bool slot_next_aside(struct slots *s, enum slot_kind kind, uint32_t after,
 /** slot_left() - nobody died of the last slot_next_aside(): it stays aside */
 void slot_left(struct slots *s);
 
+/** slot_settled() - likewise, and nobody has to read it any more; it stays aside */
+void slot_settled(struct slots *s);
+
 /** slots_dump() - what was given up, for the agent's report about itself */
 void slots_dump(const struct slots *s, struct text *out);
 

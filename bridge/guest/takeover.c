@@ -7,6 +7,7 @@
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/ends.h"
+#include "bridge/guest/giveup.h"
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/keep.h"
 #include "bridge/guest/left.h"
@@ -489,26 +490,6 @@ static void settle_request(struct agent *a, struct request *r,
 	request_free(&a->requests, r);
 }
 
-/* Agents died of it: whoever waits is told so. */
-static void give_up_requests(struct agent *a)
-{
-	struct slot_view v = { 0 };
-
-	while (slot_next_aside(&a->slots, SLOT_REQUEST, v.handle, &v)) {
-		struct keep_request k;
-		struct request *r = NULL;
-
-		if (keep_request_read(&v, &k))
-			r = request_find(&a->requests, k.to.id);
-		if (r && r->slot == v.handle) {
-			(void)reply_error(a, &r->to, HR_FAIL,
-					  "agents died of this: given up");
-			request_free(&a->requests, r);
-		}
-		slot_left(&a->slots);
-	}
-}
-
 static void settle_requests(struct agent *a)
 {
 	struct slot_view v = { 0 };
@@ -523,7 +504,6 @@ static void settle_requests(struct agent *a)
 			settle_request(a, r, &k);
 		slot_survived(&a->slots);
 	}
-	give_up_requests(a);
 }
 
 /* --- all of it ---------------------------------------------------------------- */
@@ -542,6 +522,7 @@ static void restore(struct agent *a, struct left *left)
 	settle_containers(a);
 	restore_execs(a, left);
 	settle_requests(a);
+	giveup(a);
 	log_info("taken over from an earlier agent: incarnation=%llu "
 		 "containers=%zu processes=%zu set_aside=%u",
 		 (unsigned long long)a->pid1.incarnation, a->containers.n,
@@ -563,7 +544,7 @@ int takeover(struct agent *a, struct err *e)
 		a->jobs.number = a->pid1.incarnation;
 		if (was)
 			restore(a, &left);
-		left_give_back(&left, &a->pid1);
+		left_give_back(&left, &a->pid1, was);
 		keep_agent(a);
 		r = pid1_go_on(&a->pid1, e);
 		/* Some agent before has said so: this one is as good. */

@@ -21,8 +21,9 @@
  * one tries again, see takeover_again().
  *
  * A record that agents die of is set aside (bridge/guest/slot.h): the object is
- * given up, and the report about the agent itself names the record. A request is
- * answered with an error, and so are those about an object that was given up.
+ * given up and ended (bridge/guest/giveup.h), and the report about the agent itself
+ * names the record. A request is answered with an error, and so are those about an
+ * object that was given up.
  */
 #ifndef FERRY_BRIDGE_GUEST_TAKEOVER_H
 #define FERRY_BRIDGE_GUEST_TAKEOVER_H

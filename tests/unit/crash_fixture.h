@@ -10,6 +10,7 @@
 
 #include <sys/ptrace.h>
 
+#include "bridge/guest/slot.h"
 #include "tests/unit/crash_pid1.h"
 
 UNUSED static void crash_run_peer(const void *ctx)
@@ -82,6 +83,41 @@ UNUSED static void crash_done(struct peer *p)
 		(void)kill(agent, SIGKILL);
 	peer_done(p);
 	(void)munmap(crash, sizeof(*crash));
+}
+
+/* --- records that agents die of ----------------------------------------------- */
+
+/* As two agents leave a record of @kind that they have died of. */
+UNUSED static void crash_poison(enum slot_kind kind)
+{
+	const pid_t agent = crash->agent;
+	unsigned int n = 0;
+
+	for (int i = 3; n == 0 && i < 64; i++) {
+		char path[64], what[64] = { 0 };
+		uint8_t *head;
+		struct slot *slot;
+		cleanup_fd fd = -1;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)agent,
+			       i);
+		if (readlink(path, what, sizeof(what) - 1) < 0 ||
+		    !strstr(what, "ferry-state"))
+			continue;
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		head = mmap(NULL, SLOT_FILE_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_SHARED, fd, 0);
+		assert_ptr_not_equal(head, MAP_FAILED);
+		slot = (struct slot *)(void *)(head + SLOT_HEAD_BYTES);
+		for (unsigned int k = 0; k < 64; k++) {
+			if (slot[k].kind != kind)
+				continue;
+			slot[k].deaths = SLOT_DEATHS_MAX;
+			n++;
+		}
+		(void)munmap(head, SLOT_FILE_BYTES);
+	}
+	assert_int_not_equal(n, 0);
 }
 
 /* --- the n-th system call ---------------------------------------------------- */

@@ -172,39 +172,6 @@ static void test_a_terminal_outlives_the_agent(void **state)
 
 /* --- records that agents die of ----------------------------------------------- */
 
-/* As two agents leave a record of @kind that they have died of. */
-static void poison(enum slot_kind kind)
-{
-	const pid_t agent = crash->agent;
-	unsigned int n = 0;
-
-	for (int i = 3; n == 0 && i < 64; i++) {
-		char path[64], what[64] = { 0 };
-		uint8_t *head;
-		struct slot *slot;
-		cleanup_fd fd = -1;
-
-		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)agent,
-			       i);
-		if (readlink(path, what, sizeof(what) - 1) < 0 ||
-		    !strstr(what, "ferry-state"))
-			continue;
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		head = mmap(NULL, SLOT_FILE_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_SHARED, fd, 0);
-		assert_ptr_not_equal(head, MAP_FAILED);
-		slot = (struct slot *)(void *)(head + SLOT_HEAD_BYTES);
-		for (unsigned int k = 0; k < 64; k++) {
-			if (slot[k].kind != kind)
-				continue;
-			slot[k].deaths = SLOT_DEATHS_MAX;
-			n++;
-		}
-		(void)munmap(head, SLOT_FILE_BYTES);
-	}
-	assert_int_not_equal(n, 0);
-}
-
 static bool dump_has(struct peer *p, const char *what)
 {
 	struct peer_frame f;
@@ -213,10 +180,17 @@ static bool dump_has(struct peer *p, const char *what)
 	return strstr(f.body, what) != NULL;
 }
 
+static uint32_t long_pid;
+
+static bool is_ended(const void *ctx UNUSED)
+{
+	return kill((pid_t)long_pid, 0) < 0;
+}
+
 /* Return: the id of a wait for a process that runs, which the agent has read */
 static uint64_t wait_long(struct peer *p)
 {
-	const uint32_t pid = peer_run(p, "exec sleep 100");
+	const uint32_t pid = long_pid = peer_run(p, "exec sleep 100");
 	const uint64_t id = peer_send(p, WIRE_WAIT_FOR_PROCESS,
 				      peer_wait_body(pid, UINT32_MAX));
 
@@ -243,11 +217,12 @@ static void test_a_request_that_is_given_up_is_answered(void **state)
 	struct peer *p = *state;
 	const uint64_t id = wait_long(p);
 
-	poison(SLOT_REQUEST);
+	crash_poison(SLOT_REQUEST);
 	want_refusal(p, id, "given up");
-	/* It is over, and its record with it. */
+	/* It is over, and its record with it; the process runs on. */
 	assert_false(dump_has(p, "given up"));
 	crash_again(p);
+	assert_false(is_ended(NULL));
 }
 
 static void test_a_wait_for_what_is_given_up_is_answered(void **state)
@@ -255,9 +230,10 @@ static void test_a_wait_for_what_is_given_up_is_answered(void **state)
 	struct peer *p = *state;
 	const uint64_t id = wait_long(p);
 
-	poison(SLOT_PROCESS);
+	crash_poison(SLOT_PROCESS);
 	want_refusal(p, id, "the agent was restarted");
 	assert_true(dump_has(p, "kind=4 deaths=2 given up"));
+	crash_until(is_ended, NULL);
 	crash_again(p);
 	assert_true(dump_has(p, "kind=4 deaths=2 given up"));
 }

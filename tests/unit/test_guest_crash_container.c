@@ -98,6 +98,35 @@ static void test_the_output_of_init_goes_on(void **state UNUSED)
 	assert_int_equal(container_wait(&peer, "four", r.x.pid), 0);
 }
 
+static struct run given_up;
+
+static bool is_ended(const void *ctx UNUSED)
+{
+	return kill((pid_t)given_up.x.pid, 0) < 0;
+}
+
+/* Agents die of its record: it is ended, which is told once, and its id is free. */
+static void test_one_that_is_given_up_is_ended(void **state UNUSED)
+{
+	const struct wish w = { .id = "six", .line = "sleep 100" };
+	struct peer_frame f;
+
+	container_create(&peer, &w);
+	given_up = (struct run){ .container = "six" };
+	container_run(&peer, &given_up);
+	assert_false(is_ended(NULL));
+	crash_poison(SLOT_CONTAINER);
+	kill_agent();
+	assert_string_equal(peer_notice(&peer, "six"), "UnexpectedExit");
+	crash_until(is_ended, NULL);
+	kill_agent();
+	assert_int_equal(peer_call(&peer, WIRE_DUMP_STACKS, "{}", &f), HR_OK);
+	assert_non_null(strstr(f.body, "kind=3 deaths=3 given up"));
+	assert_int_equal(peer_noticed("six"), 1);
+	container_create(&peer, &w);
+	container_delete(&peer, "six");
+}
+
 /* A create that an agent died in is undone: the id is free. */
 static void test_a_create_is_killed_at_every_system_call(void **state UNUSED)
 {
@@ -290,6 +319,7 @@ int main(int argc, char **argv)
 		TEST(test_one_that_was_created_is_started_by_another),
 		TEST(test_an_exec_goes_on),
 		TEST(test_the_output_of_init_goes_on),
+		TEST(test_one_that_is_given_up_is_ended),
 		TEST(test_a_create_is_killed_at_every_system_call),
 		TEST(test_an_exec_is_killed_at_every_system_call),
 		TEST(test_an_exec_with_a_terminal_likewise),
