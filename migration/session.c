@@ -212,6 +212,7 @@ void session_open(struct session_ctl *s, const char *id,
 	s->start_ns = seams->now_ns(seams->now_ctx);
 	s->transfer_result = 1;
 	s->socket = false;
+	s->guest_ended = false;
 	s->n_messages = 0;
 	s->next_message = 1;
 	text_reset(&s->exported);
@@ -271,6 +272,9 @@ int session_options_check(const struct vmm_options *o, struct err *e)
 	if (o->cancel_over_limit && !o->blackout_limit_ms)
 		return err_set(e, EINVAL,
 			       "cancel over the limit: there is no limit");
+	if (o->idle_s > SESSION_IDLE_MAX_S)
+		return err_set(e, EINVAL, "idle time: more than %u s",
+			       SESSION_IDLE_MAX_S);
 	if (o->compress_threads > 255)
 		return err_set(e, EINVAL, "compression: more than 255 threads");
 	return 0;
@@ -327,6 +331,21 @@ void session_ctl_notify(struct session_ctl *s, enum session_phase phase,
 		next = l->next;
 		l->message(l->ctx, m);
 	}
+}
+
+void session_ctl_guest_ended(struct session_ctl *s)
+{
+	s->guest_ended = true;
+}
+
+void session_tell_failure(struct session_ctl *s)
+{
+	enum session_result why = s->origin == SESSION_SOURCE
+					  ? SESSION_SOURCE_FAILED
+					  : SESSION_DESTINATION_FAILED;
+
+	session_ctl_notify(s, SESSION_PHASE_FAILED,
+			   s->guest_ended ? SESSION_GUEST_CANCELLED : why, 0);
 }
 
 int session_ctl_listen(struct session_ctl *s, const char *id,

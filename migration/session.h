@@ -40,8 +40,10 @@
 #define SESSION_PRODUCER_MAX 63u
 /* Default wait for the transport socket; the shim's timer. */
 #define SESSION_SOCKET_S 600
-/* A source that nobody calls any more; the shim's timer. */
+/* A source that nobody calls any more, unless it was told another time; the
+ * shim's timer. */
 #define SESSION_IDLE_S 900
+#define SESSION_IDLE_MAX_S (7u * 24 * 3600)
 /* Messages that a late subscriber still gets. */
 #define SESSION_MESSAGES 64u
 #define SESSION_LISTENERS_MAX 16u
@@ -174,7 +176,8 @@ struct session_ctl {
 	struct seq transfer; /* behind the calls */
 	int transfer_result;
 	struct err transfer_err;
-	bool socket; /* the platform has one */
+	bool socket;	  /* the platform has one */
+	bool guest_ended; /* by itself, while it moved */
 	struct seq cancelling;
 	struct op *cancel_op;
 	enum session_state cancelled_from;
@@ -320,6 +323,10 @@ bool session_ctl_idle(struct session_ctl *s);
 /** session_ctl_notify() - a phase of the platform's own */
 void session_ctl_notify(struct session_ctl *s, enum session_phase phase,
 			enum session_result result, uint64_t blackout_ms);
+
+/** session_ctl_guest_ended() - the guest shut down or reset itself; a failure that
+ * follows is its doing */
+void session_ctl_guest_ended(struct session_ctl *s);
 
 /** session_ctl_vm_exited() - called by sandbox_ctl_vm_exited() */
 void session_ctl_vm_exited(struct session_ctl *s);

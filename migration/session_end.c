@@ -274,12 +274,25 @@ static const struct seq_step resume_steps[] = {
 	{ "pod", go_pods, landed_pods, false },
 };
 
+/* Was it to be, and is it not? */
+static bool recovery_failed(const struct session_ctl *s)
+{
+	const enum vm_state vm = s->sandbox->vm.state;
+
+	return s->origin == SESSION_SOURCE &&
+	       s->doing == SESSION_EV_FINALIZE_RESUME && vm != VM_RUNNING &&
+	       vm != VM_MIGRATION_FINALIZED;
+}
+
 static void finalized(void *obj, int result, const struct err *e)
 {
 	struct session_ctl *s = obj;
 
 	if (result == 0)
 		s->state = SESSION_FINALIZED;
+	else if (recovery_failed(s))
+		session_ctl_notify(s, SESSION_RECOVERY_DONE,
+				   SESSION_RECOVERY_FAILED, 0);
 	session_ended(s, result, e);
 }
 
@@ -407,6 +420,5 @@ void session_ctl_vm_exited(struct session_ctl *s)
 {
 	if (s->state != SESSION_IDLE && s->state != SESSION_FINALIZED &&
 	    !s->transfer.busy && !s->op && s->origin == SESSION_SOURCE)
-		session_ctl_notify(s, SESSION_PHASE_FAILED,
-				   SESSION_SOURCE_FAILED, 0);
+		session_tell_failure(s);
 }

@@ -35,6 +35,9 @@ void session_close(struct session_ctl *s);
 /** session_fail() - to Failed, unless a cancel has been there first (W11) */
 void session_fail(struct session_ctl *s);
 
+/** session_tell_failure() - FAILED, by whose doing it is */
+void session_tell_failure(struct session_ctl *s);
+
 /** session_machine() - the table of this side */
 const struct machine *session_machine(const struct session_ctl *s);
 

@@ -16,11 +16,7 @@ static const struct seams *seams_of(const struct session_ctl *s)
 static void tell_failure(struct session_ctl *s)
 {
 	if (s->state == SESSION_FAILED)
-		session_ctl_notify(s, SESSION_PHASE_FAILED,
-				   s->origin == SESSION_SOURCE
-					   ? SESSION_SOURCE_FAILED
-					   : SESSION_DESTINATION_FAILED,
-				   0);
+		session_tell_failure(s);
 }
 
 /* --- the socket --- */

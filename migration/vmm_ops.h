@@ -81,10 +81,12 @@ struct vmm_options {
 	uint32_t blackout_limit_ms; /* cancel when it lasts longer */
 	bool cancel_over_limit;
 	uint32_t switchover_ms;	   /* a destination that hangs then; tests */
+	uint32_t progress_ms;	   /* between two words of progress; tests */
 	uint32_t compress_threads; /* 1..255 */
 	bool trace;
 	bool long_timeouts;
-	bool to_file; /* the transport answers nothing */
+	bool to_file;	 /* the transport answers nothing */
+	uint32_t idle_s; /* of a source that nobody calls; the shim's timer */
 	/* Where the record of the machine goes; "": no name, LEASE_NONE: none */
 	char lease[LEASE_PATH_MAX + 1];
 };

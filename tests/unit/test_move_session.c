@@ -350,6 +350,7 @@ struct hearing {
 	unsigned n;
 	uint32_t last;
 	enum session_phase phase;
+	enum session_result result;
 	bool ended;
 };
 
@@ -360,6 +361,7 @@ static void hear(void *ctx, const struct session_message *m)
 	assert_true(m->id > h->last);
 	h->last = m->id;
 	h->phase = m->phase;
+	h->result = m->result;
 	h->n++;
 }
 
@@ -400,6 +402,37 @@ static void test_w10_the_outcome_is_kept_for_who_comes_late(void **state UNUSED)
 	assert_true(h.ended);
 	assert_source_lives(&m);
 	move_done(&m);
+}
+
+/* Whose doing a failure is, and that a source does not come back. */
+static void test_f12_f19_failures_have_their_names(void **state UNUSED)
+{
+	for (int guest = 0; guest < 2; guest++) {
+		struct hearing h = { .l = { hear, hear_end, &h, NULL } };
+		struct move m;
+
+		move_init(&m);
+		move_reach_source(&m, SESSION_TRANSFERRING);
+		assert_int_equal(
+			session_ctl_listen(&m.src.session, MOVE_ID, &h.l, &m.e),
+			0);
+		if (guest)
+			session_ctl_guest_ended(&m.src.session);
+		world_let(&m.src, 0, -EIO);
+		assert_int_equal(h.phase, SESSION_PHASE_FAILED);
+		assert_int_equal(h.result, guest ? SESSION_GUEST_CANCELLED
+						 : SESSION_SOURCE_FAILED);
+		m.src.fail_at = m.src.n_ops + 1;
+		assert_int_equal(move_finalize(&m, &m.src, VMM_RESUME), -EIO);
+		assert_int_equal(h.phase, SESSION_RECOVERY_DONE);
+		assert_int_equal(h.result, SESSION_RECOVERY_FAILED);
+		h.phase = SESSION_PHASE_NONE;
+		assert_int_equal(move_finalize(&m, &m.src, VMM_RESUME), 0);
+		assert_int_equal(h.phase, SESSION_PHASE_NONE);
+		assert_int_equal(move_cleanup(&m, &m.src), 0);
+		assert_source_lives(&m);
+		move_done(&m);
+	}
 }
 
 static void
@@ -605,6 +638,7 @@ int main(void)
 		cmocka_unit_test(test_w11_a_cancelled_transfer_is_no_failure),
 		cmocka_unit_test(
 			test_w10_the_outcome_is_kept_for_who_comes_late),
+		cmocka_unit_test(test_f12_f19_failures_have_their_names),
 		cmocka_unit_test(
 			test_w19_f26_a_source_that_nobody_calls_rolls_back),
 		cmocka_unit_test(test_w6_f5_a_refused_patch_can_be_repeated),

@@ -139,6 +139,20 @@ SETS(blackout_long, t->has_target_blackout_ms = 1;
 SETS(cancel_without_limit, o->has_cancel_over_blackout_limit = 1;
      o->cancel_over_blackout_limit = 1;)
 
+static void idle_minute(MigrationOptions *o, MigrationThrottle *t UNUSED,
+			MigrationCompression *c UNUSED)
+{
+	o->has_ferry_idle_seconds = true;
+	o->ferry_idle_seconds = 60;
+}
+
+static void idle_for_ever(MigrationOptions *o, MigrationThrottle *t UNUSED,
+			  MigrationCompression *c UNUSED)
+{
+	o->has_ferry_idle_seconds = true;
+	o->ferry_idle_seconds = UINT32_MAX;
+}
+
 static void test_ranges_of_options(void **state UNUSED)
 {
 	static const struct {
@@ -162,6 +176,8 @@ static void test_ranges_of_options(void **state UNUSED)
 		{ workers_256, -EINVAL },
 		{ blackout_long, -EINVAL },
 		{ cancel_without_limit, -EINVAL },
+		{ idle_minute, 0 },
+		{ idle_for_ever, -EINVAL },
 	};
 	struct vmm_options o;
 	struct err e;

@@ -568,6 +568,34 @@ static void test_server_stream(void **state)
 	assert_int_equal(got.header.len, 0);
 }
 
+/* Who reads slowly is known before messages are lost. */
+static void test_a_stream_that_lags_has_room_left(void **state)
+{
+	struct fixture *f = *state;
+	TaskStateResponse a = TASK_STATE_RESPONSE__INIT;
+	cleanup_free char *id = malloc(1 << 20);
+	struct ttrpc_call *call;
+	int n = 0;
+
+	assert_non_null(id);
+	memset(id, 'a', (1 << 20) - 1);
+	id[(1 << 20) - 1] = '\0';
+	a.id = id;
+	ask(f, 1, "Hold");
+	while (f->n_held == 0)
+		turns(f, 1);
+	call = f->held[0];
+	while (!ttrpc_stream_lags(call)) {
+		assert_true(n++ < 64);
+		assert_int_equal(ttrpc_stream_send(call, &a.base), 0);
+	}
+	assert_int_equal(ttrpc_stream_send(call, &a.base), 0);
+	while (ttrpc_stream_send(call, &a.base) == 0)
+		assert_true(n++ < 64);
+	assert_int_equal(ttrpc_stream_send(call, &a.base), -ENOBUFS);
+	ttrpc_stream_end(call);
+}
+
 static void test_too_many_calls(void **state)
 {
 	struct fixture *f = *state;
@@ -739,6 +767,7 @@ int main(void)
 		SERVED(test_timeout_is_4),
 		SERVED(test_caller_leaves),
 		SERVED(test_server_stream),
+		SERVED(test_a_stream_that_lags_has_room_left),
 		SERVED(test_too_many_calls),
 		SERVED(test_peer_that_never_reads),
 		SERVED(test_client),

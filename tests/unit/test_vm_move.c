@@ -246,6 +246,7 @@ static void a_source_goes_through_all_phases(void **state)
 	arm(f, VM_MOVE_SOURCE, NULL);
 	transfer(f, "\"migrate\",\"arguments\":{\"uri\":\"fd:move\"}");
 	status(f, "setup");
+	assert_string_equal(f->notes, ""); /* it is not done yet */
 	status(f, "active");
 	say(f, "{\"event\":\"MIGRATION_PASS\",\"data\":{\"pass\":1}}\n");
 	say(f, "{\"event\":\"STOP\"}\n");
@@ -258,6 +259,40 @@ static void a_source_goes_through_all_phases(void **state)
 	assert_int_equal(f->transfer, 0);
 	assert_string_equal(f->notes,
 			    "setup pass* stopped pre-switchover completed ");
+}
+
+/* Beside what its events say; from QEMU's own word. */
+static void a_source_tells_that_memory_flows(void **state)
+{
+	const struct vmm_options o = { .progress_ms = 1 };
+	struct fixture *f = *state;
+
+	arm(f, VM_MOVE_SOURCE, &o);
+	transfer(f, "\"migrate\"");
+	status(f, "active");
+	expect(f, "\"query-migrate\"");
+	answer(f, "{\"status\": \"active\"}");
+	assert_string_equal(f->notes, "setup progress ");
+	expect(f, "\"query-migrate\""); /* again and again */
+	answer(f, "{\"status\": \"device\"}");
+	expect(f, "\"query-migrate\"");
+	status(f, "completed");
+	answer(f, "{\"status\": \"active\"}"); /* too late */
+	assert_string_equal(f->notes, "setup progress completed ");
+	assert_int_equal(f->transfer, 0);
+}
+
+static void a_guest_that_ends_in_the_transfer_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	arm(f, VM_MOVE_SOURCE, NULL);
+	say(f, "{\"event\":\"SHUTDOWN\",\"data\":{\"guest\":true}}\n");
+	transfer(f, "\"migrate\"");
+	say(f, "{\"event\":\"SHUTDOWN\",\"data\":{\"guest\":false}}\n");
+	assert_string_equal(f->notes, "");
+	say(f, "{\"event\":\"SHUTDOWN\",\"data\":{\"guest\":true}}\n");
+	assert_string_equal(f->notes, "guest-ended ");
 }
 
 /* A source of this QEMU under TCG, whose guest has been stopped. */
@@ -568,6 +603,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MOVE_TEST(a_source_goes_through_all_phases),
+		MOVE_TEST(a_source_tells_that_memory_flows),
+		MOVE_TEST(a_guest_that_ends_in_the_transfer_is_told),
 		MOVE_TEST(an_old_tcg_copies_a_guest_that_stands),
 		MOVE_TEST(a_newer_tcg_copies_while_the_guest_runs),
 		MOVE_TEST(who_stood_goes_on_after_a_failure),

@@ -292,13 +292,52 @@ static void on_continued(void *ctx, int result,
 		vm_move_end(&m->transfer, result, e);
 }
 
+static void watch_progress(struct vm_move *m);
+
+static void on_progress(void *ctx, int result, const struct qmp_data *data,
+			const struct err *e UNUSED)
+{
+	struct vm_move *m = ctx;
+	const char *status = qmp_data_text(data, "status");
+
+	if (vm_move_lost(m, result) || !m->transfer.active)
+		return;
+	if (status && strcmp(status, "active") == 0)
+		tell(m, VM_MOVE_PROGRESS, 0);
+	watch_progress(m);
+}
+
+static void on_second(void *ctx)
+{
+	struct vm_move *m = ctx;
+	struct err e;
+
+	loop_cancel(m->loop, &m->progress);
+	if (m->transfer.active) /* its end is told by events */
+		(void)qmp_send(m->qmp, "query-migrate", NULL, VM_MOVE_STEP_MS,
+			       on_progress, m, &e);
+}
+
+static void watch_progress(struct vm_move *m)
+{
+	const uint32_t ms =
+		m->o.progress_ms ? m->o.progress_ms : VM_MOVE_PROGRESS_MS;
+
+	/* Without memory for it nobody hears of each second. */
+	if (m->side == VM_MOVE_SOURCE)
+		(void)loop_at(m->loop, loop_now_ms(m->loop) + ms, on_second, m,
+			      &m->progress, NULL);
+}
+
 static void on_status(struct vm_move *m, const char *text)
 {
 	const enum status s = status_of_text(text);
 	struct err e;
 
-	if (strcmp(text, "setup") == 0)
+	if (strcmp(text, "active") == 0) {
 		tell(m, VM_MOVE_SETUP, 0);
+		watch_progress(m);
+	}
 	if (strcmp(text, "pre-switchover") == 0) {
 		tell(m, VM_MOVE_PRE_SWITCHOVER, 0);
 		if (m->cancel.active)
@@ -314,6 +353,7 @@ static void on_status(struct vm_move *m, const char *text)
 	if (s == STATUS_BUSY || s == STATUS_NONE)
 		return;
 	loop_cancel(m->loop, &m->limit);
+	loop_cancel(m->loop, &m->progress);
 	if (s == STATUS_DONE)
 		tell(m, VM_MOVE_COMPLETED, 0);
 	else
@@ -341,6 +381,9 @@ void vm_move_event(struct vm_move *m, const char *name,
 		tell(m, VM_MOVE_RUNNING,
 		     m->stopped_ms >= 0 ? (uint64_t)(now - m->stopped_ms) : 0);
 		m->stopped_ms = -1;
+	} else if (strcmp(name, "SHUTDOWN") == 0 && m->transfer.active &&
+		   qmp_data_bool(data, "guest")) {
+		tell(m, VM_MOVE_GUEST_ENDED, 0);
 	}
 }
 
@@ -502,6 +545,7 @@ void vm_move_free(struct vm_move *m)
 		return;
 	loop_cancel(m->loop, &m->poll);
 	loop_cancel(m->loop, &m->limit);
+	loop_cancel(m->loop, &m->progress);
 	free(m);
 }
 
@@ -520,6 +564,7 @@ void vm_move_down(struct vm_move *m)
 	m->down = true;
 	loop_cancel(m->loop, &m->poll);
 	loop_cancel(m->loop, &m->limit);
+	loop_cancel(m->loop, &m->progress);
 	(void)err_set(&e, ESHUTDOWN, "the UVM has ended");
 	vm_move_end(&m->transfer, -ESHUTDOWN, &e);
 	vm_move_end(&m->op, -ESHUTDOWN, &e);
@@ -537,6 +582,8 @@ const char *vm_move_note_name(enum vm_move_note note)
 		[VM_MOVE_COMPLETED] = "completed",
 		[VM_MOVE_CANCELLED] = "cancelled",
 		[VM_MOVE_FAILED] = "failed",
+		[VM_MOVE_PROGRESS] = "progress",
+		[VM_MOVE_GUEST_ENDED] = "guest-ended",
 	};
 
 	static_assert(ARRAY_LEN(names) == VM_MOVE_NOTES, "a note has no name");

@@ -39,6 +39,8 @@
  * still for as long as it takes, nor for a file.
  */
 #define VM_MOVE_SWITCHOVER_MS 30000
+/* How often a source tells that memory flows, beside once for each pass. */
+#define VM_MOVE_PROGRESS_MS 1000
 /* Bytes a second; QEMU's own limit would hold a fast network back. */
 #define VM_MOVE_BANDWIDTH ((int64_t)100 * 1024 * 1024 * 1024)
 /* What "as long as it takes" is for QEMU's downtime-limit. */
@@ -48,7 +50,7 @@ enum vm_move_side { VM_MOVE_SOURCE, VM_MOVE_DESTINATION };
 
 /* What the owner may tell others of; migration.md 9.5. */
 enum vm_move_note {
-	VM_MOVE_SETUP,		/* the transfer has begun */
+	VM_MOVE_SETUP,		/* the memory begins to flow */
 	VM_MOVE_PASS,		/* once more over memory */
 	VM_MOVE_STOPPED,	/* the guest stands still */
 	VM_MOVE_PRE_SWITCHOVER, /* only the devices are left */
@@ -56,6 +58,8 @@ enum vm_move_note {
 	VM_MOVE_COMPLETED,
 	VM_MOVE_CANCELLED,
 	VM_MOVE_FAILED,
+	VM_MOVE_PROGRESS,    /* QEMU says that memory flows */
+	VM_MOVE_GUEST_ENDED, /* it shut down or reset itself in the transfer */
 	VM_MOVE_NOTES,
 };
 

@@ -25,6 +25,7 @@ struct vm_move {
 	bool stands;	/* it is to be stopped before it is copied */
 	bool stopped;	/* by us, and not continued */
 	struct loop_id poll;
+	struct loop_id progress;
 	int64_t cancel_until_ms;
 	struct loop_id limit;
 	int64_t stopped_ms; /* -1: it runs */

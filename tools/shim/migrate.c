@@ -73,6 +73,7 @@ int migrate_options(const MigrationOptions *from, struct vmm_options *ret,
 	}
 	o.trace = from->perf_tracing_enabled;
 	o.to_file = from->ferry_to_file;
+	o.idle_s = from->ferry_idle_seconds;
 	if (r == 0 && from->ferry_lease) {
 		const size_t n = strlen(from->ferry_lease);
 
@@ -111,12 +112,14 @@ static void on_idle(void *ctx)
 /* Somebody called: the time without a call begins anew. */
 void shim_migration_touch(struct shim_migration *m)
 {
+	int64_t s = SESSION_IDLE_S;
+
+	if (m->session.state != SESSION_IDLE && m->session.options.idle_s > 0)
+		s = m->session.options.idle_s;
 	/* Without memory for a timer the orchestrator has to cancel. */
 	(void)loop_at(m->loop,
-		      loop_now_ms(m->loop) +
-			      (m->unwanted
-				       ? MIGRATE_UNWANTED_MS
-				       : (int64_t)SESSION_IDLE_S * MS_PER_S),
+		      loop_now_ms(m->loop) + (m->unwanted ? MIGRATE_UNWANTED_MS
+							  : s * MS_PER_S),
 		      on_idle, m, &m->idle_timer, NULL);
 }
 
@@ -216,6 +219,8 @@ static void reply_exported(struct ask *a)
 	struct arena arena;
 
 	watch_failures(a->shim);
+	shim_migration_touch(
+		&a->shim->migration); /* its own time from now on */
 	arena_init(&arena, TTRPC_DECODE_MAX);
 	m.config = (PbAny *)(void *)ttrpc_unpack(
 		&pb_any__descriptor, state->buf, state->len, &arena);
@@ -467,8 +472,10 @@ static void on_message(void *ctx, const struct session_message *m)
 	const struct subscriber *x = ctx;
 	struct migrate_message out;
 
+	/* Progress is what may be lost: the rest has room then. */
+	if (m->phase == SESSION_IN_PROGRESS && ttrpc_stream_lags(x->call))
+		return;
 	migrate_message_fill(&out, m, x->shim->migration.session.start_ns);
-	/* A queue that is full loses it, as the wire has it. */
 	(void)ttrpc_stream_send(x->call, &out.m.base);
 }
 

@@ -123,10 +123,15 @@ void shim_migration_note(struct shim_migration *m, enum vm_move_note note,
 		[VM_MOVE_COMPLETED] = SESSION_DONE,
 		[VM_MOVE_CANCELLED] = SESSION_PHASE_FAILED,
 		[VM_MOVE_FAILED] = SESSION_PHASE_NONE, /* the session tells */
+		[VM_MOVE_PROGRESS] = SESSION_IN_PROGRESS,
+		[VM_MOVE_GUEST_ENDED] =
+			SESSION_PHASE_NONE, /* it tells that too */
 	};
 	const bool comes = m->session.origin == SESSION_DESTINATION;
 	const int64_t now = loop_now_ms(m->loop);
 
+	if (m->there && note == VM_MOVE_GUEST_ENDED)
+		session_ctl_guest_ended(&m->session);
 	if (!m->there || phases[note] == SESSION_PHASE_NONE)
 		return;
 	if (note == VM_MOVE_COMPLETED)

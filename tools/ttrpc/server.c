@@ -221,6 +221,12 @@ int ttrpc_stream_send(struct ttrpc_call *call, const ProtobufCMessage *m)
 	return bytes ? ttrpc_link_send(&c->link, bytes, len) : -e.code;
 }
 
+bool ttrpc_stream_lags(const struct ttrpc_call *call)
+{
+	return call->connection &&
+	       call->connection->link.queued > TTRPC_QUEUE_MAX / 2;
+}
+
 void ttrpc_stream_end(struct ttrpc_call *call)
 {
 	struct connection *c = call->connection;

@@ -115,6 +115,10 @@ void ttrpc_call_watch(struct ttrpc_call *call, void (*gone)(void *ctx),
  */
 int ttrpc_stream_send(struct ttrpc_call *call, const ProtobufCMessage *m);
 
+/** ttrpc_stream_lags() - the peer has half of what may be queued still to read:
+ * what it can do without is better not sent */
+bool ttrpc_stream_lags(const struct ttrpc_call *call);
+
 /** ttrpc_stream_end() - end it without an error; the call is dead */
 void ttrpc_stream_end(struct ttrpc_call *call);
 
