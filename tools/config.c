@@ -55,7 +55,7 @@ int tool_config(int argc, char **argv)
 			return fputs(usage, stdout) < 0 ? TOOL_FAILURE
 							: TOOL_OK;
 		if (o != 'c')
-			return tool_usage("config", "bad option");
+			return tool_try("config");
 		file = optarg;
 	}
 	if (argc - optind != 1 || (strcmp(argv[optind], "check") != 0 &&

@@ -240,7 +240,7 @@ int tool_debug(int argc, char **argv)
 			return fputs(usage, stdout) < 0 ? TOOL_FAILURE
 							: TOOL_OK;
 		if (id != 'o')
-			return tool_usage("debug", "no such option");
+			return tool_try("debug");
 		file = optarg;
 	}
 	if (optind + 2 != argc || strcmp(argv[optind], "collect") != 0)

@@ -83,7 +83,7 @@ int exec_parse(struct exec *x, int argc, char **argv)
 			(void)fputs(exec_help, stdout);
 			return TOOL_OK;
 		default:
-			(void)fputs("Try 'ferry exec --help'.\n", stderr);
+			(void)tool_try("exec");
 			return TOOL_USAGE;
 		}
 	}
@@ -115,7 +115,7 @@ int attach_parse(struct exec *x, int argc, char **argv)
 			return TOOL_OK;
 		}
 		if (id != OPT_NO_STDIN) {
-			(void)fputs("Try 'ferry attach --help'.\n", stderr);
+			(void)tool_try("attach");
 			return TOOL_USAGE;
 		}
 		x->no_stdin = true;

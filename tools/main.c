@@ -66,6 +66,8 @@ static int help(FILE *to)
 
 static int dispatch(int argc, char **argv)
 {
+	static char name[32]; /* getopt begins its words with it */
+
 	if (argc < 2)
 		return help(stderr);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
@@ -76,9 +78,13 @@ static int dispatch(int argc, char **argv)
 	if (strcmp(argv[1], ACCEPTOR_COMMAND) == 0)
 		return acceptor_main(argc - 1, argv + 1, &acceptor_vsock);
 
-	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
-		if (strcmp(argv[1], tools[i].name) == 0)
-			return tools[i].run(argc - 1, argv + 1);
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
+		if (strcmp(argv[1], tools[i].name) != 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "ferry %s", tools[i].name);
+		argv[1] = name;
+		return tools[i].run(argc - 1, argv + 1);
+	}
 
 	(void)fprintf(stderr, "ferry: no command '%s'\n", argv[1]);
 	return help(stderr);

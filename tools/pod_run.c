@@ -46,11 +46,18 @@ void pod_failed(struct pod_run *p, const struct err *why)
 	failed(p, TOOL_CANNOT_RUN, why);
 }
 
+/* Of several containers, which one it is. */
+static int of_item(const struct pod_item *i, struct err *e)
+{
+	return i->run->c.plan->shared ? err_wrap(e, "container %s", i->id)
+				      : err_code(e);
+}
+
 static void item_failed(struct pod_item *i, const struct err *why)
 {
 	struct err e = *why;
 
-	(void)err_wrap(&e, "container %s", i->id);
+	(void)of_item(i, &e);
 	failed(i->run, runtime_code(why), &e);
 }
 
@@ -370,7 +377,7 @@ static int open_item(struct pod_run *p, const struct pod_container *spec,
 		return pod_pause_open(&i->bundle, e);
 	r = bundle_open(spec->bundle, &i->bundle, e);
 	if (r < 0)
-		return err_wrap(e, "container %s", i->id);
+		return of_item(i, e);
 	/* A bundle's wish for a terminal counts where there is one. */
 	i->terminal = spec->main &&
 		      (p->c.tty || (bundle_terminal(i->bundle) &&

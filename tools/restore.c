@@ -241,7 +241,7 @@ int tool_restore(int argc, char **argv)
 		else if (id == 'i')
 			a.image = optarg;
 		else
-			return tool_usage("restore", "no such option");
+			return tool_try("restore");
 	}
 	if (optind + 1 != argc)
 		return tool_usage("restore", "want one file");

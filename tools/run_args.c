@@ -352,7 +352,7 @@ static enum run_args_result scan(int argc, char **argv, struct run_args *a)
 			return RUN_ARGS_HELP;
 		}
 		if (id == '?') {
-			(void)fputs("Try 'ferry run --help'.\n", stderr);
+			(void)tool_try("run");
 			return RUN_ARGS_WRONG;
 		}
 		if (!set(a, id, optarg) && take(a, id, optarg, &e) < 0) {

@@ -204,7 +204,8 @@ static int run_logs(const struct words *w)
 		n = open_log(&l, &e);
 	if (n == 0)
 		n = look(&l, &e);
-	while ((n == 0 || is_there(&l)) && w->follow && l.again &&
+	/* Nothing was seen again of what is not there. */
+	while (w->follow && l.again && (n == 0 || is_there(&l)) &&
 	       fflush(stdout) == 0) {
 		(void)usleep(LOOK_US); /* a signal ends it in any case */
 		n = look(&l, &e);
@@ -219,6 +220,7 @@ static int run_logs(const struct words *w)
 	remote_close(&l.remote);
 	return n < 0 ? tool_fail(&e) : TOOL_OK;
 }
+
 int tool_logs(int argc, char **argv)
 {
 	static const struct small s = {

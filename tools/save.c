@@ -302,7 +302,7 @@ int tool_save(int argc, char **argv)
 		else if (id == 'j')
 			json = true;
 		else
-			return tool_usage("save", "no such option");
+			return tool_try("save");
 	}
 	if (optind + 2 != argc)
 		return tool_usage("save", "want a sandbox and a file");

@@ -43,8 +43,9 @@ int saved_files_init(struct saved_files *f, const char *path,
 		return err_sys(e, "%.200s", path);
 	(void)snprintf(copy, sizeof(copy), "%s", path);
 	(void)snprintf(base, sizeof(base), "%s", basename(copy));
-	if (snprintf(f->file, sizeof(f->file), "%s/%s", folder, base) >=
-	    (int)sizeof(f->file))
+	if (snprintf(f->file, sizeof(f->file), "%s/%s",
+		     strcmp(folder, "/") == 0 ? "" : folder,
+		     base) >= (int)sizeof(f->file))
 		return err_set(e, ENAMETOOLONG, "%.80s", path);
 	return 0;
 }

@@ -62,7 +62,9 @@ static int parse(const struct small *s, int argc, char **argv, struct words *w)
 		/* -f is the short form of either, a command has one of them. */
 		if (id == 'f' && strchr(s->options, 'F'))
 			id = 'F';
-		if (id == '?' || !strchr(s->options, id))
+		if (id == '?')
+			return tool_try(s->name);
+		if (!strchr(s->options, id))
 			return tool_usage(s->name, "no such option");
 		if (id == 's' && signal_number(optarg, &w->signal, &e) < 0)
 			return tool_usage(s->name, "%s", e.text);

@@ -429,7 +429,7 @@ int tool_state(int argc, char **argv)
 		else if (o == 'k')
 			a.key_file = optarg;
 		else
-			return tool_usage("state", "bad option");
+			return tool_try("state");
 	}
 	for (size_t i = 0; i < ARRAY_LEN(verbs) && optind < argc; i++) {
 		if (strcmp(argv[optind], verbs[i].name) != 0)

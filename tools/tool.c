@@ -23,6 +23,12 @@ int tool_fail(const struct err *e)
 	}
 }
 
+int tool_try(const char *name)
+{
+	(void)fprintf(stderr, "Try 'ferry %s --help'.\n", name);
+	return TOOL_USAGE;
+}
+
 int tool_usage(const char *name, const char *fmt, ...)
 {
 	va_list ap;
@@ -31,6 +37,6 @@ int tool_usage(const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\nTry 'ferry %s --help'.\n", name);
-	return TOOL_USAGE;
+	(void)fputc('\n', stderr);
+	return tool_try(name);
 }

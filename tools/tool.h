@@ -2,7 +2,7 @@
  * tools/tool.h - what the subcommands of ferry share
  *
  * A subcommand is int tool_NAME(int argc, char **argv) in tools/NAME.c, argv[0]
- * being its own name, and a row of the table in tools/main.c.
+ * being "ferry NAME" for getopt's words, and a row of the table in tools/main.c.
  */
 #ifndef FERRY_TOOLS_TOOL_H
 #define FERRY_TOOLS_TOOL_H
@@ -37,5 +37,8 @@ int tool_fail(const struct err *e);
  */
 int tool_usage(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/** tool_try() - the hint alone, for getopt has told the rest; TOOL_USAGE */
+int tool_try(const char *name);
 
 #endif

@@ -61,7 +61,7 @@ bundle "$work/bad" ',"mounts":[{"destination":"/data","type":"bind","source":"/x
 refused 'a folder of the host' 2 'mounts[0]: /data is bound from the host' \
 	--bundle "$work/bad"
 echo '{' >"$work/bad/config.json"
-refused 'no JSON' 2 "container container: $work/bad/config.json" --bundle "$work/bad"
+refused 'no JSON' 2 "ferry: $work/bad/config.json" --bundle "$work/bad"
 bundle "$work/empty" ''
 rmdir "$work/empty/rootfs"
 refused 'no root file system' 2 'root.path: ' --bundle "$work/empty"
