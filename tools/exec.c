@@ -361,7 +361,7 @@ static void release(struct exec *x)
 static int run_exec(struct exec *x)
 {
 	struct err e;
-	int r = remote_open(x->target, &x->remote, &e);
+	int r = remote_open_in(x->target, &x->remote, &e);
 
 	x->code = TOOL_CANNOT_RUN;
 	if (r == 0)
@@ -416,7 +416,7 @@ static int attach(struct exec *x, struct err *e)
 static int run_attach(struct exec *x)
 {
 	struct err e;
-	int r = remote_open(x->target, &x->remote, &e);
+	int r = remote_open_in(x->target, &x->remote, &e);
 
 	x->code = TOOL_CANNOT_RUN;
 	if (r == 0)

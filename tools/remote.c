@@ -27,7 +27,7 @@ static int split(const char *target, struct remote *r, struct err *e)
 	return 0;
 }
 
-int remote_open(const char *target, struct remote *r, struct err *e)
+int remote_open_in(const char *target, struct remote *r, struct err *e)
 {
 	char path[RUNDIR_MAX + 16];
 	char left[REMAINS_PATH_MAX];
@@ -58,6 +58,16 @@ int remote_open(const char *target, struct remote *r, struct err *e)
 	if (n == 0)
 		(void)fd_take(&fd);
 	return n;
+}
+
+int remote_open(const char *sandbox, struct remote *r, struct err *e)
+{
+	if (!strchr(sandbox, '/'))
+		return remote_open_in(sandbox, r, e);
+	*r = (struct remote){ 0 };
+	return err_set(e, EINVAL,
+		       "'%.60s': want a sandbox, not a container in it",
+		       sandbox);
 }
 
 void remote_close(struct remote *r)

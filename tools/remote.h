@@ -61,13 +61,17 @@ void remote_answered(void *ctx, enum ttrpc_code code, const char *text,
 
 /**
  * remote_open() - connect to the shim of a sandbox
- * @target:	SANDBOX or SANDBOX/CONTAINER
+ * @sandbox:	its name; what is done to it is not to be done for the name of a
+ *		container: refused
  * @r:		filled; remote_close() releases it in every case
  * @e:		in words for the user
  *
  * Return: 0, -ENOENT (no such sandbox, or its shim is dead), -EINVAL, -errno
  */
-int remote_open(const char *target, struct remote *r, struct err *e);
+int remote_open(const char *sandbox, struct remote *r, struct err *e);
+
+/** remote_open_in() - the same, with SANDBOX or SANDBOX/CONTAINER */
+int remote_open_in(const char *target, struct remote *r, struct err *e);
 
 /** remote_close() - hang up; harmless on a zero struct */
 void remote_close(struct remote *r);

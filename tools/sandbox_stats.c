@@ -146,7 +146,7 @@ static int run_stats(const struct words *w)
 		return TOOL_FAILURE;
 	}
 	s->json = w->json;
-	r = remote_open(w->word[0], &s->remote, &e);
+	r = remote_open_in(w->word[0], &s->remote, &e);
 	if (r == 0)
 		r = ask_all(s, &e);
 	for (size_t i = 0; i < s->n; i++)

@@ -224,7 +224,7 @@ static int run_ps(const struct words *w)
 	struct remote r = { 0 };
 	bool json = w->json;
 	struct err e;
-	int n = remote_open(w->word[0], &r, &e);
+	int n = remote_open_in(w->word[0], &r, &e);
 
 	q.id = r.container;
 	if (n == 0)
@@ -242,7 +242,7 @@ static int run_kill(const struct words *w)
 	TaskKillRequest q = TASK_KILL_REQUEST__INIT;
 	struct remote r = { 0 };
 	struct err e;
-	int n = remote_open(w->word[0], &r, &e);
+	int n = remote_open_in(w->word[0], &r, &e);
 
 	q.id = r.container;
 	q.exec_id = remote_text(w->n > 1 ? w->word[1] : SHIM_MAIN);
@@ -321,7 +321,7 @@ int tool_ps(int argc, char **argv)
 {
 	static const struct small s = {
 		.name = "ps",
-		.help = "usage: ferry ps [--json] SANDBOX\n"
+		.help = "usage: ferry ps [--json] SANDBOX[/CONTAINER]\n"
 			"\n"
 			"Lists the processes that were started in a sandbox.\n"
 			"\n" HELP_JSON,

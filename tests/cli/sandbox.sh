@@ -35,6 +35,23 @@ says 0 '' gc
 says 1 'ferry: /none: No such file or directory' restore /none
 says 1 "ferry: $WORK/none: No such file or directory" restore "$WORK/none"
 
+for command in logs stop 'stop -f' metrics; do
+	# shellcheck disable=SC2086 # words
+	out=$(timeout 20 build/ferry $command a/b 2>&1)
+	case $out in
+	*"'a/b': want a sandbox, not a container in it"*) passed=$((passed + 1)) ;;
+	*) failed=$((failed + 1)) && echo "FAIL ferry $command a/b: $out" ;;
+	esac
+done
+for command in ps kill stats 'attach --no-stdin'; do
+	# shellcheck disable=SC2086 # words
+	out=$(timeout 20 build/ferry $command a/b 2>&1)
+	case $out in
+	'ferry: no sandbox a') passed=$((passed + 1)) ;;
+	*) failed=$((failed + 1)) && echo "FAIL ferry $command a/b: $out" ;;
+	esac
+done
+
 for command in run exec attach list ps kill stats logs stop metrics debug upgrade-agent gc save restore state config; do
 	says 2 "ferry $command: unrecognized option '--none'
 Try 'ferry $command --help'." "$command" --none
