@@ -81,12 +81,21 @@ static void let_go_of_sock(struct stream *s)
 	c->got_len = 0;
 }
 
+static struct stream **bucket_of(struct streams *all, uint32_t port)
+{
+	return &all->by_port[port % STREAM_BUCKETS]; /* they count upwards */
+}
+
 void carry_done(struct stream *s)
 {
 	struct carry *c = s->carry;
+	struct stream **at;
 
 	if (!c)
 		return;
+	for (at = bucket_of(s->owner, c->port); *at != s;)
+		at = &(*at)->carry->next;
+	*at = c->next;
 	let_go_of_sock(s);
 	loop_cancel(loop_of(s), &c->run_timer);
 	if (s->owner->on_kept)
@@ -364,6 +373,8 @@ static struct stream *make(struct streams *all, const struct carry_new *n,
 			      .on_change = fn,
 			      .ctx = ctx };
 	list_push(&all->all, &s->node);
+	c->next = *bucket_of(all, c->port);
+	*bucket_of(all, c->port) = s;
 	all->n++;
 	if (n->file >= 0)
 		go_on(s, n);
@@ -408,13 +419,11 @@ int stream_new_carried(struct streams *all, const struct carry_new *n,
 static struct stream *by_port(struct streams *all, enum stream_kind kind,
 			      uint32_t port)
 {
-	for (struct list *l = all->all.next; l != &all->all; l = l->next) {
-		struct stream *s = LIST_ITEM(l, struct stream, node);
+	struct stream *s = *bucket_of(all, port);
 
-		if (s->carry && s->kind == kind && s->carry->port == port)
-			return s;
-	}
-	return NULL;
+	while (s && (s->kind != kind || s->carry->port != port))
+		s = s->carry->next;
+	return s;
 }
 
 void streams_end(struct streams *all, uint32_t port, uint64_t length)
@@ -446,22 +455,11 @@ void streams_unwanted(struct streams *all, uint32_t port)
 	stream_close(s);
 }
 
-static struct stream *any_carried(struct streams *all)
-{
-	for (struct list *l = all->all.next; l != &all->all; l = l->next) {
-		struct stream *s = LIST_ITEM(l, struct stream, node);
-
-		if (s->carry)
-			return s;
-	}
-	return NULL;
-}
-
 void streams_session_over(struct streams *all)
 {
-	struct stream *s;
-
-	/* Closing one may close others, so each time from the beginning. */
-	while ((s = any_carried(all)) != NULL)
-		drop(s);
+	/* Closing one may close others. */
+	for (size_t i = 0; i < STREAM_BUCKETS; i++) {
+		while (all->by_port[i])
+			drop(all->by_port[i]);
+	}
 }

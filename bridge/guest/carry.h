@@ -54,6 +54,7 @@
  * struct carry - what a stream of the session has more
  * @slot:	its record, with the word that is written in place, NULL: none
  * @port:	of the host; the name of the stream
+ * @next:	another stream in the bucket of its port
  * @file:	the memfd
  * @mid:	an output of a terminal: a pipe before the memfd, -1: none
  * @greeted:	the first offset of this connection was told
@@ -70,6 +71,7 @@ struct carry {
 	uint32_t slot;
 	uint64_t *word;
 	uint32_t port;
+	struct stream *next;
 	int file;
 	int mid;
 	bool greeted;

@@ -29,21 +29,62 @@ void slots_done(struct slots *s)
 
 /* --- cells ------------------------------------------------------------------ */
 
-static bool cell_used(const struct slots *s, uint32_t i)
+/* Bits that are looked at together. */
+#define BITS 64u
+
+static bool bit_is_set(const uint8_t *map, uint32_t i)
 {
-	return (s->used[i / 8] >> (i % 8) & 1) != 0;
+	return (map[i / 8] >> (i % 8) & 1) != 0;
+}
+
+static void bit_set(uint8_t *map, uint32_t i, bool value)
+{
+	const uint8_t bit = (uint8_t)(1u << (i % 8));
+
+	map[i / 8] = (uint8_t)(value ? map[i / 8] | bit : map[i / 8] & ~bit);
+}
+
+/* Are this bit, which begins a word, and all others of the word set? */
+static bool is_full(const uint8_t *map, uint32_t i)
+{
+	uint64_t word;
+
+	memcpy(&word, map + i / 8, sizeof(word));
+	return word == UINT64_MAX;
+}
+
+/* Return: the first of @n clear bits in a row from @i on, or @end */
+static uint32_t find_run(const uint8_t *map, uint32_t i, uint32_t end,
+			 uint32_t n)
+{
+	uint32_t run = 0;
+
+	for (; i < end; i++) {
+		if (i % BITS == 0 && is_full(map, i)) {
+			run = 0;
+			i += BITS - 1;
+			continue;
+		}
+		run = bit_is_set(map, i) ? 0 : run + 1;
+		if (run == n)
+			return i + 1 - n;
+	}
+	return end;
 }
 
 static void cells_mark(struct slots *s, uint32_t at, uint32_t n, bool used)
 {
-	for (uint32_t i = at; i < at + n; i++) {
-		if (used)
-			s->used[i / 8] |= (uint8_t)(1u << (i % 8));
-		else
-			s->used[i / 8] &= (uint8_t) ~(1u << (i % 8));
+	for (uint32_t i = at; i < at + n; i++)
+		bit_set(s->used, i, used);
+	if (used || n == 0)
+		return;
+	/* A run may begin before them and end in them. */
+	for (uint32_t k = 1; k < SLOT_RUNS; k++) {
+		const uint32_t first = at < k ? 0 : at + 1 - k;
+
+		if (first < s->next_cell[k])
+			s->next_cell[k] = first;
 	}
-	if (!used && at < s->next_cell)
-		s->next_cell = at;
 }
 
 static uint32_t cells_of(size_t len)
@@ -54,16 +95,15 @@ static uint32_t cells_of(size_t len)
 /* Return: the first of @n free cells in a row, or SLOT_CELLS */
 static uint32_t cells_find(struct slots *s, uint32_t n)
 {
-	uint32_t run = 0;
+	uint32_t *next = &s->next_cell[n < SLOT_RUNS ? n : SLOT_RUNS - 1];
+	uint32_t at;
 
-	while (s->next_cell < SLOT_CELLS && cell_used(s, s->next_cell))
-		s->next_cell++;
-	for (uint32_t i = s->next_cell; i < SLOT_CELLS; i++) {
-		run = cell_used(s, i) ? 0 : run + 1;
-		if (run == n)
-			return i + 1 - n;
-	}
-	return n == 0 ? 0 : SLOT_CELLS;
+	if (n == 0)
+		return 0;
+	at = find_run(s->used, *next, SLOT_CELLS, n);
+	if (n < SLOT_RUNS)
+		*next = at;
+	return at;
 }
 
 /* --- copies ----------------------------------------------------------------- */
@@ -132,9 +172,10 @@ static int map(struct slots *s, struct err *e)
 	s->head = at;
 	s->slot = (struct slot *)(void *)((uint8_t *)at + SLOT_HEAD_BYTES);
 	s->cell = (uint8_t *)(s->slot + SLOTS_MAX);
-	s->used = calloc(1, SLOT_CELLS / 8);
+	s->used = calloc(1, SLOT_CELLS / 8 + SLOTS_MAX / 8);
 	if (!s->used)
 		return err_set(e, ENOMEM, "no memory for the state");
+	s->taken = s->used + SLOT_CELLS / 8;
 	return 0;
 }
 
@@ -193,6 +234,7 @@ static void look_through(struct slots *s)
 		if (!c)
 			continue;
 		s->high = i + 1;
+		bit_set(s->taken, i, true);
 		if (!copy_ok(s, slot, c))
 			s->damaged++;
 		else
@@ -248,13 +290,12 @@ static struct slot *slot_of(const struct slots *s, uint32_t handle)
 
 static uint32_t slot_claim(struct slots *s, enum slot_kind kind)
 {
-	uint32_t i = s->next_slot;
+	const uint32_t i = find_run(s->taken, s->next_slot, SLOTS_MAX, 1);
 
-	while (i < s->high && current(&s->slot[i]))
-		i++;
+	s->next_slot = i;
 	if (i == SLOTS_MAX)
 		return 0;
-	s->next_slot = i + 1;
+	bit_set(s->taken, i, true);
 	if (i >= s->high)
 		s->high = i + 1;
 	s->slot[i].kind = (uint16_t)kind;
@@ -311,6 +352,7 @@ void slot_drop(struct slots *s, uint32_t *handle)
 		commit(&other(slot)->generation, 0);
 		cells_mark(s, c->cell, cells_of(c->len), false);
 		commit(&c->generation, 0);
+		bit_set(s->taken, *handle - 1, false);
 		if (*handle - 1 < s->next_slot)
 			s->next_slot = *handle - 1;
 	}

@@ -13,8 +13,11 @@
  * is in the memfd: so whatever the instruction, the next agent finds the record
  * as it was before the call or as it is behind it. A sum over each copy is for
  * everything else that may happen to memory; who fails it is skipped and told.
- * A put costs the same with ten records as with ten thousand. Which cells are
- * free is in the heap of the process, and found anew by the next one.
+ * A put costs the same with ten records as with ten thousand. Which slots and
+ * cells are free is in the heap of the process, and found anew by the next one:
+ * a bit for each, looked at 64 at a time, from a place below which no run of that
+ * length is free. One place for all lengths would stay at the first gap that is
+ * too short for what is wanted, and each put would walk from there.
  *
  * A slot also has one word of its own that is stored in place: what changes too
  * often for a copy, or what a child writes before it becomes a program.
@@ -46,6 +49,8 @@
 #define SLOT_CELLS (1u << 20)
 /* Bytes of the longest body. */
 #define SLOT_BODY_MAX (1u << 20)
+/* Lengths in cells, but for 0, that have a place of their own; 2 KiB. */
+#define SLOT_RUNS 33u
 /* Agents that may die of one record. */
 #define SLOT_DEATHS_MAX 2u
 /* Records that slots_dump() names. */
@@ -119,7 +124,9 @@ struct slot_head {
  * struct slots - a view of the file; without one every call does nothing
  * @fd:		the memfd, -1: there is none
  * @used:	a bit for each cell that holds a body that counts
- * @next_slot, @next_cell: none is free below
+ * @taken:	a bit for each slot that is in use; one allocation with @used
+ * @next_slot:	none is free below
+ * @next_cell:	no run of that length is free below
  * @high:	slots from here on were never used
  * @damaged, @aside: records found so when it was opened
  */
@@ -129,8 +136,9 @@ struct slots {
 	struct slot *slot;
 	uint8_t *cell;
 	uint8_t *used;
+	uint8_t *taken;
 	uint32_t next_slot;
-	uint32_t next_cell;
+	uint32_t next_cell[SLOT_RUNS];
 	uint32_t high;
 	uint32_t damaged;
 	uint32_t aside;

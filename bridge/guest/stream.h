@@ -74,6 +74,8 @@
 #define STREAM_LINGER_MS 10000
 /* A terminal that is silent this long after its process ended is drained. */
 #define STREAM_TTY_QUIET_MS 100
+/* Of streams of the session, by their ports. */
+#define STREAM_BUCKETS 1024u
 
 struct carry;
 struct carry_new;
@@ -110,6 +112,7 @@ enum stream_state {
  * @on_end:	the far end of a stream with a @number is about to be closed
  * @on_kept:	a stream of the session begins, or ends (no @n); see keep_stream()
  * @scratch:	STREAM_BUFFER bytes, for one read at a time
+ * @by_port:	those of the session, see struct carry
  * @session:	NULL: there is none
  * @nonce:	of the connection that is up, NULL: none, or none of the session
  * @tell:	sends a frame about a stream of the session, see
@@ -129,6 +132,7 @@ struct streams {
 	void (*on_kept)(void *ctx, struct stream *s, const struct carry_new *n);
 	void *ctx;
 	uint8_t *scratch;
+	struct stream *by_port[STREAM_BUCKETS];
 	const struct session_id *session;
 	const uint8_t *nonce;
 	void (*tell)(void *ctx, uint32_t type, uint32_t port, uint64_t length);

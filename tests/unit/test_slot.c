@@ -23,6 +23,11 @@
 
 /* Looks at a child that is to begin, 0.1 ms apart. */
 #define BEGIN_TRIES 300000
+/* Records that come and go, cells that they find place in, bytes of the longest. */
+#define MANY 300u
+#define MANY_PUTS 20000
+#define MANY_CELLS 16384u
+#define MANY_BYTES 3000u
 
 static struct slots slots;
 
@@ -101,8 +106,82 @@ static void test_memory_is_used_again(void **state)
 		assert_int_equal(slot_put(&slots, &handle, SLOT_VOLUME, body,
 					  sizeof(body)),
 				 0);
-	assert_in_range(slots.next_cell, 0, 32);
+	assert_in_range(slots.next_cell[SLOT_RUNS - 1], 0, 32);
 	assert_int_equal(slots.high, 1);
+}
+
+/* By the plain way: the first of @n cells in a row that no record has. */
+static uint32_t first_free(uint32_t n)
+{
+	uint32_t run = 0;
+
+	for (uint32_t i = 0; i < MANY_CELLS; i++) {
+		run = (slots.used[i / 8] >> (i % 8) & 1) != 0 ? 0 : run + 1;
+		if (run == n)
+			return i + 1 - n;
+	}
+	return MANY_CELLS;
+}
+
+/* Places of long and short runs agree with what is free, whatever was done. */
+static void test_a_record_goes_where_the_first_room_is(void **state)
+{
+	static uint8_t body[MANY_BYTES];
+	uint32_t handle[MANY] = { 0 };
+	uint32_t random = 1;
+
+	(void)state;
+	for (int i = 0; i < MANY_PUTS; i++) {
+		uint32_t *h, cell, n;
+		const struct slot_copy *c;
+		size_t len;
+
+		random = random * 1103515245u + 12345u;
+		h = &handle[(random >> 16) % MANY];
+		len = 1 + (random >> 4) % (i % 2 ? 200 : MANY_BYTES);
+		if (*h != 0 && random >> 31 != 0) {
+			slot_drop(&slots, h);
+			continue;
+		}
+		n = (uint32_t)((len + SLOT_CELL - 1) / SLOT_CELL);
+		cell = first_free(n);
+		assert_true(cell < MANY_CELLS);
+		assert_int_equal(slot_put(&slots, h, SLOT_PROCESS, body, len),
+				 0);
+		c = slots.slot[*h - 1].copy;
+		c += c[1].generation > c[0].generation;
+		assert_int_equal(c->cell, cell);
+		if (i == MANY_PUTS / 2)
+			open_again();
+	}
+	assert_in_range(slots.high, 1, MANY);
+}
+
+/* A request's record comes and goes behind those of all processes: gaps before
+ * them that are too short for it, and taken slots, are not walked each time. */
+static void test_a_put_does_not_walk_over_the_others(void **state)
+{
+	static const uint8_t body[5 * SLOT_CELL];
+	uint32_t handle[MANY] = { 0 }, h = 0, place;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(slot_put(&slots, &handle[i], SLOT_PROCESS,
+					  body, 2 * (size_t)SLOT_CELL),
+				 0);
+	for (size_t i = 0; i < MANY; i += 2)
+		slot_drop(&slots, &handle[i]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			slot_put(&slots, &h, SLOT_REQUEST, body, sizeof(body)),
+			0);
+		place = slots.next_cell[5];
+		assert_in_range(place, 2 * MANY - 2, 2 * MANY);
+		slot_drop(&slots, &h);
+		assert_in_range(slots.next_cell[5], place - 4, place);
+	}
+	assert_int_equal(slots.next_cell[2], 0);
+	assert_int_equal(slots.next_slot, 0);
 }
 
 static blkcnt_t memory_of_the_file(void)
@@ -502,6 +581,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_records_are_found_again),
 		TEST(test_memory_is_used_again),
+		TEST(test_a_record_goes_where_the_first_room_is),
+		TEST(test_a_put_does_not_walk_over_the_others),
 		TEST(test_to_open_a_file_makes_no_memory),
 		TEST(test_a_full_file_keeps_what_it_has),
 		TEST(test_a_damaged_record_is_skipped),
