@@ -2,7 +2,7 @@
  * The door for sandboxes that move here: those who come and say nothing, or too
  * little, keep nobody else waiting. A door of its own in a child, no shim.
  */
-#include "unit.h"
+#include "tests/unit/unit.h"
 
 #include <errno.h>
 #include <signal.h>

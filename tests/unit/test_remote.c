@@ -2,7 +2,7 @@
  * What another host says goes to the terminal of whoever moves a sandbox: its
  * words cannot drive that terminal, its numbers overflow nothing.
  */
-#include "unit.h"
+#include "tests/unit/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
