@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static void test_words_of_another_host_are_plain(void **state UNUSED)
 	assert_string_equal(e.text, "?[2J? no? ?? gr\xc3\xbc\xc3\x9f?");
 }
 
-/* What migrate_report_done() prints. */
+/* The first line that migrate_report_done() prints. */
 static void done_line(const struct migrate *m, char *line, size_t size)
 {
 	FILE *f = tmpfile();
@@ -70,11 +71,65 @@ static void test_numbers_of_another_host(void **state UNUSED)
 	loop_free(m.remote.loop);
 }
 
+/* For people: all of the progress on one line of the terminal, figures at the end. */
+static void test_a_move_on_a_terminal(void **state UNUSED)
+{
+	struct migrate m = { .args = { .to = "/there" } };
+	const struct {
+		uint64_t transferred;
+		const char *want;
+	} looks[] = {
+		{ 3u << 20,
+		  "\rmemory          3 MiB sent,     40 MiB left,     "
+		  "5 MiB/s,     2 MiB/s dirtied " },
+		/* What was told does not become less. */
+		{ 1u << 20,
+		  "\rmemory          3 MiB sent,     40 MiB left,     "
+		  "5 MiB/s,     2 MiB/s dirtied " },
+	};
+	const int err = dup(STDERR_FILENO);
+	char line[512];
+	int terminal = -1;
+	int ours = -1;
+	struct err e;
+
+	assert_int_equal(loop_new(&m.remote.loop, &e), 0);
+	(void)snprintf(m.remote.name, sizeof(m.remote.name), "web");
+	assert_int_equal(openpty(&ours, &terminal, NULL, NULL, NULL), 0);
+	m.source.remaining = 40u << 20;
+	m.source.rate = 5u << 20;
+	m.source.dirty = 2u << 20;
+	for (size_t i = 0; i < ARRAY_LEN(looks); i++) {
+		ssize_t n;
+
+		m.source.transferred = looks[i].transferred;
+		assert_true(dup2(terminal, STDERR_FILENO) >= 0);
+		migrate_report(&m, "memory");
+		assert_true(dup2(err, STDERR_FILENO) >= 0);
+		n = read(ours, line, sizeof(line) - 1);
+		assert_true(n > 0);
+		line[n] = '\0';
+		assert_string_equal(line, looks[i].want);
+	}
+	m.source.stopped_ns = 1000000;
+	m.destination.running_ns = 301000000;
+	m.destination.reconnect_ms = 7;
+	done_line(&m, line, sizeof(line));
+	assert_non_null(strstr(line, "web runs at /there: total "));
+	assert_non_null(
+		strstr(line, " ms, blackout 300 ms, reconnect 7 ms, 3 MiB\n"));
+	(void)close(ours);
+	(void)close(terminal);
+	(void)close(err);
+	loop_free(m.remote.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words_of_another_host_are_plain),
 		cmocka_unit_test(test_numbers_of_another_host),
+		cmocka_unit_test(test_a_move_on_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,9 @@
 #include "bridge/io/fd.h"
 #include "config/util.h"
 #include "tests/unit/fake_move.h"
+#include "build/proto/ferry.pb-c.h"
 #include "tools/qemu/listener.h"
+#include "tools/shim/move_service.h"
 #include "tools/shim/shim.h"
 #include "tools/ttrpc/client.h"
 #include "tools/ttrpc/codec.h"
@@ -40,6 +42,16 @@ struct fixture {
 	struct conn notes;
 };
 
+/* Of the service Ferry: what a destination is asked for beside it. */
+static const struct ttrpc_method moves[] = {
+	{ "Adopt", &ferry_adopt_request__descriptor, move_on_adopt },
+};
+static const struct ttrpc_service ferry = {
+	.name = "Ferry",
+	.method = moves,
+	.n_methods = ARRAY_LEN(moves),
+};
+
 static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -59,6 +71,7 @@ static int set_up(void **state)
 	assert_int_equal(ttrpc_server_add(f->server, &shim_migration_service,
 					  &f->shim, &e),
 			 0);
+	assert_int_equal(ttrpc_server_add(f->server, &ferry, &f->shim, &e), 0);
 	assert_int_equal(ttrpc_dial(f->path, &f->calls.fd, &e), 0);
 	assert_int_equal(ttrpc_dial(f->path, &f->notes.fd, &e), 0);
 	f->calls.stream = f->notes.stream = 1;
@@ -84,10 +97,10 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void ask(struct conn *c, const char *method, const ProtobufCMessage *m)
+static void ask_of(struct conn *c, const char *service, const char *method,
+		   const ProtobufCMessage *m)
 {
-	const struct ttrpc_request q = { .service = "Migration",
-					 .method = method };
+	const struct ttrpc_request q = { .service = service, .method = method };
 	cleanup_free uint8_t *bytes = NULL;
 	size_t len = 0;
 	struct err e;
@@ -96,6 +109,11 @@ static void ask(struct conn *c, const char *method, const ProtobufCMessage *m)
 	assert_non_null(bytes);
 	c->stream += 2;
 	assert_int_equal(send(c->fd, bytes, len, MSG_NOSIGNAL), len);
+}
+
+static void ask(struct conn *c, const char *method, const ProtobufCMessage *m)
+{
+	ask_of(c, "Migration", method, m);
 }
 
 /* The next frame; whatever QEMU and the guest are asked for succeeds. */
@@ -327,6 +345,38 @@ static void test_w19_a_source_goes_back_after_the_time_it_was_told(void **state)
 	assert_int_equal(f->m.src.s.vm.state, VM_RUNNING);
 }
 
+/* Nor is anything written for it: a bundle of that name may be in use. */
+static void test_a_container_comes_with_a_state_only(void **state)
+{
+	struct fixture *f = *state;
+	FerryContainer c = FERRY_CONTAINER__INIT;
+	FerryAdoptRequest q = FERRY_ADOPT_REQUEST__INIT;
+	char dir[] = "/tmp/ferry-test-adopt-XXXXXX";
+	char bundle[64];
+
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(f->shim.dir.path, sizeof(f->shim.dir.path), "%s", dir);
+	(void)snprintf(bundle, sizeof(bundle), "%s/b-c", dir);
+	q.source_id = c.id = (char[]){ "c" };
+	q.container = &c;
+	for (int moving = 0; moving < 2; moving++) {
+		struct ttrpc_frame got;
+
+		ask_of(&f->calls, "Ferry", "Adopt", &q.base);
+		got = next(f, &f->calls);
+		assert_int_equal(code_of(&got), TTRPC_FAILED_PRECONDITION);
+		assert_int_equal(access(bundle, F_OK), -1);
+		if (!moving) /* nor for one that goes away */
+			assert_int_equal(
+				prepare(f, "PrepareAndExportSandbox", ID),
+				TTRPC_OK);
+	}
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(simple(f, "Cancel", ID), TTRPC_OK);
+	assert_int_equal(finalize(f, ID, RESUME), TTRPC_OK);
+	assert_int_equal(simple(f, "Cleanup", ID), TTRPC_OK);
+}
+
 /* A subscriber that hangs up leaves nothing behind. */
 static void test_a_subscriber_that_goes(void **state)
 {
@@ -357,6 +407,7 @@ int main(void)
 		T(test_a_move_that_is_called_off),
 		T(test_notifications_are_a_stream),
 		T(test_w19_a_source_goes_back_after_the_time_it_was_told),
+		T(test_a_container_comes_with_a_state_only),
 		T(test_a_subscriber_that_goes),
 	};
 #undef T

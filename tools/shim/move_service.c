@@ -139,6 +139,18 @@ void move_on_adopt(void *ctx, struct ttrpc_call *call,
 		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "no container");
 		return;
 	}
+	/* Before a bundle is written: one of that name may be in use. */
+	if (!s->migration.there ||
+	    s->migration.session.state != SESSION_DESTINATION_IMPORTED) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
+			   "no state was imported, or it has been prepared");
+		return;
+	}
+	if (shim_task_find(&s->tasks, c->id)) {
+		ttrpc_fail(call, TTRPC_ALREADY_EXISTS,
+			   "container %.64s was adopted before", c->id);
+		return;
+	}
 	a = ask_new(s, call, reply_adopted);
 	if (!a)
 		return;
