@@ -96,16 +96,39 @@ static int error_of(enum ttrpc_code code)
 	}
 }
 
+/* Bytes of @n at @s that a terminal would obey: 0, 1, or 2 with the eighth bit. */
+static size_t control(const char *s, size_t n)
+{
+	const unsigned char c = (unsigned char)s[0];
+	const unsigned char next = n > 1 ? (unsigned char)s[1] : 0;
+
+	if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+		return 2;
+	return c < ' ' || c == 0x7f;
+}
+
 void remote_plain(char *s)
 {
-	for (; *s; s++) {
-		const unsigned char c = (unsigned char)*s;
+	size_t n;
 
-		if (c < ' ' || c == 0x7f)
-			*s = '?';
-		else if (c == 0xc2 && (unsigned char)s[1] >= 0x80 &&
-			 (unsigned char)s[1] < 0xa0)
-			s[0] = s[1] = '?'; /* the same with the eighth bit */
+	for (size_t left = strlen(s); left > 0; s += n, left -= n) {
+		n = control(s, left);
+		memset(s, '?', n);
+		n = n ? n : 1;
+	}
+}
+
+void remote_show(FILE *to, const char *s, size_t len)
+{
+	while (len > 0) {
+		const bool keep = *s == '\n' || *s == '\t';
+		const size_t n = keep ? 0 : control(s, len);
+
+		/* A serial console has one at the end of each line. */
+		if (n == 0 || !(len > 1 && s[0] == '\r' && s[1] == '\n'))
+			(void)putc(n ? '?' : *s, to); /* main asks ferror() */
+		s += n ? n : 1;
+		len -= n ? n : 1;
 	}
 }
 

@@ -8,6 +8,7 @@
 #define FERRY_TOOLS_REMOTE_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -54,6 +55,9 @@ struct remote_wait {
 /** remote_plain() - words of another host on their way to somebody's terminal:
  * control bytes become '?' */
 void remote_plain(char *s);
+
+/** remote_show() - the same of a guest's log: lines and tabs stay as they are */
+void remote_show(FILE *to, const char *s, size_t len);
 
 /** remote_answered() - ttrpc_ask.done, whose ctx is a struct remote_wait */
 void remote_answered(void *ctx, enum ttrpc_code code, const char *text,

@@ -58,7 +58,7 @@ static void show_rest(struct logs *l)
 
 	clearerr(l->file);
 	while ((n = fread(buf, 1, sizeof(buf), l->file)) > 0)
-		(void)fwrite(buf, 1, n, stdout);
+		remote_show(stdout, buf, n);
 }
 
 /* The file is another one when the shim has begun a new one. */
@@ -89,7 +89,7 @@ static void on_piece(void *ctx, const ProtobufCMessage *m)
 	if (l->again && a->from > l->next)
 		(void)printf("[%" PRIu64 " bytes are gone]\n",
 			     a->from - l->next);
-	(void)fputs(a->text, stdout);
+	remote_show(stdout, a->text, strlen(a->text));
 	l->next = a->from + strlen(a->text);
 	l->more = *a->text != '\0' && l->next < a->head;
 	l->again = true;
@@ -127,9 +127,10 @@ static const char *behind(const char *text, const char *shown)
 
 static void show_tail(struct logs *l, const char *ring)
 {
+	const char *rest = behind(ring, l->shown);
 	const size_t n = strlen(ring);
 
-	(void)fputs(behind(ring, l->shown), stdout);
+	remote_show(stdout, rest, strlen(rest));
 	(void)snprintf(l->shown, sizeof(l->shown), "%s",
 		       ring + (n > JOIN_MAX ? n - JOIN_MAX : 0));
 }
@@ -143,7 +144,7 @@ static void on_dump(void *ctx, const ProtobufCMessage *m)
 
 	ring = ring ? ring + strlen(RING_BEGINS) : text + strlen(text);
 	if (!l->again)
-		(void)printf("%.*s", (int)(ring - text), text);
+		remote_show(stdout, text, (size_t)(ring - text));
 	if (l->by_dump)
 		show_tail(l, ring);
 }

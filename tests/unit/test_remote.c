@@ -1,6 +1,7 @@
 /*
- * What another host says goes to the terminal of whoever moves a sandbox: its
- * words cannot drive that terminal, its numbers overflow nothing.
+ * What another host says goes to the terminal of whoever moves a sandbox, and a
+ * guest's log to that of whoever looks: their words cannot drive that terminal,
+ * their numbers overflow nothing.
  */
 #include "tests/unit/unit.h"
 
@@ -24,6 +25,31 @@ static void test_words_of_another_host_are_plain(void **state UNUSED)
 			NULL);
 	assert_int_equal(w.result, -ENOENT);
 	assert_string_equal(e.text, "?[2J? no? ?? gr\xc3\xbc\xc3\x9f?");
+}
+
+static void check_shown(const char *text, const char *want)
+{
+	char *out = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&out, &len);
+
+	assert_non_null(f);
+	remote_show(f, text, strlen(text));
+	assert_int_equal(fclose(f), 0);
+	assert_string_equal(out, want);
+	free(out);
+}
+
+/* A title, a colour, an answer that is typed: terminals do what they read. */
+static void test_p2_a_guests_log_has_no_control_bytes(void **state UNUSED)
+{
+	check_shown("one\n\ttwo\r\nthr\xc3\xa9\xc3\xa9\n",
+		    "one\n\ttwo\nthr\xc3\xa9\xc3\xa9\n");
+	check_shown("\x1b]0;x\x07\x1b[31m\x7f", "?]0;x??[31m?");
+	check_shown("seen\rhidden", "seen?hidden");
+	check_shown("a\xc2\x9b[1m \xc2\xa9", "a?[1m \xc2\xa9");
+	check_shown("\xc2", "\xc2");
+	check_shown("", "");
 }
 
 /* The first line that migrate_report_done() prints. */
@@ -128,6 +154,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words_of_another_host_are_plain),
+		cmocka_unit_test(test_p2_a_guests_log_has_no_control_bytes),
 		cmocka_unit_test(test_numbers_of_another_host),
 		cmocka_unit_test(test_a_move_on_a_terminal),
 	};
