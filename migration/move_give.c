@@ -119,12 +119,23 @@ static int give_scsi(struct scsi_ctl *c, const struct saved_scsi *saved,
 
 /* --- pods --- */
 
+/* The state of a source that has other limits; arrays of ours have these sizes. */
+static int check_count(const char *what, size_t n, unsigned most, struct err *e)
+{
+	return n <= most ? 0
+			 : err_set(e, EEXHAUSTED, "import: %zu %s, at most %u",
+				   n, what, most);
+}
+
 static int give_network(struct network_ctl *n, const struct saved_network *s,
 			struct err *e)
 {
 	size_t i;
-	int r = give_text(s->namespace_id, &n->namespace_id, e);
+	int r = check_count("cards of a pod", s->n_endpoints,
+			    NETWORK_ENDPOINTS_MAX, e);
 
+	if (r == 0)
+		r = give_text(s->namespace_id, &n->namespace_id, e);
 	n->policy_based_routing = s->policy_based_routing;
 	n->guest_support = s->guest_support;
 	n->state = NETWORK_DESTINATION_MIGRATING;
@@ -286,6 +297,13 @@ static int give_container(struct pod_ctl *p, const struct sandbox_ctl *s,
 
 	if (!init)
 		return err_set(e, EINVAL, "no init process");
+	r = check_count("layers of a container", spec.n_layers,
+			CONTAINER_LAYERS_MAX, e);
+	if (r == 0)
+		r = check_count("disks of a container", spec.n_disks,
+				CONTAINER_DISKS_MAX, e);
+	if (r < 0)
+		return r;
 	c = container_ctl_new(p, &spec, e);
 	if (!c)
 		return err_code(e);
@@ -326,6 +344,9 @@ static int give_pod(struct sandbox_ctl *s, const struct saved_pod *saved,
 	if (r == 0)
 		r = give_text(saved->gcs_id, &p->gcs_id, e);
 	p->migrating = true;
+	if (r == 0)
+		r = check_count("containers of a pod", saved->n_containers,
+				POD_CONTAINERS_MAX, e);
 	if (r == 0)
 		r = give_network(&p->network, &saved->network, e);
 	for (i = 0; i < saved->n_containers && r == 0; i++)
