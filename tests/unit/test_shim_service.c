@@ -224,6 +224,7 @@ static void test_a_move_that_is_called_off(void **state)
 	struct fixture *f = *state;
 	const struct session_ctl *s = &f->shim.migration.session;
 	MigrationImportRequest import = MIGRATION_IMPORT_REQUEST__INIT;
+	PbAny state_of = PB_ANY__INIT;
 
 	/* Nothing is there: what ends something is done. */
 	assert_int_equal(simple(f, "Cleanup", ID), TTRPC_OK);
@@ -239,6 +240,11 @@ static void test_a_move_that_is_called_off(void **state)
 	assert_int_equal(s->state, SESSION_SOURCE_EXPORTED);
 	assert_int_equal(prepare(f, "PrepareAndExportSandbox", ID),
 			 TTRPC_FAILED_PRECONDITION);
+	import.config = &state_of;
+	import.has_ferry_from_file = import.ferry_from_file = true;
+	assert_int_equal(call(f, "ImportSandbox", &import.base),
+			 TTRPC_FAILED_PRECONDITION);
+	assert_false(s->from_file); /* nothing is changed by a refusal */
 	assert_int_equal(simple(f, "Cleanup", ID), TTRPC_FAILED_PRECONDITION);
 	assert_int_equal(finalize(f, ID, RESUME), TTRPC_FAILED_PRECONDITION);
 	assert_int_equal(

@@ -147,6 +147,23 @@ static void nothing_is_left(const struct place *p)
 	assert_int_equal(p->world.disks.n, 0);
 }
 
+/* Whoever opened a FIFO would wait for its other end for ever. */
+static void test_a_fifo_is_no_disk(void **state)
+{
+	struct place *p = *state;
+	struct task_disk d = { 0 };
+	struct err e;
+
+	assert_int_equal(mkfifo(in_dir(p, "fifo"), 0600), 0);
+	assert_int_equal(task_disk_name(&d, in_dir(p, "fifo"), true, &e),
+			 -EINVAL);
+	assert_non_null(strstr(e.text, "neither a file nor a block device"));
+	assert_int_equal(unlink(in_dir(p, "fifo")), 0);
+	assert_int_equal(task_disk_name(&d, in_dir(p, "fifo"), true, &e),
+			 -ENOENT);
+	assert_null(d.named);
+}
+
 static void test_there_and_gone(void **state)
 {
 	struct place *p = *state;
@@ -192,6 +209,8 @@ static void test_a_create_whose_way_back_fails_is_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_fifo_is_no_disk, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_there_and_gone, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(

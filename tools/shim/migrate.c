@@ -293,7 +293,8 @@ static int import(struct session_ctl *session, const MigrationImportRequest *q,
 	state = malloc(pb_any__get_packed_size(q->config) + 1);
 	if (!state)
 		return err_set(e, ENOMEM, "no memory for a state");
-	session->from_file = q->ferry_from_file;
+	if (session->state == SESSION_IDLE) /* else it is refused */
+		session->from_file = q->ferry_from_file;
 	r = session_ctl_import(session, text(q->session_id),
 			       text(q->sandbox_id), state,
 			       pb_any__pack(q->config, state), e);

@@ -37,11 +37,26 @@ struct container_disk task_disk_of(const struct task_disk *d, bool read_only)
 	};
 }
 
+int task_disk_check(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_sys(e, "disk %s", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(e, EINVAL,
+			       "disk %s: neither a file nor a block device",
+			       path);
+	return 0;
+}
+
 int task_disk_name(struct task_disk *d, const char *path, bool read_only,
 		   struct err *e)
 {
 	int r = names_check_path("a disk", path, e);
 
+	if (r == 0)
+		r = task_disk_check(path, e);
 	if (r == 0 && access(path, read_only ? R_OK : R_OK | W_OK) < 0)
 		r = err_sys(e, "disk %s", path);
 	if (r == 0)

@@ -178,6 +178,9 @@ void shim_tasks_arrived(struct shim_tasks *t);
  */
 int task_named_disks(struct shim_task *task, struct err *e);
 
+/** task_disk_check() - a file or a block device? nothing else is ever opened */
+int task_disk_check(const char *path, struct err *e);
+
 /** task_disk_name() - take the disk at @path under that name */
 int task_disk_name(struct task_disk *d, const char *path, bool read_only,
 		   struct err *e);

@@ -49,6 +49,8 @@ static int take(struct task_disk *d, const char *reservation, bool read_only,
 	if (!d->task->table->shim->migration.session.from_file &&
 	    strncmp(disk->config.path, UNNAMED, strlen(UNNAMED)) != 0)
 		return task_disk_name(d, disk->config.path, read_only, e);
+	if (task_disk_check(disk->config.path, e) < 0)
+		return err_wrap(e, "of the source");
 	d->disk.fd = open(disk->config.path,
 			  (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (d->disk.fd < 0)
