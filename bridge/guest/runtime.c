@@ -58,6 +58,14 @@ struct rt_call {
 
 static const char *const names[] = { "crun", "runc" };
 
+/*
+ * A runtime protects its program from containers: by a mount in this folder, which
+ * it leaves behind where it is killed at that moment, or, where nothing can be made
+ * in the folder, by a sealed copy in memory.
+ */
+static char private_copy[] = "_LIBCONTAINER_STATEDIR=/proc";
+static char *const environment[] = { private_copy, NULL };
+
 static bool find_in(struct runtime *rt, const char *name)
 {
 	const char *path = getenv("PATH");
@@ -404,6 +412,7 @@ static int start_now(struct rt_call *c, struct err *e)
 	struct job_exec x = {
 		.name = c->bundle ? "runtime create" : "runtime exec",
 		.argv = words_of(argv),
+		.envp = environment,
 		.stdio = stdio,
 		.no_vsock = !c->vsock,
 		.deadline_ms = RUNTIME_START_MS,
@@ -556,6 +565,7 @@ static int call_now(struct rt_call *c, const struct runtime_call *q,
 	const struct job_exec x = {
 		.name = "runtime",
 		.argv = words_of(argv),
+		.envp = environment,
 		.input = q->input,
 		.input_len = q->input ? strlen(q->input) : 0,
 		.deadline_ms = RUNTIME_CALL_MS,
