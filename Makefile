@@ -51,7 +51,7 @@ ASAN_FLAGS = $(FLAGS) -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 GUEST_FLAGS = $(FLAGS) $(GUEST_OPT) -isystem build/uapi -isystem build/guest/include \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-	-fno-unwind-tables -fstack-protector-strong
+	-fno-unwind-tables -fstack-protector-strong -fno-pie
 GUEST_OPT = -O2
 GUEST_LDFLAGS = -static -no-pie -s -Wl,--gc-sections -Wl,-z,noseparate-code \
 	-Wl,--build-id=none

@@ -352,7 +352,7 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	processes_init(&a->processes, a->loop, process_answer_waiters,
 		       on_reaped, a);
 	a->processes.on_kept = keep_process;
-	orphans_init(&a->orphans, &a->pid1, &a->processes);
+	orphans_init(&a->orphans, &a->pid1, &a->processes, &a->slots);
 	jobs_init(&a->jobs, a->loop, &a->nofile);
 	runtime_init(&a->runtime, a->loop, &a->jobs, &a->orphans);
 	networks_init(&a->networks, a->loop, &a->jobs);

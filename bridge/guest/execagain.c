@@ -188,6 +188,7 @@ void container_exec_again(struct container *c, const struct keep_process *k,
 	/* Before anybody else makes a folder. */
 	(void)runtime_left(&c->agent->runtime, k->call);
 	if (!x) {
+		takeover_rather(c->agent, "an exec");
 		pid1_ticket_close(&c->agent->pid1, k->ticket);
 		ends_close(ends);
 		fd_close(&console);

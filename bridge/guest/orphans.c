@@ -44,16 +44,20 @@ static bool on_told(void *ctx, struct pid1_told *t)
 
 /*
  * Nobody tells any more, and a later death would be the end of everything. But an
- * agent that was stable is started again, with a PID 1. Any other goes on: of its
- * processes those that are not settled are told to be.
+ * agent that was stable is started again, with a PID 1, and one that takes over is
+ * if the ones before were. Each ends here and now: what it did next, records would
+ * tell of, and descriptors that go with them PID 1 would not have. Any other goes
+ * on: of its processes those that are not settled are told to be.
  */
 static void on_lost(void *ctx)
 {
 	struct orphans *o = ctx;
 	struct list *next;
 
-	if (o->pid1->stable) {
+	if (o->pid1->stable ||
+	    (o->pid1->incarnation > 1 && !o->pid1->poisoned)) {
 		log_err("the agent ends: the next one has a PID 1");
+		slot_survived(o->slots);
 		_exit(EXIT_FAILURE);
 	}
 	for (struct list *l = o->processes->live.next; l != &o->processes->live;
@@ -67,9 +71,11 @@ static void on_lost(void *ctx)
 }
 
 void orphans_init(struct orphans *o, struct pid1 *pid1,
-		  struct processes *processes)
+		  struct processes *processes, struct slots *slots)
 {
-	*o = (struct orphans){ .pid1 = pid1, .processes = processes };
+	*o = (struct orphans){ .pid1 = pid1,
+			       .processes = processes,
+			       .slots = slots };
 	pid1_listen(pid1, on_told, on_lost, o);
 }
 

@@ -25,6 +25,7 @@
 
 #include "bridge/guest/pid1.h"
 #include "bridge/guest/process.h"
+#include "bridge/guest/slot.h"
 #include "config/err.h"
 
 /* Exits kept while a ticket is open, without ferry's PID 1. */
@@ -39,12 +40,14 @@ struct orphan_exit {
 
 /**
  * struct orphans - who looks after them
+ * @slots:	of whose records none is to blame for a lost PID 1
  * @open:	tickets
  * @exits:	without PID 1: seen while tickets are open, oldest first
  */
 struct orphans {
 	struct pid1 *pid1;
 	struct processes *processes;
+	struct slots *slots;
 	unsigned int open;
 	size_t n_exits;
 	struct orphan_exit exits[ORPHANS_EXITS_MAX];
@@ -52,7 +55,7 @@ struct orphans {
 
 /** orphans_init() - none; listens to @pid1 */
 void orphans_init(struct orphans *o, struct pid1 *pid1,
-		  struct processes *processes);
+		  struct processes *processes, struct slots *slots);
 
 /** orphans_open() - a runtime is about to start; return: the ticket */
 uint64_t orphans_open(struct orphans *o);

@@ -439,11 +439,15 @@ void pid1_deposit(struct pid1 *p, uint64_t object, uint32_t role, int fd)
 	const struct control_msg m = { .op = CONTROL_OP_DEPOSIT,
 				       .object = object,
 				       .role = role };
-	const int copy =
-		object != 0 && p->fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+	int copy;
 
+	if (object == 0 || p->fd < 0)
+		return;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (copy >= 0)
 		send_with(p, &m, copy);
+	else if (errno != EBADF) /* there is nothing to give */
+		pid1_lose(p, "no descriptor for a deposit");
 }
 
 void pid1_withdraw(struct pid1 *p, uint64_t object, uint32_t role)

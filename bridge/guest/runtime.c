@@ -530,6 +530,7 @@ static void on_call_ended(void *ctx, const struct job_result *j)
 
 	if (j->result != 0)
 		set_failure(c, j);
+	c->result.refused = j->result > 0 && j->result < 128;
 	c->done(c->ctx, &c->result);
 	call_free(c);
 }
@@ -569,6 +570,7 @@ static int call_now(struct rt_call *c, const struct runtime_call *q,
 		.input = q->input,
 		.input_len = q->input ? strlen(q->input) : 0,
 		.deadline_ms = RUNTIME_CALL_MS,
+		.started = q->started,
 		.class = JOB_WORK,
 		.done = on_call_ended,
 		.ctx = c,

@@ -76,6 +76,8 @@ struct runtime {
  *		to end by orphans_adopt() or orphans_close()
  * @ticket:	of a start that has succeeded
  * @master:	of a start with a terminal: taken by the receiver; else -1
+ * @refused:	the runtime itself has ended with an error: it was neither killed
+ *		nor without a start
  */
 struct runtime_result {
 	uint32_t code;
@@ -83,6 +85,7 @@ struct runtime_result {
 	pid_t pid;
 	uint64_t ticket;
 	int master;
+	bool refused;
 };
 
 /* Called once, from the loop, never before the call returned. */
@@ -153,12 +156,14 @@ enum runtime_verb {
  * struct runtime_call - anything else
  * @signal:	number
  * @input:	JSON text, NULL: none
+ * @started:	NULL, or the word that receives its pid: it is to outlive the agent
  */
 struct runtime_call {
 	enum runtime_verb verb;
 	const char *id;
 	int signal;
 	const char *input;
+	uint64_t *started;
 };
 
 /** runtime_call() - as runtime_start() */

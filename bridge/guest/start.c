@@ -13,6 +13,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/dial.h"
@@ -22,6 +25,7 @@
 #include "bridge/guest/oci.h"
 #include "bridge/guest/reply.h"
 #include "bridge/guest/runtime.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
@@ -75,6 +79,17 @@ static void answer_pid(struct op *op, const struct process *p)
 
 /* --- the init process ------------------------------------------------------ */
 
+/* A runtime that is killed between two of its steps may have taken away what
+ * another one would need: it goes on without an agent. */
+static struct runtime_call let_go(const struct container *c)
+{
+	return (struct runtime_call){
+		.verb = RUNTIME_RUN,
+		.id = c->facts.id,
+		.started = slot_word(&c->agent->slots, c->slot),
+	};
+}
+
 static void on_init_started(void *ctx, struct runtime_result *r)
 {
 	struct op *op = ctx;
@@ -98,13 +113,37 @@ static void on_init_started(void *ctx, struct runtime_result *r)
 
 /* --- the init process of an earlier agent's container ----------------------- */
 
+/**
+ * struct start_again - a container that an earlier agent was letting go
+ * @runs:	pidfd of that agent's runtime, -1: it has ended
+ */
+struct start_again {
+	struct op op;
+	int runs;
+	struct loop_id watch;
+	struct loop_id timer;
+};
+
+static struct start_again *again_of(struct op *op)
+{
+	return LIST_ITEM(op, struct start_again, op);
+}
+
+static void stop_waiting(struct start_again *x)
+{
+	loop_unwatch(x->op.agent->loop, &x->watch);
+	loop_cancel(x->op.agent->loop, &x->timer);
+	fd_close(&x->runs);
+}
+
 static void release_again(struct op *op)
 {
-	free(op);
+	stop_waiting(again_of(op));
+	free(again_of(op));
 }
 
 /* A runtime that refuses has let it go before, or knows it no more: then its
- * end is told. */
+ * end is told. What one that was killed has done nobody knows. */
 static void on_started_again(void *ctx, struct runtime_result *r)
 {
 	struct op *op = ctx;
@@ -113,6 +152,8 @@ static void on_started_again(void *ctx, struct runtime_result *r)
 	if (r->code != HR_OK)
 		log_info("container=%s was started by an earlier agent: %s",
 			 c->facts.id, r->err.text);
+	if (r->code != HR_OK && !r->refused)
+		(void)process_signal(c->init, SIGKILL, NULL);
 	if (c->facts.state == CONTAINER_CREATED)
 		c->facts.state = CONTAINER_RUNNING;
 	keep_container(c);
@@ -120,29 +161,64 @@ static void on_started_again(void *ctx, struct runtime_result *r)
 	op_end(op);
 }
 
-static void begin_again(struct op *op)
+static void let_go_again(struct start_again *x)
 {
-	const struct runtime_call q = {
-		.verb = RUNTIME_RUN,
-		.id = op->container->facts.id,
-	};
+	struct op *op = &x->op;
+	const struct runtime_call q = let_go(op->container);
 	struct err e = { 0 };
 
+	stop_waiting(x);
 	if (runtime_call(&op->agent->runtime, &q, on_started_again, op, &e) ==
 	    0)
 		return;
 	log_warn("container=%s: %s", op->container->facts.id, e.text);
+	(void)process_signal(op->container->init, SIGKILL, NULL);
 	op_end(op);
+}
+
+static void on_earlier_over(void *ctx, uint32_t events)
+{
+	(void)events;
+	let_go_again(ctx);
+}
+
+static void on_earlier_limit(void *ctx)
+{
+	struct start_again *x = ctx;
+
+	(void)syscall(SYS_pidfd_send_signal, x->runs, SIGKILL, NULL, 0);
+}
+
+static void begin_again(struct op *op)
+{
+	struct start_again *x = again_of(op);
+	struct loop *l = op->agent->loop;
+	const uint64_t *earlier =
+		slot_word(&op->agent->slots, op->container->slot);
+
+	if (earlier && *earlier != 0)
+		x->runs = (int)syscall(SYS_pidfd_open, (pid_t)*earlier, 0);
+	if (x->runs >= 0 &&
+	    loop_watch(l, x->runs, EPOLLIN, on_earlier_over, x, &x->watch,
+		       NULL) == 0 &&
+	    loop_at(l, loop_now_ms(l) + RUNTIME_CALL_MS, on_earlier_limit, x,
+		    &x->timer, NULL) == 0)
+		return;
+	let_go_again(x);
 }
 
 void container_start_again(struct container *c)
 {
-	struct op *op = op_new(sizeof(*op), c, begin_again, release_again);
+	struct start_again *x =
+		op_new(sizeof(*x), c, begin_again, release_again);
 
-	if (op)
-		op_queue_own(op);
-	else
+	if (!x) {
+		takeover_rather(c->agent, "the start of a container");
 		log_warn("container=%s: no memory to start it", c->facts.id);
+		return;
+	}
+	x->runs = -1;
+	op_queue_own(&x->op);
 }
 
 void container_start_asked(struct container *c, struct request *r)
@@ -207,10 +283,7 @@ static void begin_init(struct op *op)
 	struct start *s = LIST_ITEM(op, struct start, op);
 	struct container *c = op->container;
 	struct agent *a = op->agent;
-	const struct runtime_call q = {
-		.verb = RUNTIME_RUN,
-		.id = c->facts.id,
-	};
+	struct runtime_call q;
 	struct err e = { 0 };
 	const uint32_t code = refuse_init(c, &e);
 	int r;
@@ -231,6 +304,7 @@ static void begin_init(struct op *op)
 			 carried_ports(s), &e);
 	if (r == 0) {
 		container_streams(c);
+		q = let_go(c);
 		r = runtime_call(&a->runtime, &q, on_init_started, op, &e);
 	}
 	if (r < 0) {

@@ -134,6 +134,14 @@ execs() { # NAME WHERE
 is_deleted() { # ID: or never was
 	task "$WORK/gone" delete "$1" || grep -q '^5: ' "$WORK/gone.err"
 }
+# What the UVM knows of a container that does not end.
+look_at() { # ID
+	# shellcheck disable=SC2016
+	fact 'cd /proc; for p in $(cat /sys/fs/cgroup/pods/'"$1"'/cgroup.procs); do
+		tr "\0" " " <$p/cmdline; grep -E "^(Name|State|PPid)" $p/status
+		cat $p/wchan; ls -l $p/exe $p/fd; done; ls -l /run/crun/'"$1"
+	build/ferry logs "$box" | grep -a -e "$1" -e 'taken over' | tail -n 60
+}
 # A container from its create to its delete. One whose create was refused may be
 # there all the same, and must go.
 containers() {
@@ -144,6 +152,8 @@ containers() {
 		if task "$WORK/cycle" create "c$i" "$WORK/e" '' "file://$WORK/c$i" ''; then
 			task "$WORK/cycle" wait "c$i"
 			tally cycle $? 0 7
+			tail -n 1 "$WORK/cycle.tally" | grep -q right ||
+				look_at "c$i" >>"$WORK/looks" 2>&1
 		else
 			tally cycle 1 0 7
 			cat "$WORK/cycle.err" >>"$WORK/refusals"
@@ -192,6 +202,7 @@ for load in uvm inside cycle; do
 	check "$load: some are right" grep -qE '^ +[0-9]+ right$' "$WORK/out"
 done
 sort "$WORK/refusals" 2>/dev/null | uniq -c | sed 's/^/# /'
+sed 's/^/# /' "$WORK/looks" 2>/dev/null
 uvm /bin/touch /tmp/end
 wait "$long"
 tally long $? 33 ''

@@ -9,6 +9,7 @@
  *	fail-VERB	the error that is logged, exit status 1
  *	hang-VERB	it does not end
  *	silent-VERB	it makes no terminal
+ *	slow-start	it waits between two of its steps; "halfway" is there then
  *	netns		containers get a network namespace of their own
  *	calls		a line for each invocation: its verb and id
  *	update		what an update was given
@@ -165,12 +166,10 @@ UNUSED static void fake_spawn(const struct fake *f, char *document,
 		if (f->console &&
 		    access(fake_file(f, "silent-", f->verb), F_OK) != 0)
 			fake_terminal(f);
-		/* The fifo is gone by and by, its name at once. */
 		if (fifo) {
 			fd = open(fifo, O_RDONLY | O_CLOEXEC);
 			if (read(fd, &byte, 1) != 1)
 				_exit(126);
-			(void)unlink(fifo);
 		}
 		(void)execl("/bin/sh", "sh", "-c", line, (char *)NULL);
 		_exit(127);
@@ -227,6 +226,12 @@ UNUSED static void fake_start(const struct fake *f)
 	if (fd < 0)
 		fake_die(f, "cannot open `/run/crun/x/exec.fifo`: No such "
 			    "file or directory");
+	/* In this order. */
+	(void)unlink(fifo);
+	if (access(fake_file(f, "slow-start", ""), F_OK) == 0) {
+		fake_write(fake_file(f, "halfway", ""), "we", "");
+		(void)usleep(500000);
+	}
 	if (write(fd, "x", 1) != 1)
 		exit(125);
 }

@@ -72,6 +72,36 @@ static void test_an_exec_goes_on(void **state UNUSED)
 	assert_string_equal(peer_notice(&peer, "three"), "ForcedExit");
 }
 
+static bool is_halfway(const void *unused UNUSED)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/fake/halfway", peer.dir);
+	return access(path, F_OK) == 0;
+}
+
+/* The fifo's name is gone, its byte is not there yet: no other runtime could let
+ * the container go. */
+static void test_a_start_is_done_whole(void **state UNUSED)
+{
+	const struct wish w = { .id = "eight", .line = "exit 6" };
+	struct run r = { .container = "eight" };
+	uint32_t pid;
+
+	container_create(&peer, &w);
+	container_steer(&peer, "slow-start", "");
+	peer.older = true;
+	(void)peer_send(&peer, WIRE_EXECUTE_PROCESS,
+			container_execute_body(&peer, &r));
+	crash_until(is_halfway, NULL);
+	kill_agent();
+	pid = (uint32_t)strtoul(container_steered(&peer, "pids-eight"), NULL,
+				10);
+	assert_int_equal(container_wait(&peer, "eight", pid), 6);
+	(void)peer_notice(&peer, "eight");
+	container_delete(&peer, "eight");
+}
+
 /* The output of an init process waits in its pipe, and is dialled again. */
 static void test_the_output_of_init_goes_on(void **state UNUSED)
 {
@@ -317,6 +347,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_container_that_runs_goes_on),
 		TEST(test_one_that_was_created_is_started_by_another),
+		TEST(test_a_start_is_done_whole),
 		TEST(test_an_exec_goes_on),
 		TEST(test_the_output_of_init_goes_on),
 		TEST(test_one_that_is_given_up_is_ended),

@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
+#include "bridge/guest/orphans.h"
 #include "bridge/guest/pid1.h"
 #include "bridge/io/control.h"
 #include "bridge/io/fd.h"
@@ -424,6 +427,44 @@ static void end_free(struct end *x)
 	fd_close(&control);
 }
 
+/* Return: exit status of an agent that takes over and has PID 1 not take a
+ * deposit; 0: it goes on */
+static int lost_in_a_takeover(bool hangs_up, bool poisoned)
+{
+	const struct rlimit none = { 3, 3 };
+	static struct processes processes;
+	static struct orphans orphans;
+	static struct slots slots;
+	struct end x;
+	int status = 0;
+	const pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid != 0) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		return WEXITSTATUS(status);
+	}
+	end_new(&x);
+	x.pid1.poisoned = poisoned;
+	list_init(&processes.live);
+	orphans_init(&orphans, &x.pid1, &processes, &slots);
+	if (hangs_up)
+		(void)shutdown(control, SHUT_RDWR);
+	else
+		(void)setrlimit(RLIMIT_NOFILE, &none);
+	pid1_deposit(&x.pid1, 1, 0, STDERR_FILENO);
+	_exit(x.pid1.fd < 0 ? 0 : 2);
+}
+
+/* Records would tell of what it did next, and PID 1 would not have it. */
+static void test_a_takeover_without_pid_1_ends_there(void **state UNUSED)
+{
+	assert_int_equal(lost_in_a_takeover(true, false), 1);
+	assert_int_equal(lost_in_a_takeover(false, false), 1);
+	assert_int_equal(lost_in_a_takeover(true, true), 0);
+}
+
 static void read_in_order(void *ctx, uint32_t events UNUSED)
 {
 	struct end *x = ctx;
@@ -509,6 +550,7 @@ int main(void)
 		TEST(test_a_shutdown_asks_pid_1_for_the_power),
 		TEST(test_a_pid_1_that_hangs_up_is_asked_for_another_agent),
 		TEST(test_a_pid_1_that_is_slow_misses_nothing),
+		cmocka_unit_test(test_a_takeover_without_pid_1_ends_there),
 		cmocka_unit_test(test_a_burst_waits_for_pid_1),
 		cmocka_unit_test(test_a_pid_1_that_does_not_read_is_given_up),
 		TEST(test_processes_get_no_control_socket),
