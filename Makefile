@@ -158,7 +158,7 @@ json_c_obj := $(patsubst %,build/guest/deps/json-c/%.o,arraylist debug \
 	json_visit linkhash printbuf random_seed strerror_override)
 DEPS_FLAGS = -w -O2 -std=gnu11 -D_GNU_SOURCE -ffunction-sections \
 	-fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
-	-fstack-protector-strong -isystem build/uapi -Ibuild/guest/include
+	-fstack-protector-strong -fno-pie -isystem build/uapi -Ibuild/guest/include
 
 build/guest/include/json-c/config.h: build/deps/stamp/json-c Makefile
 	@mkdir -p $(@D)
@@ -186,6 +186,7 @@ $(json_c_host): build/host/deps/json-c/%.o: $(json_c)/%.c $(deps_headers)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) -w -O2 -g -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
+		-ffile-prefix-map=$(CURDIR)=. \
 		-std=gnu11 -D_GNU_SOURCE $(JSON_TREE) \
 		-Ibuild/guest/include/json-c -c -o $@ $<
 
