@@ -468,24 +468,29 @@ static long agent_own_kib(void)
 		      NULL, 10);
 }
 
-/* The heap of the agent is warm after some; then it must not grow with them. */
+/* The allocator's pages fill up over some hundred of them, in steps of 24 to 32
+ * KiB, while what is allocated stays as it is; a leak goes on in the second half. */
 static void test_pods_leave_nothing(void **state UNUSED)
 {
 	char before[4096];
-	long kib, after;
+	long kib, half = 0, after;
 
 	fill_told();
 	for (unsigned int i = 0; i < PODS_WARM; i++)
 		one_pod();
 	(void)snprintf(before, sizeof(before), "%s", inventory());
 	kib = agent_own_kib();
-	for (unsigned int i = 0; i < number; i++)
+	for (unsigned int i = 0; i < number; i++) {
+		if (i == number / 2)
+			half = agent_own_kib();
 		one_pod();
+	}
 	after = agent_own_kib();
 	inventory_becomes(before);
-	print_message("# agent: %ld KiB before, %ld KiB after %u pods\n", kib,
-		      after, number);
-	assert_true(after <= kib + PODS_GROWTH_KIB);
+	print_message("# agent: %ld KiB before, %ld KiB after half of %u pods, "
+		      "%ld KiB after all\n",
+		      kib, half, number, after);
+	assert_true(after <= half + PODS_GROWTH_KIB);
 }
 
 /* Memory of the agent for each exec with three streams. */
