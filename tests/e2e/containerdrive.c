@@ -468,8 +468,9 @@ static long agent_own_kib(void)
 		      NULL, 10);
 }
 
-/* The allocator's pages fill up over some hundred of them, in steps of 24 to 32
- * KiB, while what is allocated stays as it is; a leak goes on in the second half. */
+/* musl's allocator gives a group of pages back as often as it is empty, up to a
+ * hundred times, then it keeps it: a size that each pod wants for a moment is a
+ * step of some 30 KiB by the 150th. A leak goes on in the second half. */
 static void test_pods_leave_nothing(void **state UNUSED)
 {
 	char before[4096];

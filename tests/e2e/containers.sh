@@ -6,7 +6,7 @@
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64
-pods=${1:-$(count 10 200)} processes=${2:-$(count 50 600)}
+pods=${1:-$(count 10 400)} processes=${2:-$(count 50 600)}
 base=$WORK/v
 
 line=$(build/ferry cmdline build --annotation "$MIGRATABLE" --processors 2) ||
