@@ -207,7 +207,8 @@ static int go_unmap(void *obj, struct op *op, struct err *e)
 	struct container_layer *layer = next_held(c);
 	int r;
 
-	if (!layer)
+	/* A file system that is in use would be left without its disk. */
+	if (!layer || (c->combined && !vm_gone(c)))
 		return SEQ_NEXT;
 	r = scsi_ctl_unmap(scsi(c), layer->reservation, op, e);
 	return r < 0 ? r : SEQ_WAIT;

@@ -239,7 +239,7 @@ int ends_connect(struct ends *d, struct streams *all, struct process *p,
 				 : make_stream(d, all, p, i, &sock[i], e);
 		fd_close(&sock[i]);
 	}
-	if (port) {
+	if (port && r == 0) {
 		p->carried = true;
 		process_keep(p);
 	}

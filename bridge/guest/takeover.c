@@ -204,17 +204,17 @@ static void restore_ends(struct agent *a, struct process *p, struct ends *d)
 	static const uint32_t none[MSG_STDIO];
 	int sock[MSG_STDIO] = { -1, -1, -1 };
 	struct err e = { 0 };
-	int r = 0;
 
 	if (session && p->carried) {
 		for (int i = 0; p->console && i < MSG_STDIO; i++)
 			fd_close(&d->ours[i]);
-	} else if (session) {
-		(void)ends_connect(d, &a->streams, p, sock, p->port, &e);
+	} else if (session &&
+		   ends_connect(d, &a->streams, p, sock, p->port, &e) < 0) {
+		takeover_again(a, "the streams of a process", &e);
 	}
-	r = ends_restore(d, &a->streams, p,
-			 p->init && !has_port(p) ? c->facts.port : none, &e);
-	if (e.code != 0 || r < 0)
+	if (ends_restore(d, &a->streams, p,
+			 p->init && !has_port(p) ? c->facts.port : none,
+			 &e) < 0)
 		takeover_again(a, "the streams of a process", &e);
 	if (p->init)
 		container_streams(c);

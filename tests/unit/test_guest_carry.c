@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/guest/carry.h"
+#include "bridge/guest/ends.h"
+#include "bridge/guest/process.h"
 #include "bridge/guest/resume.h"
 #include "bridge/guest/stream.h"
 #include "bridge/io/fd.h"
@@ -63,10 +66,46 @@ static void test_a_stream_that_cannot_be_watched_goes_on(void **state UNUSED)
 	loop_free(loop);
 }
 
+/* A later agent, which finds them not begun, makes them. */
+static void test_streams_without_a_file_have_not_begun(void **state UNUSED)
+{
+	static const struct session_id session;
+	static const uint32_t port[MSG_STDIO] = { 0, 5, 0 };
+	const struct transport nowhere = { .kind = TRANSPORT_UNIX };
+	struct processes processes = { 0 };
+	struct process process = { .owner = &processes };
+	struct rlimit was, few = { 3, 3 };
+	int none[MSG_STDIO] = { -1, -1, -1 };
+	struct streams all;
+	struct ends d;
+	struct loop *loop = NULL;
+	struct err e = { 0 };
+	int p[2];
+
+	assert_int_equal(loop_new(&loop, &e), 0);
+	assert_int_equal(streams_init(&all, loop, &nowhere), 0);
+	all.session = &session;
+	all.tell = tell;
+	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	ends_init(&d);
+	d.ours[MSG_STDOUT] = p[0];
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few.rlim_max = was.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_true(ends_connect(&d, &all, &process, none, port, &e) < 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_false(process.carried);
+	ends_close(&d);
+	fd_close(&p[1]);
+	streams_done(&all);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_stream_that_cannot_be_watched_goes_on),
+		cmocka_unit_test(test_streams_without_a_file_have_not_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
