@@ -174,7 +174,9 @@ build/guest/include/protobuf-c/protobuf-c.h: build/deps/stamp/protobuf-c
 
 # What bridge/json_tree.h has instead of json-c's own, on both sides: one reader
 # of JSON, and host tests show what the agent's does.
-json_c_host := $(json_c_obj:build/guest/%=build/host/%)
+# json_pointer is for tests.
+json_c_host := $(json_c_obj:build/guest/%=build/host/%) \
+	build/host/deps/json-c/json_pointer.o
 %/json_tokener.o: JSON_TREE = -Djson_object_object_add=json_tree_add \
 	-Dprintbuf_memappend=json_tree_append
 %/json_object.o: JSON_TREE = -Dprintbuf_memappend=json_tree_append
