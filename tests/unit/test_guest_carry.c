@@ -36,10 +36,22 @@ static void tell(void *ctx UNUSED, uint32_t type UNUSED, uint32_t port UNUSED,
 {
 }
 
-static void test_a_stream_that_cannot_be_watched_goes_on(void **state UNUSED)
+/* Streams of a session with a host that is nowhere, and a pipe for one. */
+static void streams_new(struct streams *all, struct loop **loop, int p[2])
 {
 	static const struct session_id session;
-	const struct transport nowhere = { .kind = TRANSPORT_UNIX };
+	static const struct transport nowhere = { .kind = TRANSPORT_UNIX };
+	struct err e = { 0 };
+
+	assert_int_equal(loop_new(loop, &e), 0);
+	assert_int_equal(streams_init(all, *loop, &nowhere), 0);
+	all->session = &session;
+	all->tell = tell;
+	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+}
+
+static void test_a_stream_that_cannot_be_watched_goes_on(void **state UNUSED)
+{
 	struct carry_new n = { .kind = STREAM_OUT, .file = -1, .mid = -1 };
 	struct streams all;
 	struct stream *s = NULL;
@@ -47,11 +59,7 @@ static void test_a_stream_that_cannot_be_watched_goes_on(void **state UNUSED)
 	struct err e = { 0 };
 	int p[2];
 
-	assert_int_equal(loop_new(&loop, &e), 0);
-	assert_int_equal(streams_init(&all, loop, &nowhere), 0);
-	all.session = &session;
-	all.tell = tell;
-	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	streams_new(&all, &loop, p);
 	n.end = p[0];
 	no_room = true;
 	assert_int_equal(stream_new_carried(&all, &n, NULL, NULL, &s, &e), 0);
@@ -69,9 +77,7 @@ static void test_a_stream_that_cannot_be_watched_goes_on(void **state UNUSED)
 /* A later agent, which finds them not begun, makes them. */
 static void test_streams_without_a_file_have_not_begun(void **state UNUSED)
 {
-	static const struct session_id session;
 	static const uint32_t port[MSG_STDIO] = { 0, 5, 0 };
-	const struct transport nowhere = { .kind = TRANSPORT_UNIX };
 	struct processes processes = { 0 };
 	struct process process = { .owner = &processes };
 	struct rlimit was, few = { 3, 3 };
@@ -82,11 +88,7 @@ static void test_streams_without_a_file_have_not_begun(void **state UNUSED)
 	struct err e = { 0 };
 	int p[2];
 
-	assert_int_equal(loop_new(&loop, &e), 0);
-	assert_int_equal(streams_init(&all, loop, &nowhere), 0);
-	all.session = &session;
-	all.tell = tell;
-	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	streams_new(&all, &loop, p);
 	ends_init(&d);
 	d.ours[MSG_STDOUT] = p[0];
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
