@@ -58,9 +58,12 @@ int tool_config(int argc, char **argv)
 			return tool_try("config");
 		file = optarg;
 	}
-	if (argc - optind != 1 || (strcmp(argv[optind], "check") != 0 &&
-				   strcmp(argv[optind], "dump") != 0))
+	if (optind == argc || (strcmp(argv[optind], "check") != 0 &&
+			       strcmp(argv[optind], "dump") != 0))
 		return tool_usage("config", "want check or dump");
+	if (argc - optind > 1)
+		return tool_usage("config", "too many words: %s",
+				  argv[optind + 1]);
 
 	conf_init(&c);
 	if (conf_load(&c, file, &e) < 0)

@@ -123,8 +123,9 @@ int attach_parse(struct exec *x, int argc, char **argv)
 	if (optind < argc)
 		x->target = argv[optind++];
 	x->exec_id = optind < argc ? argv[optind++] : SHIM_MAIN;
-	if (!x->target || optind < argc)
-		return tool_usage("attach",
-				  x->target ? "too many words" : "no sandbox");
+	if (!x->target)
+		return tool_usage("attach", "no sandbox");
+	if (optind < argc)
+		return tool_usage("attach", "too many words: %s", argv[optind]);
 	return -1;
 }

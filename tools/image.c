@@ -78,7 +78,7 @@ struct given {
 	struct image_options build;
 	bool json;
 	bool help;
-	bool any_build; /* an option that only build knows */
+	const char *only_build; /* an option that no other verb knows */
 	const char *file;
 };
 
@@ -91,7 +91,7 @@ static int take_extra(const char **list, size_t *count, const char *name)
 	return TOOL_OK;
 }
 
-static int take_option(struct given *g, int c)
+static int take_option(struct given *g, int c, const char *name)
 {
 	struct image_options *b = &g->build;
 
@@ -102,7 +102,7 @@ static int take_option(struct given *g, int c)
 	else if (c == OPT_JSON)
 		g->json = true;
 	else
-		g->any_build = true;
+		g->only_build = name;
 
 	if (c == OPT_MANIFEST)
 		b->manifest = optarg;
@@ -124,11 +124,12 @@ static int take_option(struct given *g, int c)
 /* TOOL_OK, or the exit code of a usage error that was told. */
 static int parse(struct given *g, int argc, char **argv)
 {
+	int at = 0, r;
+
 	optind = 0; /* from the begin, whoever called getopt before */
 	opterr = 0;
 	for (;;) {
-		const int c = getopt_long(argc, argv, ":o:h", options, NULL);
-		int r;
+		const int c = getopt_long(argc, argv, ":o:h", options, &at);
 
 		if (c == -1)
 			break;
@@ -138,7 +139,7 @@ static int parse(struct given *g, int argc, char **argv)
 		if (c == '?')
 			return tool_usage("image", "no option %s",
 					  argv[optind - 1]);
-		r = take_option(g, c);
+		r = take_option(g, c, options[at].name);
 		if (r != TOOL_OK)
 			return r;
 	}
@@ -283,8 +284,9 @@ int tool_image(int argc, char **argv)
 	}
 	if (i == ARRAY_LEN(verbs))
 		return tool_usage("image", "%s without a verb", argv[1]);
-	if (verbs[i].run != verb_build && g.any_build)
-		return tool_usage("image", "an option that only build takes");
+	if (verbs[i].run != verb_build && g.only_build)
+		return tool_usage("image", "--%s: only build takes it",
+				  g.only_build);
 	if (verbs[i].wants_file && !g.file)
 		return tool_usage("image", "%s wants a file", verbs[i].name);
 	return verbs[i].run(&g);

@@ -16,13 +16,25 @@
 #include "tools/saved_files.h"
 #include "tools/sandboxes.h"
 #include "tools/shim/containerd.h"
+#include "tools/small.h"
 #include "tools/state.h"
 #include "tools/tool.h"
 
-static int tool_version(int argc UNUSED, char **argv UNUSED)
+static int print_version(const struct words *w UNUSED)
 {
 	(void)printf("ferry %s\n", TOOL_VERSION);
 	return TOOL_OK;
+}
+
+static int tool_version(int argc, char **argv)
+{
+	static const struct small s = {
+		.name = "version",
+		.help = "usage: ferry version\n\nPrints the version.\n",
+		.options = "",
+	};
+
+	return small_run(&s, argc, argv, print_version);
 }
 
 static const struct {
@@ -73,7 +85,7 @@ static int dispatch(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return help(stdout);
 	if (strcmp(argv[1], "--version") == 0)
-		return tool_version(argc, argv);
+		return print_version(NULL);
 	/* Not for people: a sandbox starts it. */
 	if (strcmp(argv[1], ACCEPTOR_COMMAND) == 0)
 		return acceptor_main(argc - 1, argv + 1, &acceptor_vsock);

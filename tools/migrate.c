@@ -418,11 +418,14 @@ static int run(struct migrate *m)
 int tool_migrate(int argc, char **argv)
 {
 	const struct sigaction act = { .sa_handler = on_signal };
+	static char receive[] = "ferry migrate receive"; /* for getopt */
 	struct migrate m = { .data = -1, .offer = -1 };
 	int code;
 
-	if (argc > 1 && strcmp(argv[1], "receive") == 0)
+	if (argc > 1 && strcmp(argv[1], "receive") == 0) {
+		argv[1] = receive;
 		return tool_receive(argc - 1, argv + 1);
+	}
 	code = migrate_args(argc, argv, &m.args);
 	if (code != TOOL_OK || !m.args.sandbox)
 		return code;

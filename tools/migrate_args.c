@@ -119,7 +119,7 @@ static int take(int id, struct migrate_args *a)
 		a->no_throttle = true;
 		return TOOL_OK;
 	default:
-		return tool_usage("migrate", "no such option");
+		return tool_try("migrate"); /* getopt has named it */
 	}
 }
 

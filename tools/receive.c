@@ -341,12 +341,13 @@ int tool_receive(int argc, char **argv)
 		else if (id == 'i')
 			r.image = optarg;
 		else
-			return tool_usage("migrate receive", "no such option");
+			return tool_try("migrate receive");
 	}
-	if (optind < argc || !r.where)
-		return tool_usage("migrate receive",
-				  r.where ? "too many words"
-					  : "--listen is wanted");
+	if (!r.where)
+		return tool_usage("migrate receive", "--listen is wanted");
+	if (optind < argc)
+		return tool_usage("migrate receive", "too many words: %s",
+				  argv[optind]);
 	for (size_t i = 0; i < GREETERS_MAX; i++)
 		r.greeter[i].fd = -1;
 	(void)sigaction(SIGINT, &act, NULL);

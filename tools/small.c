@@ -12,6 +12,7 @@
 #include "bridge/msg.h"
 #include "config/num.h"
 #include "config/text.h"
+#include "config/util.h"
 #include "tools/tool.h"
 
 #define LINE_MAX_BYTES ((size_t)1024 * 1024)
@@ -39,33 +40,52 @@ static int signal_number(const char *text, uint32_t *ret, struct err *e)
 	return 0;
 }
 
+static const struct option known[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "force", no_argument, NULL, 'f' },
+	{ "follow", no_argument, NULL, 'F' },
+	{ "signal", required_argument, NULL, 's' },
+};
+
+/* Those of one command, for getopt to refuse the others by name. */
+struct taken {
+	struct option list[ARRAY_LEN(known) + 2];
+	char letters[8];
+};
+
+static void take(const char *letters, struct taken *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strchr(letters, known[i].val))
+			t->list[n++] = known[i];
+	t->list[n++] = (struct option){ "help", no_argument, NULL, 'h' };
+	t->list[n] = (struct option){ 0 };
+	/* -f is the short form of either, a command has one of them. */
+	(void)snprintf(t->letters, sizeof(t->letters), "+%s%sh",
+		       strpbrk(letters, "fF") ? "f" : "",
+		       strchr(letters, 's') ? "s:" : "");
+}
+
 /* Return: -1: go on, else the exit code. */
 static int parse(const struct small *s, int argc, char **argv, struct words *w)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "force", no_argument, NULL, 'f' },
-		{ "follow", no_argument, NULL, 'F' },
-		{ "signal", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
+	struct taken t;
 	struct err e;
 	int id;
 
+	take(s->options, &t);
 	optind = 0;
-	while ((id = getopt_long(argc, argv, "+fs:h", options, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, t.letters, t.list, NULL)) != -1) {
 		if (id == 'h') {
 			(void)fputs(s->help, stdout);
 			return TOOL_OK;
 		}
-		/* -f is the short form of either, a command has one of them. */
 		if (id == 'f' && strchr(s->options, 'F'))
 			id = 'F';
 		if (id == '?')
 			return tool_try(s->name);
-		if (!strchr(s->options, id))
-			return tool_usage(s->name, "no such option");
 		if (id == 's' && signal_number(optarg, &w->signal, &e) < 0)
 			return tool_usage(s->name, "%s", e.text);
 		w->json |= id == 'j';
@@ -77,7 +97,8 @@ static int parse(const struct small *s, int argc, char **argv, struct words *w)
 	if (w->n < s->min)
 		return tool_usage(s->name, "no sandbox");
 	if (w->n > s->max)
-		return tool_usage(s->name, "too many words");
+		return tool_usage(s->name, "too many words: %s",
+				  w->word[s->max]);
 	return -1;
 }
 

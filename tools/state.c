@@ -435,8 +435,9 @@ int tool_state(int argc, char **argv)
 		if (strcmp(argv[optind], verbs[i].name) != 0)
 			continue;
 		if (argc - optind - 1 != verbs[i].files)
-			return tool_usage("state", "%s: want %d files",
-					  verbs[i].name, verbs[i].files);
+			return tool_usage("state", "%s: want %d file%s",
+					  verbs[i].name, verbs[i].files,
+					  verbs[i].files > 1 ? "s" : "");
 		a.verb = argv[optind];
 		a.file[0] = argv[optind + 1];
 		a.file[1] = verbs[i].files > 1 ? argv[optind + 2] : NULL;
