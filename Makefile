@@ -357,6 +357,8 @@ $(foreach t,test_guest_faults test_guest_crash_faults,build/tests/unit/$t build/
 		$(addprefix -Wl$(comma)--wrap=,$(FAULTS))
 $(foreach t,test_guest_job test_guest_carry,build/tests/unit/$t build/asan/tests/unit/$t): \
 	UNIT_LD = -Wl,--wrap=epoll_ctl
+build/tests/unit/test_guest_layers build/asan/tests/unit/test_guest_layers: \
+	UNIT_LD = -Wl,--wrap=umount2,--wrap=unlinkat
 build/tests/unit/test_json_tree build/asan/tests/unit/test_json_tree: \
 	UNIT_LD = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup)
 comma = ,

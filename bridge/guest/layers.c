@@ -304,8 +304,9 @@ int layers_remove(const struct volume_env *env, const struct volume_facts *f,
 		  struct err *e)
 {
 	const int r = mnt_remove(env->root, f->path, GUESTPATH_BUNDLE, e);
+	const bool dead = r == -EIO || r == -EROFS; /* the scratch's disk */
 
-	if (r < 0)
+	if (r < 0 && !(dead && f->bound))
 		return r;
 	return f->bound ? layers_unbind(env, f, e) : 0;
 }
@@ -340,7 +341,7 @@ int layers_unbind(const struct volume_env *env, const struct volume_facts *f,
 	if (base < 0)
 		return base == -ENOENT ? 0 : base;
 	r = beneath_unmount(base, p.rest, BENEATH_STRICT, 0, e);
-	if (r < 0 && r != -EINVAL && r != -ENOENT)
+	if (r < 0 && r != -EINVAL && r != -ENOENT && r != -EIO)
 		return r;
 	(void)snprintf(bundle, sizeof(bundle), "%s", p.rest);
 	remove_empty(base, bundle);

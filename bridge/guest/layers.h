@@ -48,7 +48,8 @@ int layers_add(const struct volume_env *env,
 	       const struct msg_combined_layers *m, struct volume_facts *f,
 	       struct err *e);
 
-/** layers_remove() - see volume_remove(); with @f->bound the bind goes, too */
+/** layers_remove() - see volume_remove(); with @f->bound the bind goes, too, also
+ * when the disk that the bundle is on is gone */
 int layers_remove(const struct volume_env *env, const struct volume_facts *f,
 		  struct err *e);
 

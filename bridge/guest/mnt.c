@@ -249,7 +249,8 @@ int mnt_remove(int root, const char *path, enum guestpath_use use,
 	}
 	if (r == -ENOENT)
 		return n;
-	if (r < 0 && r != -EINVAL)
+	/* A mount point is pinned, and found without its disk. */
+	if (r < 0 && r != -EINVAL && r != -EIO)
 		return r;
 	if (n > 0)
 		r = beneath_remove(base, p.rest, BENEATH_STRICT, e);

@@ -101,7 +101,8 @@ int mnt_propagate(int mnt, const char *flag, struct err *e);
  * was below a mount is removed with the directory; a directory on which
  * nothing was mounted goes only if it is empty.
  *
- * Return: number of mounts that were there, or -errno
+ * Return: number of mounts that were there, or -errno (-EIO, -EROFS: they are
+ *         gone; the directory is on a disk that is gone, too)
  */
 int mnt_remove(int root, const char *path, enum guestpath_use use,
 	       struct err *e);

@@ -135,6 +135,25 @@ for lun in 1 2 3; do
 	check "disk $lun is unmounted" gives ok remove "$(disk $lun)"
 	check "disk $lun is pulled" gives ok unplug $lun
 done
+
+# A disk that goes while it is in use: what was made of it can be taken away.
+check "lower layer" gives ok plug 1 ro "$WORK/low.img"
+check "scratch" gives ok plug 3 rw "$WORK/scratch.img"
+check "lower layer mounted" gives ok add "$(disk 1 ',"ReadOnly":true')"
+check "scratch mounted" gives ok add "$(disk 3)"
+check "they are combined" gives ok add "${layers/"{\"Path\":\"$at/0_2_0\"},"/}"
+check "written to, and forgotten" gives 'exit 0' run \
+	"echo new >$bundle/rootfs/same; sync; echo 3 >/proc/sys/vm/drop_caches"
+check "the scratch is pulled" gives ok unplug 3
+check "which is noticed by who writes" gives 'exit *' run \
+	"echo more >$bundle/rootfs/more; sync"
+check "the root goes all the same" gives ok remove \
+	"CombinedLayers {\"ContainerRootPath\":\"$bundle/rootfs\"}"
+check "and so does the bundle" gives 'exit 1' run \
+	"grep ' $bundle' /proc/mounts || test -e $bundle"
+check "and the mount of the disk" gives ok remove "$(disk 3)"
+check "disk 1 is unmounted" gives ok remove "$(disk 1)"
+check "disk 1 is pulled" gives ok unplug 1
 if [ "${FERRY_SOAK:-0}" = 1 ]; then # it takes half a minute
 	check "a disk that was never there is an error in time" gives \
 		'error *no disk at controller 0, LUN 9*' add "$(disk 9)"

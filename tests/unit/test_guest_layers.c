@@ -14,9 +14,40 @@
 
 static struct tree tree;
 
+/* The disk below the bundle is gone: what is in it can be neither removed nor,
+ * where nothing is mounted, found. */
+static bool dead;
+
+static int on_dead(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!dead || strcmp(slash ? slash + 1 : path, "rootfs") != 0)
+		return 0;
+	errno = EIO;
+	return -1;
+}
+
+int __real_umount2(const char *path, int flags);
+int __wrap_umount2(const char *path, int flags);
+int __wrap_umount2(const char *path, int flags)
+{
+	const int r = __real_umount2(path, flags);
+
+	return r < 0 && on_dead(path) < 0 ? -1 : r;
+}
+
+int __real_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags)
+{
+	return on_dead(path) < 0 ? -1 : __real_unlinkat(dir, path, flags);
+}
+
 static int setup(void **state)
 {
 	(void)state;
+	dead = false;
 	tree_init(&tree);
 	return 0;
 }
@@ -152,6 +183,37 @@ static void test_without_scratch_it_is_read_only(void **state)
 		check_text(tree_path(&tree, "run/gcs/pods/p/c/rootfs/a"), "a");
 		assert_int_equal(layers_remove(&tree.env, &f, &e), 0);
 	}
+}
+
+static void test_layers_of_a_dead_disk_go(void **state)
+{
+	struct volume_facts f;
+	struct err e = { 0 };
+
+	(void)state;
+	NEEDS_MOUNTS();
+	layer(0, "a", "a");
+	for (int again = 0; again <= 1; again++) {
+		assert_int_equal(add(1, ROOT, SCRATCH, &f, &e), 0);
+		assert_true(f.bound);
+		dead = true;
+		/* Whoever took the root away before, the bundle is left. */
+		if (again)
+			assert_int_equal(mnt_remove(tree.env.root, ROOT,
+						    GUESTPATH_BUNDLE, &e),
+					 -EIO);
+		assert_int_equal(layers_remove(&tree.env, &f, &e), 0);
+		assert_false(tree_has(tree_path(&tree, "run/gcs/pods/p")));
+		assert_int_equal(layers_remove(&tree.env, &f, &e), 0);
+		dead = false;
+	}
+	/* The scratch is the bundle: told once, and gone. */
+	assert_int_equal(
+		add(1, "/run/gcs/c/v1/rootfs", "/run/gcs/c/v1", &f, &e), 0);
+	dead = true;
+	assert_int_equal(layers_remove(&tree.env, &f, &e), -EIO);
+	assert_false(tree_has(tree_path(&tree, "run/gcs/c/v1/rootfs/a")));
+	assert_int_equal(layers_remove(&tree.env, &f, &e), 0);
 }
 
 /* Their paths would not fit into the page that a mount's options have. */
@@ -344,6 +406,7 @@ int main(void)
 		T(test_topmost_layer_wins_and_writes_go_to_the_scratch),
 		T(test_scratch_that_is_the_bundle_is_not_bound),
 		T(test_without_scratch_it_is_read_only),
+		T(test_layers_of_a_dead_disk_go),
 		T(test_long_list_of_layers),
 		T(test_what_fails_leaves_nothing),
 		T(test_scratch_of_an_earlier_life_is_kept),
