@@ -29,6 +29,7 @@
 #include "tools/shim/shim.h"
 #include "tools/shim/spec.h"
 #include "tools/tool.h"
+#include "tools/ttrpc/pb.h"
 #include "tools/tty.h"
 
 #define EXIT_SIGNAL 128
@@ -81,7 +82,7 @@ static void resize(struct exec *x)
 			!tty_size(STDOUT_FILENO, &height, &width)))
 		return;
 	m.id = x->remote.container;
-	m.exec_id = remote_text(x->exec_id);
+	m.exec_id = pb_text(x->exec_id);
 	m.height = height;
 	m.width = width;
 	ask_only(x, "ResizePty", &m.base);
@@ -93,7 +94,7 @@ static void on_input_ended(void *ctx)
 	TaskCloseIORequest m = TASK_CLOSE_IOREQUEST__INIT;
 
 	m.id = x->remote.container;
-	m.exec_id = remote_text(x->exec_id);
+	m.exec_id = pb_text(x->exec_id);
 	m.stdin = true;
 	ask_only(x, "CloseIO", &m.base);
 }
@@ -162,7 +163,7 @@ static int wait_for_exit(struct exec *x, struct err *e)
 	};
 
 	m.id = x->remote.container;
-	m.exec_id = remote_text(x->exec_id);
+	m.exec_id = pb_text(x->exec_id);
 	return ttrpc_client_call(x->remote.client, &ask, e);
 }
 
@@ -178,7 +179,7 @@ static void interrupt(struct exec *x, int number)
 		return;
 	}
 	m.id = x->remote.container;
-	m.exec_id = remote_text(x->exec_id);
+	m.exec_id = pb_text(x->exec_id);
 	m.signal = (uint32_t)number;
 	ask_only(x, "Kill", &m.base);
 }
@@ -247,19 +248,19 @@ static int put_exec(struct exec *x, struct err *e)
 		spec.cwd = "/";
 	r = shim_spec_put(&spec, &x->env, &document, e);
 	if (r == 0) {
-		any.type_url = remote_text(SPEC_PROCESS_URL);
+		any.type_url = pb_text(SPEC_PROCESS_URL);
 		any.value.data = (uint8_t *)document.buf;
 		any.value.len = document.len;
 		m.id = x->remote.container;
-		m.exec_id = remote_text(x->exec_id);
+		m.exec_id = pb_text(x->exec_id);
 		m.terminal = x->tty;
 		m.stdin = x->io.path[MSG_STDIN];
 		m.stdout = x->io.path[MSG_STDOUT];
 		m.stderr = x->io.path[MSG_STDERR];
 		if (x->detach) {
-			m.stdin = remote_text(x->interactive ? "-" : "");
-			m.stdout = remote_text("-");
-			m.stderr = remote_text(x->tty ? "" : "-");
+			m.stdin = pb_text(x->interactive ? "-" : "");
+			m.stdout = pb_text("-");
+			m.stderr = pb_text(x->tty ? "" : "-");
 		}
 		m.spec = &any;
 		r = remote_ask(&x->remote, "Exec", &m.base, NULL, NULL, NULL,
@@ -285,7 +286,7 @@ static void forget(struct exec *x)
 	struct err e;
 
 	m.id = x->remote.container;
-	m.exec_id = remote_text(x->exec_id);
+	m.exec_id = pb_text(x->exec_id);
 	/* The shim forgets it by itself, later. */
 	(void)remote_ask(&x->remote, "Delete", &m.base, NULL, NULL, NULL,
 			 REMOTE_CALL_MS, &e);
@@ -301,7 +302,7 @@ static int start(struct exec *x, struct err *e)
 		return r;
 	}
 	m.id = x->remote.container;
-	m.exec_id = remote_text(x->exec_id);
+	m.exec_id = pb_text(x->exec_id);
 	r = remote_ask(&x->remote, "Start", &m.base, NULL, NULL, NULL, START_MS,
 		       e);
 	if (r < 0) {
@@ -397,7 +398,7 @@ static int attach(struct exec *x, struct err *e)
 	int r;
 
 	which.id = m.id = x->remote.container;
-	which.exec_id = m.exec_id = remote_text(x->exec_id);
+	which.exec_id = m.exec_id = pb_text(x->exec_id);
 	r = remote_ask(&x->remote, "State", &which.base,
 		       &task_state_response__descriptor, on_state, x,
 		       REMOTE_CALL_MS, e);

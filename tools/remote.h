@@ -98,11 +98,4 @@ int remote_ask(struct remote *r, const char *method,
 	       void (*got)(void *ctx, const ProtobufCMessage *m), void *ctx,
 	       int64_t timeout_ms, struct err *e);
 
-/** remote_text() - the texts that the messages of a request take */
-static inline char *remote_text(const char *s)
-{
-	/* protobuf-c does not write to what it packs. */
-	return (char *)(uintptr_t)s;
-}
-
 #endif

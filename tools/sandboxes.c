@@ -21,6 +21,7 @@
 #include "tools/shim/shim.h"
 #include "tools/small.h"
 #include "tools/tool.h"
+#include "tools/ttrpc/pb.h"
 
 /* A guest that powers off, and what comes when it does not. */
 #define STOP_MS 60000
@@ -245,9 +246,9 @@ static int run_kill(const struct words *w)
 	int n = remote_open_in(w->word[0], &r, &e);
 
 	q.id = r.container;
-	q.exec_id = remote_text(w->n > 1 ? w->word[1] : SHIM_MAIN);
+	q.exec_id = pb_text(w->n > 1 ? w->word[1] : SHIM_MAIN);
 	if (w->n < 2 && r.container[0])
-		q.exec_id = remote_text("");
+		q.exec_id = pb_text("");
 	q.signal = w->signal ? w->signal : SIGTERM;
 	if (n == 0)
 		n = remote_ask(&r, "Kill", &q.base, NULL, NULL, NULL,

@@ -33,6 +33,7 @@
 #include "tools/sandboxes.h"
 #include "tools/small.h"
 #include "tools/tool.h"
+#include "tools/ttrpc/pb.h"
 #include "tools/upgrade_script.h"
 
 /* As PID 1's trial, and time for a busy guest. */
@@ -83,14 +84,14 @@ static int in_uvm(struct upgrade *u, const char *script, int in, bool quiet,
 		  struct err *e)
 {
 	extern char **environ;
-	char *argv[] = { remote_text("/proc/self/exe"),
-			 remote_text("exec"),
-			 remote_text(u->sandbox),
-			 remote_text("--"),
-			 remote_text("/bin/sh"),
-			 remote_text("-c"),
-			 remote_text(script),
-			 remote_text("sh"),
+	char *argv[] = { pb_text("/proc/self/exe"),
+			 pb_text("exec"),
+			 pb_text(u->sandbox),
+			 pb_text("--"),
+			 pb_text("/bin/sh"),
+			 pb_text("-c"),
+			 pb_text(script),
+			 pb_text("sh"),
 			 u->want,
 			 NULL };
 	cleanup_fd from = -1;

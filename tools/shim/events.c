@@ -11,8 +11,8 @@
 #include "migration/lists.h"
 #include "tools/shim/shim.h"
 #include "tools/ttrpc/client.h"
+#include "tools/ttrpc/pb.h"
 
-#define NS_PER_S 1000000000u
 #define TYPE_PREFIX "containerd.events."
 
 /* Type and topic are constants of this file. */
@@ -104,7 +104,7 @@ static int forward(struct events *ev, const struct event *x, struct err *e)
 {
 	TaskEventForward m = TASK_EVENT_FORWARD__INIT;
 	TaskEventEnvelope envelope = TASK_EVENT_ENVELOPE__INIT;
-	PbTimestamp at = PB_TIMESTAMP__INIT;
+	PbTimestamp at;
 	PbAny any = PB_ANY__INIT;
 	const struct ttrpc_ask ask = {
 		.service = "containerd.services.events.ttrpc.v1.Events",
@@ -115,14 +115,12 @@ static int forward(struct events *ev, const struct event *x, struct err *e)
 		.ctx = ev,
 	};
 
-	at.seconds = (int64_t)(x->at_ns / NS_PER_S);
-	at.nanos = (int32_t)(x->at_ns % NS_PER_S);
-	any.type_url = (char *)(uintptr_t)x->type;
+	any.type_url = pb_text(x->type);
 	any.value.data = (uint8_t *)(uintptr_t)x->bytes;
 	any.value.len = x->len;
-	envelope.timestamp = &at;
+	envelope.timestamp = pb_time(&at, x->at_ns);
 	envelope.namespace_ = ev->name_space;
-	envelope.topic = (char *)(uintptr_t)x->topic;
+	envelope.topic = pb_text(x->topic);
 	envelope.event = &any;
 	m.envelope = &envelope;
 	return ttrpc_client_call(ev->client, &ask, e);
@@ -207,21 +205,6 @@ void events_free(struct events *ev)
 
 /* --- of tasks ------------------------------------------------------------------------ */
 
-static char *text(const char *s)
-{
-	/* protobuf-c does not write to what it packs. */
-	return (char *)(uintptr_t)(s ? s : "");
-}
-
-static PbTimestamp timestamp(uint64_t ns)
-{
-	PbTimestamp at = PB_TIMESTAMP__INIT;
-
-	at.seconds = (int64_t)(ns / NS_PER_S);
-	at.nanos = (int32_t)(ns % NS_PER_S);
-	return at;
-}
-
 /* containerd's name for a process: that of its container for the first one. */
 static const char *process_id(const struct task_event *t)
 {
@@ -242,12 +225,12 @@ static void created(void *ctx, const struct task_event *t)
 	TaskEventCreate m = TASK_EVENT_CREATE__INIT;
 	TaskEventIO io = TASK_EVENT_IO__INIT;
 
-	io.stdin = text(t->stdio[GUEST_STDIN]);
-	io.stdout = text(t->stdio[GUEST_STDOUT]);
-	io.stderr = text(t->stdio[GUEST_STDERR]);
+	io.stdin = pb_text(t->stdio[GUEST_STDIN]);
+	io.stdout = pb_text(t->stdio[GUEST_STDOUT]);
+	io.stderr = pb_text(t->stdio[GUEST_STDERR]);
 	io.terminal = t->terminal;
-	m.container_id = text(t->container_id);
-	m.bundle = text(t->bundle);
+	m.container_id = pb_text(t->container_id);
+	m.bundle = pb_text(t->bundle);
 	m.io = &io;
 	m.pid = t->pid;
 	put(ctx, "/tasks/create", TYPE_PREFIX "TaskCreate", &m.base);
@@ -257,7 +240,7 @@ static void started(void *ctx, const struct task_event *t)
 {
 	TaskEventStart m = TASK_EVENT_START__INIT;
 
-	m.container_id = text(t->container_id);
+	m.container_id = pb_text(t->container_id);
 	m.pid = t->pid;
 	put(ctx, "/tasks/start", TYPE_PREFIX "TaskStart", &m.base);
 }
@@ -266,8 +249,8 @@ static void exec_added(void *ctx, const struct task_event *t)
 {
 	TaskEventExecAdded m = TASK_EVENT_EXEC_ADDED__INIT;
 
-	m.container_id = text(t->container_id);
-	m.exec_id = text(t->exec_id);
+	m.container_id = pb_text(t->container_id);
+	m.exec_id = pb_text(t->exec_id);
 	put(ctx, "/tasks/exec-added", TYPE_PREFIX "TaskExecAdded", &m.base);
 }
 
@@ -275,8 +258,8 @@ static void exec_started(void *ctx, const struct task_event *t)
 {
 	TaskEventExecStarted m = TASK_EVENT_EXEC_STARTED__INIT;
 
-	m.container_id = text(t->container_id);
-	m.exec_id = text(t->exec_id);
+	m.container_id = pb_text(t->container_id);
+	m.exec_id = pb_text(t->exec_id);
 	m.pid = t->pid;
 	put(ctx, "/tasks/exec-started", TYPE_PREFIX "TaskExecStarted", &m.base);
 }
@@ -284,13 +267,13 @@ static void exec_started(void *ctx, const struct task_event *t)
 static void ended(void *ctx, const struct task_event *t)
 {
 	TaskEventExit m = TASK_EVENT_EXIT__INIT;
-	PbTimestamp at = timestamp(t->exited_at_ns);
+	PbTimestamp at;
 
-	m.container_id = text(t->container_id);
-	m.id = text(process_id(t));
+	m.container_id = pb_text(t->container_id);
+	m.id = pb_text(process_id(t));
 	m.pid = t->pid;
 	m.exit_status = t->exit_status;
-	m.exited_at = &at;
+	m.exited_at = pb_time(&at, t->exited_at_ns);
 	log_info("exit container=%s exec=%s status=%u", t->container_id,
 		 t->exec_id, t->exit_status);
 	put(ctx, "/tasks/exit", TYPE_PREFIX "TaskExit", &m.base);
@@ -299,13 +282,13 @@ static void ended(void *ctx, const struct task_event *t)
 static void deleted(void *ctx, const struct task_event *t)
 {
 	TaskEventDelete m = TASK_EVENT_DELETE__INIT;
-	PbTimestamp at = timestamp(t->exited_at_ns);
+	PbTimestamp at;
 
-	m.container_id = text(t->container_id);
-	m.id = text(*t->exec_id ? t->exec_id : "");
+	m.container_id = pb_text(t->container_id);
+	m.id = pb_text(t->exec_id);
 	m.pid = t->pid;
 	m.exit_status = t->exit_status;
-	m.exited_at = &at;
+	m.exited_at = pb_time(&at, t->exited_at_ns);
 	put(ctx, "/tasks/delete", TYPE_PREFIX "TaskDelete", &m.base);
 }
 
@@ -315,7 +298,7 @@ static void out_of_memory(void *ctx, const struct task_event *t)
 
 	log_warn("container %s: a process was killed for want of memory",
 		 t->container_id);
-	m.container_id = text(t->container_id);
+	m.container_id = pb_text(t->container_id);
 	put(ctx, "/tasks/oom", TYPE_PREFIX "TaskOOM", &m.base);
 }
 

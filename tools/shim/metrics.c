@@ -12,6 +12,7 @@
 #include "migration/machine.h"
 #include "tools/shim/shim.h"
 #include "tools/tool.h"
+#include "tools/ttrpc/pb.h"
 
 #define NS_PER_S 1e9
 #define MS_PER_S 1e3
@@ -27,12 +28,6 @@ struct answer {
 	struct arena arena;
 };
 
-/* protobuf-c does not write to what it packs. */
-static char *words(const char *s)
-{
-	return (char *)(uintptr_t)s;
-}
-
 static void metric(struct answer *a, const char *name, const char *type,
 		   const char *help)
 {
@@ -42,9 +37,9 @@ static void metric(struct answer *a, const char *name, const char *type,
 	if (!m || a->m.n_metrics == METRICS_ROOM)
 		return;
 	ferry_metric__init(m);
-	m->name = words(name);
-	m->type = words(type);
-	m->help = words(help);
+	m->name = pb_text(name);
+	m->type = pb_text(type);
+	m->help = pb_text(help);
 	m->samples =
 		arena_array(&a->arena, SAMPLES_ROOM, sizeof(FerrySample *));
 	if (!m->samples)
@@ -60,8 +55,8 @@ static FerryLabel *label(struct answer *a, const char *name, const char *value)
 	if (!l)
 		return NULL;
 	ferry_label__init(l);
-	l->name = words(name);
-	l->value = words(value);
+	l->name = pb_text(name);
+	l->value = pb_text(value);
 	return l;
 }
 
@@ -76,7 +71,7 @@ static void sample2(struct answer *a, const char *suffix, const char *name,
 	if (!s || !labels || !a->now || a->now->n_samples == SAMPLES_ROOM)
 		return;
 	ferry_sample__init(s);
-	s->suffix = words(suffix);
+	s->suffix = pb_text(suffix);
 	s->value = number;
 	s->labels = labels;
 	if (name && (labels[s->n_labels] = label(a, name, value)))

@@ -12,8 +12,8 @@
 #include "tools/shim/shim.h"
 #include "tools/tool.h"
 #include "tools/ttrpc/codec.h"
+#include "tools/ttrpc/pb.h"
 
-#define NS_PER_S 1000000000u
 #define MS_PER_S 1000
 
 /* --- options ------------------------------------------------------------------------ */
@@ -145,12 +145,6 @@ static void expect_socket(struct shim_migration *m, const PbDuration *timeout)
 
 /* --- calls ------------------------------------------------------------------------------ */
 
-static char *text(const char *s)
-{
-	/* protobuf-c does not write to what it packs. */
-	return (char *)(uintptr_t)(s ? s : "");
-}
-
 /* The session, or NULL and the call is refused. */
 static struct session_ctl *find(struct shim *s, struct ttrpc_call *call)
 {
@@ -273,10 +267,10 @@ static void on_prepare_export(void *ctx, struct ttrpc_call *call,
 
 	if (!session)
 		return;
-	forget_finished(session, text(q->session_id));
+	forget_finished(session, pb_text(q->session_id));
 	a = ask_step(ctx, call, reply_exported, "export");
 	if (a &&
-	    session_ctl_export(session, text(q->session_id),
+	    session_ctl_export(session, pb_text(q->session_id),
 			       q->init_options ? &o : NULL, &a->op, &e) < 0)
 		ask_refuse(a, &e);
 }
@@ -295,8 +289,8 @@ static int import(struct session_ctl *session, const MigrationImportRequest *q,
 		return err_set(e, ENOMEM, "no memory for a state");
 	if (session->state == SESSION_IDLE) /* else it is refused */
 		session->from_file = q->ferry_from_file;
-	r = session_ctl_import(session, text(q->session_id),
-			       text(q->sandbox_id), state,
+	r = session_ctl_import(session, pb_text(q->session_id),
+			       pb_text(q->sandbox_id), state,
 			       pb_any__pack(q->config, state), e);
 	free(state);
 	return r;
@@ -333,7 +327,7 @@ static void on_prepare(void *ctx, struct ttrpc_call *call,
 		return;
 	a = ask_step(ctx, call, NULL, "prepare");
 	if (a &&
-	    session_ctl_prepare(session, text(q->session_id),
+	    session_ctl_prepare(session, pb_text(q->session_id),
 				q->init_options ? &o : NULL, &a->op, &e) < 0)
 		ask_refuse(a, &e);
 }
@@ -348,7 +342,7 @@ static void on_transfer(void *ctx, struct ttrpc_call *call,
 
 	if (!session)
 		return;
-	if (session_ctl_transfer(session, text(q->session_id), &e) < 0) {
+	if (session_ctl_transfer(session, pb_text(q->session_id), &e) < 0) {
 		refuse(call, &e);
 		return;
 	}
@@ -374,7 +368,7 @@ static void on_finalize(void *ctx, struct ttrpc_call *call,
 	}
 	a = ask_step(ctx, call, NULL, "finalize");
 	if (a && session_ctl_finalize(
-			 session, text(q->session_id),
+			 session, pb_text(q->session_id),
 			 q->action == MIGRATION_ACTION__MIGRATION_ACTION_STOP
 				 ? VMM_STOP
 				 : VMM_RESUME,
@@ -391,7 +385,7 @@ static void on_socket(void *ctx, struct ttrpc_call *call,
 	struct ask *a = session ? ask_new(s, call, NULL) : NULL;
 	struct err e;
 
-	if (a && session_ctl_socket(session, text(q->session_id),
+	if (a && session_ctl_socket(session, pb_text(q->session_id),
 				    q->protocol_info.data, q->protocol_info.len,
 				    &a->op, &e) < 0)
 		ask_refuse(a, &e);
@@ -408,7 +402,7 @@ static void on_cancel(void *ctx, struct ttrpc_call *call,
 	struct err e;
 
 	if (a &&
-	    session_ctl_cancel(session, text(q->session_id), &a->op, &e) < 0)
+	    session_ctl_cancel(session, pb_text(q->session_id), &a->op, &e) < 0)
 		ask_refuse(a, &e);
 }
 
@@ -420,20 +414,12 @@ static void on_cleanup(void *ctx, struct ttrpc_call *call,
 	struct ask *a = session ? ask_new(ctx, call, NULL) : NULL;
 	struct err e;
 
-	if (a &&
-	    session_ctl_cleanup(session, text(q->session_id), &a->op, &e) < 0)
+	if (a && session_ctl_cleanup(session, pb_text(q->session_id), &a->op,
+				     &e) < 0)
 		ask_refuse(a, &e);
 }
 
 /* --- notifications ------------------------------------------------------------------------ */
-
-static PbTimestamp *timestamp(PbTimestamp *out, uint64_t ns)
-{
-	pb_timestamp__init(out);
-	out->seconds = (int64_t)(ns / NS_PER_S);
-	out->nanos = (int32_t)(ns % NS_PER_S);
-	return out;
-}
 
 void migrate_message_fill(struct migrate_message *out,
 			  const struct session_message *m, uint64_t start_ns)
@@ -446,8 +432,8 @@ void migrate_message_fill(struct migrate_message *out,
 	out->m.has_message_id = true;
 	out->m.message_id = m->id;
 	out->m.notification = n;
-	out->m.start_time = timestamp(&out->start, start_ns);
-	out->m.update_time = timestamp(&out->update, m->at_ns);
+	out->m.start_time = pb_time(&out->start, start_ns);
+	out->m.update_time = pb_time(&out->update, m->at_ns);
 	n->has_origin = m->origin != SESSION_ORIGIN_NONE;
 	n->origin = (uint32_t)m->origin;
 	n->has_phase = m->phase != SESSION_PHASE_NONE;
@@ -519,7 +505,7 @@ static void on_notifications(void *ctx, struct ttrpc_call *call,
 		.ctx = x,
 	};
 	ttrpc_call_watch(call, on_subscriber_gone, x);
-	if (session_ctl_listen(session, text(q->session_id), &x->listener,
+	if (session_ctl_listen(session, pb_text(q->session_id), &x->listener,
 			       &e) == 0)
 		return;
 	ttrpc_call_watch(call, NULL, NULL);

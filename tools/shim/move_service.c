@@ -19,16 +19,11 @@
 #include "tools/shim/ask.h"
 #include "tools/shim/debug.h"
 #include "tools/shim/shim.h"
+#include "tools/ttrpc/pb.h"
 
 /* All documents of a sandbox in one answer. */
 #define CONTAINERS_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define DOCUMENT_MAX ((size_t)4 * 1024 * 1024)
-
-/* protobuf-c does not write to what it packs. */
-static char *text(const char *s)
-{
-	return (char *)(uintptr_t)(s ? s : "");
-}
 
 /* --- the source's containers --------------------------------------------------------- */
 
@@ -59,11 +54,11 @@ static int describe(const struct shim_task *t, struct arena *a,
 		    FerryContainer *c, struct err *e)
 {
 	ferry_container__init(c);
-	c->id = text(t->id);
-	c->bundle = text(t->dir);
-	c->stdin = text(t->stdio[0]);
-	c->stdout = text(t->stdio[1]);
-	c->stderr = text(t->stdio[2]);
+	c->id = pb_text(t->id);
+	c->bundle = pb_text(t->dir);
+	c->stdin = pb_text(t->stdio[0]);
+	c->stdout = pb_text(t->stdio[1]);
+	c->stderr = pb_text(t->stdio[2]);
 	c->terminal = t->terminal;
 	return document(t->dir, a, &c->config, e);
 }
@@ -195,15 +190,15 @@ static void answer(void *ctx, const struct vm_progress *p)
 		const uint64_t ran = vm->epoch - vm->is_destination;
 
 		a.epoch = vm->epoch;
-		a.lease = text(lease_word_name(
+		a.lease = pb_text(lease_word_name(
 			lease_word(ops_lease(q->shim->tasks.ops), ran, owner)));
 		a.lease_owner = owner;
 
-		a.session = text(c->id);
-		a.state = text(
+		a.session = pb_text(c->id);
+		a.state = pb_text(
 			machine_state_name(&session_source_machine, c->state));
-		a.vm = text(machine_state_name(&vm_machine,
-					       q->shim->tasks.ctl.vm.state));
+		a.vm = pb_text(machine_state_name(&vm_machine,
+						  q->shim->tasks.ctl.vm.state));
 		shim_debug_refer(q->shim, c->transfer_err.text, reason,
 				 sizeof(reason));
 		if (c->transfer_result < 0)
@@ -237,7 +232,7 @@ void move_on_ask(void *ctx, struct ttrpc_call *call, const ProtobufCMessage *m)
 	*q = (struct question){ .shim = s, .call = call };
 	/* Another orchestrator does not keep alive what one left. */
 	if (*words->session != '\0' && s->migration.there &&
-	    strcmp(words->session, text(s->migration.session.id)) == 0)
+	    strcmp(words->session, pb_text(s->migration.session.id)) == 0)
 		shim_migration_asked(&s->migration, has_lease(s));
 	if (words->force && s->sandbox && !s->ended)
 		vm_move_force(sandbox_move(s->sandbox));

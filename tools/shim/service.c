@@ -22,24 +22,10 @@
 #include "tools/shim/move_service.h"
 #include "tools/shim/shim.h"
 #include "tools/shim/task_service.h"
+#include "tools/ttrpc/pb.h"
 
-#define NS_PER_S 1000000000u
 /* Bytes of PID 1's log in one answer; the agent may give less. */
 #define LOG_PIECE 65536u
-
-static PbTimestamp *timestamp(PbTimestamp *out, uint64_t ns)
-{
-	pb_timestamp__init(out);
-	out->seconds = (int64_t)(ns / NS_PER_S);
-	out->nanos = (int32_t)(ns % NS_PER_S);
-	return ns ? out : NULL;
-}
-
-/* protobuf-c does not write to what it packs. */
-static char *text(const char *s)
-{
-	return (char *)(uintptr_t)(s ? s : "");
-}
 
 static void refuse(struct ttrpc_call *call, const struct err *e)
 {
@@ -131,11 +117,11 @@ static void on_state(void *ctx, struct ttrpc_call *call,
 	a.pid = p->pid;
 	a.status = status[p->state];
 	a.terminal = p->terminal;
-	a.stdin = text(p->path[MSG_STDIN]);
-	a.stdout = text(p->path[MSG_STDOUT]);
-	a.stderr = text(p->path[MSG_STDERR]);
+	a.stdin = pb_text(p->path[MSG_STDIN]);
+	a.stdout = pb_text(p->path[MSG_STDOUT]);
+	a.stderr = pb_text(p->path[MSG_STDERR]);
 	a.exit_status = p->exit_status;
-	a.exited_at = timestamp(&at, p->exited_ns);
+	a.exited_at = pb_time_if(&at, p->exited_ns);
 	ttrpc_reply(call, &a.base);
 }
 
@@ -158,7 +144,7 @@ static void reply_exit(struct ask *a)
 	PbTimestamp at;
 
 	m.exit_status = (uint32_t)a->op.value;
-	m.exited_at = timestamp(&at, p->exited_ns);
+	m.exited_at = pb_time_if(&at, p->exited_ns);
 	ttrpc_reply(a->call, &m.base);
 }
 
@@ -198,7 +184,7 @@ static void on_delete(void *ctx, struct ttrpc_call *call,
 		return;
 	a.pid = p->pid;
 	a.exit_status = p->exit_status;
-	a.exited_at = timestamp(&at, p->exited_ns);
+	a.exited_at = pb_time_if(&at, p->exited_ns);
 	if (uvm_proc_delete(p, &e) < 0)
 		refuse(call, &e);
 	else
@@ -273,20 +259,20 @@ static void on_info(void *ctx, struct ttrpc_call *call,
 	a.lock = arena_array(&arena, s->lock.n + 1, sizeof(FerryAnnotation *));
 	for (size_t i = 0; i < s->lock.n && pair && a.lock; i++) {
 		ferry_annotation__init(&pair[i]);
-		pair[i].key = text(s->lock.item[i].key);
-		pair[i].value = text(s->lock.item[i].value);
+		pair[i].key = pb_text(s->lock.item[i].key);
+		pair[i].value = pb_text(s->lock.item[i].value);
 		a.lock[a.n_lock++] = &pair[i];
 	}
-	a.id = text(s->name);
-	a.state = text(shim_state_name(shim_state_told(s)));
+	a.id = pb_text(s->name);
+	a.state = pb_text(shim_state_name(shim_state_told(s)));
 	a.shim_pid = (uint32_t)getpid();
 	a.qemu_pid = vm ? (uint32_t)vm_pid(vm) : 0;
-	a.started_at = timestamp(&at, s->started_ns);
-	a.accel = text(accel_name(s->sandbox ? sandbox_accel(s->sandbox)
-					     : ACCEL_AUTO));
-	a.vsock = text(!s->sandbox || sandbox_vsock(s->sandbox) == VHOST_USER
-			       ? "user"
-			       : "kernel");
+	a.started_at = pb_time_if(&at, s->started_ns);
+	a.accel = pb_text(accel_name(s->sandbox ? sandbox_accel(s->sandbox)
+						: ACCEL_AUTO));
+	a.vsock = pb_text(!s->sandbox || sandbox_vsock(s->sandbox) == VHOST_USER
+				  ? "user"
+				  : "kernel");
 	a.migratable = o->migratable;
 	a.memory_mib = (uint32_t)o->memory_mib;
 	a.processors = o->processor_count;
@@ -306,16 +292,16 @@ static bool describe(const struct uvm_proc *p, struct arena *arena,
 		return false;
 	ferry_process__init(out);
 	for (size_t i = 0; i < p->parameters.command_args.n; i++)
-		args[i] = text(p->parameters.command_args.item[i]);
+		args[i] = pb_text(p->parameters.command_args.item[i]);
 	out->args = args;
 	out->n_args = p->parameters.command_args.n;
-	out->exec_id = text(p->exec_id);
+	out->exec_id = pb_text(p->exec_id);
 	out->pid = p->pid;
-	out->state = text(uvm_state_name(p->state));
+	out->state = pb_text(uvm_state_name(p->state));
 	out->exit_status = p->exit_status;
 	out->terminal = p->terminal;
-	out->started_at = timestamp(&at[0], p->started_ns);
-	out->exited_at = timestamp(&at[1], p->exited_ns);
+	out->started_at = pb_time_if(&at[0], p->started_ns);
+	out->exited_at = pb_time_if(&at[1], p->exited_ns);
 	return true;
 }
 
@@ -334,14 +320,14 @@ static void describe_ctl(const struct process_ctl *p, struct arena *arena,
 	PbTimestamp *at = arena_array(arena, 1, sizeof(*at));
 
 	ferry_process__init(out);
-	out->id = text(p->container->id);
-	out->exec_id = text(p->exec_id);
+	out->id = pb_text(p->container->id);
+	out->exec_id = pb_text(p->exec_id);
 	out->pid = p->pid;
-	out->state = text(states[p->state]);
+	out->state = pb_text(states[p->state]);
 	out->exit_status = p->exit_status;
 	out->terminal = p->terminal;
 	if (at)
-		out->exited_at = timestamp(at, p->exited_at_ns);
+		out->exited_at = pb_time_if(at, p->exited_at_ns);
 }
 
 /* One answer in the making. */
@@ -442,7 +428,7 @@ static void on_dumped(void *ctx, const void *result,
 		ttrpc_fail(call, TTRPC_UNAVAILABLE, "%s", f->err.text);
 		return;
 	}
-	a.text = text(r->guest_stacks);
+	a.text = pb_text(r->guest_stacks);
 	ttrpc_reply(call, &a.base);
 }
 
@@ -478,7 +464,7 @@ static void on_log_read(void *ctx, const void *result,
 	a.from = r->from;
 	a.head = r->head;
 	a.dropped = r->dropped;
-	a.text = text(r->text);
+	a.text = pb_text(r->text);
 	ttrpc_reply(call, &a.base);
 }
 

@@ -13,23 +13,9 @@
 #include "tools/shim/mounts.h"
 #include "tools/shim/shim.h"
 #include "tools/shim/tasks.h"
+#include "tools/ttrpc/pb.h"
 
-#define NS_PER_S 1000000000u
 #define VERSION "2"
-
-static PbTimestamp *timestamp(PbTimestamp *out, uint64_t ns)
-{
-	pb_timestamp__init(out);
-	out->seconds = (int64_t)(ns / NS_PER_S);
-	out->nanos = (int32_t)(ns % NS_PER_S);
-	return ns ? out : NULL;
-}
-
-/* protobuf-c does not write to what it packs. */
-static char *text(const char *s)
-{
-	return (char *)(uintptr_t)(s ? s : "");
-}
 
 void task_refuse(struct ttrpc_call *call, const struct err *e)
 {
@@ -158,7 +144,7 @@ static void fill_deleted(TaskDeleteResponse *m, const struct process_ctl *p,
 	task_delete_response__init(m);
 	m->pid = p->pid;
 	m->exit_status = p->exit_status;
-	m->exited_at = timestamp(at, p->exited_at_ns);
+	m->exited_at = pb_time_if(at, p->exited_at_ns);
 }
 
 /* What is told of a task that is gone when its deletion ends. */
@@ -176,7 +162,7 @@ static void reply_deleted(struct ask *a)
 
 	m.pid = d->pid;
 	m.exit_status = d->exit_status;
-	m.exited_at = timestamp(&at, d->exited_at_ns);
+	m.exited_at = pb_time_if(&at, d->exited_at_ns);
 	ttrpc_reply(a->call, &m.base);
 }
 
@@ -254,15 +240,15 @@ void task_on_state(void *ctx, struct ttrpc_call *call,
 	}
 	a.id = q->id;
 	a.exec_id = q->exec_id;
-	a.bundle = text(p->container->bundle);
+	a.bundle = pb_text(p->container->bundle);
 	a.pid = p->pid;
 	a.status = status[p->state];
 	a.terminal = p->terminal;
-	a.stdin = text(p->stdio[GUEST_STDIN]);
-	a.stdout = text(p->stdio[GUEST_STDOUT]);
-	a.stderr = text(p->stdio[GUEST_STDERR]);
+	a.stdin = pb_text(p->stdio[GUEST_STDIN]);
+	a.stdout = pb_text(p->stdio[GUEST_STDOUT]);
+	a.stderr = pb_text(p->stdio[GUEST_STDERR]);
 	a.exit_status = p->exit_status;
-	a.exited_at = timestamp(&at, p->exited_at_ns);
+	a.exited_at = pb_time_if(&at, p->exited_at_ns);
 	ttrpc_reply(call, &a.base);
 }
 
@@ -282,7 +268,7 @@ static void reply_exit(struct ask *a)
 	PbTimestamp at;
 
 	m.exit_status = (uint32_t)a->op.value;
-	m.exited_at = timestamp(&at, p ? p->exited_at_ns : clock_wall_ns());
+	m.exited_at = pb_time_if(&at, p ? p->exited_at_ns : clock_wall_ns());
 	ttrpc_reply(a->call, &m.base);
 }
 
@@ -421,7 +407,7 @@ static void on_connect(void *ctx, struct ttrpc_call *call,
 
 	a.shim_pid = (uint32_t)getpid();
 	a.task_pid = t && t->ctl && t->ctl->init ? t->ctl->init->pid : 0;
-	a.version = text(VERSION);
+	a.version = pb_text(VERSION);
 	ttrpc_reply(call, &a.base);
 }
 

@@ -7,6 +7,7 @@
 #include "bridge/json_check.h"
 #include "build/proto/ttrpc.pb-c.h"
 #include "config/util.h"
+#include "tools/ttrpc/pb.h"
 
 #define NS_PER_MS 1000000
 #define UTF8_MAX 4
@@ -131,9 +132,8 @@ uint8_t *ttrpc_request_frame(uint32_t stream, const struct ttrpc_request *q,
 
 	if (pack(m, &out.payload, e) < 0)
 		return NULL;
-	/* protobuf-c does not write to what it packs. */
-	out.service = (char *)(uintptr_t)q->service;
-	out.method = (char *)(uintptr_t)q->method;
+	out.service = pb_text(q->service);
+	out.method = pb_text(q->method);
 	out.timeout_nano = q->timeout_ms * NS_PER_MS;
 	bytes = frame(stream, TTRPC_REQUEST, 0, &out.base, ret_len, e);
 	free(out.payload.data);
