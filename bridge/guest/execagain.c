@@ -5,15 +5,12 @@
  * it was sent to, or with PID 1, or, in between, gone: then the process is hung up.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "bridge/guest/agent.h"
 #include "bridge/guest/console.h"
 #include "bridge/guest/container.h"
+#include "bridge/guest/earlier.h"
 #include "bridge/guest/ends.h"
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/keep.h"
@@ -27,8 +24,9 @@
  * struct again - one of them
  * @kept:	its record, @slot
  * @pid:	what it has left behind
+ * @runtime:	that agent's
  * @console:	takes the terminal
- * @runs:	pidfd of the runtime, -1: it has ended
+ * @timer:	it is to come until then
  */
 struct again {
 	struct op op;
@@ -36,9 +34,8 @@ struct again {
 	uint32_t slot;
 	struct ends ends;
 	pid_t pid;
+	struct earlier runtime;
 	struct console console;
-	int runs;
-	struct loop_id watch;
 	struct loop_id timer;
 };
 
@@ -47,18 +44,12 @@ static struct again *again_of(struct op *op)
 	return LIST_ITEM(op, struct again, op);
 }
 
-static void stop_waiting(struct again *x)
-{
-	loop_unwatch(x->op.agent->loop, &x->watch);
-	loop_cancel(x->op.agent->loop, &x->timer);
-	fd_close(&x->runs);
-}
-
 static void release(struct op *op)
 {
 	struct again *x = again_of(op);
 
-	stop_waiting(x);
+	earlier_stop(&x->runtime);
+	loop_cancel(op->agent->loop, &x->timer);
 	console_done(&x->console);
 	ends_close(&x->ends);
 	free(x);
@@ -98,7 +89,7 @@ static void adopt(struct again *x)
 	struct keep_process kept = x->kept;
 	struct err e = { 0 };
 
-	stop_waiting(x);
+	loop_cancel(x->op.agent->loop, &x->timer);
 	kept.call = 0;
 	if (orphans_adopt(&a->orphans, x->kept.ticket, x->pid, x->op.container,
 			  &kept, x->slot, on_settled, x, &e) < 0)
@@ -125,14 +116,14 @@ static void on_console_limit(void *ctx)
 }
 
 /* The runtime has ended: what has it left? */
-static void look(struct again *x)
+static void look(void *ctx)
 {
+	struct again *x = ctx;
 	struct agent *a = x->op.agent;
 	struct loop *l = a->loop;
 	struct err e = { 0 };
 
 	x->pid = runtime_left(&a->runtime, x->kept.call);
-	stop_waiting(x);
 	runtime_settled(&a->runtime, x->kept.call);
 	if (x->pid == 0) {
 		orphans_close(&a->orphans, x->kept.ticket);
@@ -150,34 +141,15 @@ static void look(struct again *x)
 	}
 }
 
-static void on_runtime_over(void *ctx, uint32_t events)
-{
-	(void)events;
-	look(ctx);
-}
-
-static void on_limit(void *ctx)
-{
-	struct again *x = ctx;
-
-	(void)syscall(SYS_pidfd_send_signal, x->runs, SIGKILL, NULL, 0);
-}
-
 static void begin(struct op *op)
 {
 	struct again *x = again_of(op);
-	struct loop *l = op->agent->loop;
+	struct runtime *rt = &op->agent->runtime;
 
-	if (x->kept.runs != 0 &&
-	    runtime_left(&op->agent->runtime, x->kept.call) == 0)
-		x->runs = (int)syscall(SYS_pidfd_open, (pid_t)x->kept.runs, 0);
-	if (x->runs >= 0 &&
-	    loop_watch(l, x->runs, EPOLLIN, on_runtime_over, x, &x->watch,
-		       NULL) == 0 &&
-	    loop_at(l, loop_now_ms(l) + RUNTIME_START_MS, on_limit, x,
-		    &x->timer, NULL) == 0)
-		return;
-	look(x);
+	if (runtime_left(rt, x->kept.call) != 0 ||
+	    !earlier_wait(&x->runtime, rt, x->kept.runs, runtime_limits.start,
+			  look, x))
+		look(x);
 }
 
 void container_exec_again(struct container *c, const struct keep_process *k,
@@ -197,7 +169,7 @@ void container_exec_again(struct container *c, const struct keep_process *k,
 	orphans_opened(&c->agent->orphans);
 	x->kept = *k;
 	x->slot = slot;
-	x->runs = -1;
+	earlier_init(&x->runtime, c->agent->loop);
 	console_init(&x->console, c->agent->loop);
 	x->console.listener = console;
 	x->ends = *ends;

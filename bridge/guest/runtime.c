@@ -5,22 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
 
+#include "bridge/guest/callfiles.h"
 #include "bridge/guest/console.h"
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
-#include "config/num.h"
 #include "config/util.h"
 
-/* Folder of a call, and a file in it. */
-#define FOLDER_MAX 64
-#define FILE_MAX (FOLDER_MAX + 16)
 #define ARGV_MAX 24
 /* Words of an error that are told. */
 #define SAID_MAX 192
@@ -28,7 +24,6 @@
 /**
  * struct rt_call - one invocation
  * @node:	in the runtime's waiting list
- * @folder:	absolute
  * @id, @bundle: copies
  * @is_start:	it leaves a process behind; it holds @ticket
  * @vsock:	what it starts may use AF_VSOCK
@@ -38,7 +33,7 @@
 struct rt_call {
 	struct runtime *rt;
 	struct list node;
-	char folder[FOLDER_MAX];
+	struct callfiles files;
 	char *id;
 	char *bundle;
 	bool is_start;
@@ -55,6 +50,8 @@ struct rt_call {
 	runtime_done_fn *done;
 	void *ctx;
 };
+
+struct runtime_limits runtime_limits = { .start = 60000, .call = 30000 };
 
 static const char *const names[] = { "crun", "runc" };
 
@@ -120,30 +117,12 @@ void runtime_init(struct runtime *rt, struct loop *l, struct jobs *jobs,
 
 /* --- one invocation -------------------------------------------------------- */
 
-static const char *file_of(const struct rt_call *c, const char *name,
-			   char buf[FILE_MAX])
-{
-	(void)snprintf(buf, FILE_MAX, "%s/%s", c->folder, name);
-	return buf;
-}
-
-static void remove_folder(const struct rt_call *c)
-{
-	static const char *const files[] = { "log", "pid", "process.json",
-					     "master.sock" };
-	char path[FILE_MAX];
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		(void)unlink(file_of(c, files[i], path));
-	(void)rmdir(c->folder); /* an empty folder costs nothing */
-}
-
 static void call_free(struct rt_call *c)
 {
 	console_done(&c->console);
 	loop_cancel(c->rt->loop, &c->timer);
 	list_remove(&c->node);
-	remove_folder(c);
+	callfiles_remove(&c->files);
 	for (int i = 0; i < MSG_STDIO; i++)
 		fd_close(&c->stdio[i]);
 	free(c->id);
@@ -151,24 +130,10 @@ static void call_free(struct rt_call *c)
 	free(c);
 }
 
-static void name_folder(struct rt_call *c)
+static int make_files(struct rt_call *c, struct err *e)
 {
-	(void)snprintf(c->folder, sizeof(c->folder), "%s/%llu", c->rt->dir,
-		       (unsigned long long)c->call);
-}
-
-static int make_folder(struct rt_call *c, struct err *e)
-{
-	if (mkdir(c->rt->dir, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, "%s", c->rt->dir);
 	c->call = ++c->rt->serial;
-	name_folder(c);
-	if (mkdir(c->folder, 0700) == 0)
-		return 0;
-	if (errno != EEXIST)
-		return err_sys(e, "%s", c->folder);
-	remove_folder(c); /* of an earlier agent */
-	return mkdir(c->folder, 0700) < 0 ? err_sys(e, "%s", c->folder) : 0;
+	return callfiles_make(&c->files, c->rt->dir, c->call, e);
 }
 
 static struct rt_call *call_new(struct runtime *rt, const char *id,
@@ -194,32 +159,11 @@ static struct rt_call *call_new(struct runtime *rt, const char *id,
 	return NULL;
 }
 
-/* Up to @max bytes of a file; what is not there is "". */
-static char *read_file(const struct rt_call *c, const char *name, size_t max)
-{
-	char path[FILE_MAX];
-	char *text = calloc(1, max + 1);
-	cleanup_fd fd =
-		open(file_of(c, name, path), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t n = 0;
-	struct stat st;
-
-	if (!text)
-		return NULL;
-	/* The end of a long log says how it ended. */
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > (off_t)max)
-		(void)lseek(fd, st.st_size - (off_t)max, SEEK_SET);
-	if (fd >= 0)
-		n = fd_read_full(fd, text, max);
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
 /* The last error that was said, wherever. */
 static void what_was_said(const struct rt_call *c, const struct job_result *j,
 			  char *out, size_t size)
 {
-	char *log = read_file(c, "log", RUNTIME_LOG_MAX);
+	char *log = callfiles_read(&c->files, "log", RUNTIME_LOG_MAX);
 	const char *from = j->errors_len > 0 ? j->errors : j->out;
 	size_t n;
 
@@ -259,39 +203,24 @@ static void set_failure(struct rt_call *c, const struct job_result *j)
 
 static void next_start(struct runtime *rt);
 
-static int read_pid(struct rt_call *c, struct err *e)
-{
-	char *text = read_file(c, "pid", 16);
-	uint32_t pid = 0;
-	int r = text ? 0 : err_set(e, ENOMEM, "no memory");
-
-	if (text) {
-		text[strcspn(text, "\n")] = '\0';
-		r = num_u32(text, 2, INT32_MAX, &pid, e);
-	}
-	free(text);
-	if (r < 0)
-		return err_wrap(e, "process file of the runtime");
-	c->result.pid = (pid_t)pid;
-	return 0;
-}
-
 pid_t runtime_left(struct runtime *rt, uint64_t call)
 {
-	struct rt_call c = { .rt = rt, .call = call };
+	struct callfiles files;
+	pid_t pid = 0;
 
 	if (rt->serial < call)
 		rt->serial = call; /* its folder is not to be used again */
-	name_folder(&c);
-	return read_pid(&c, NULL) < 0 ? 0 : c.result.pid;
+	callfiles_name(&files, rt->dir, call);
+	(void)callfiles_pid(&files, &pid, NULL);
+	return pid;
 }
 
 void runtime_settled(struct runtime *rt, uint64_t call)
 {
-	struct rt_call c = { .rt = rt, .call = call };
+	struct callfiles files;
 
-	name_folder(&c);
-	remove_folder(&c);
+	callfiles_name(&files, rt->dir, call);
+	callfiles_remove(&files);
 }
 
 static void start_over(struct rt_call *c)
@@ -344,7 +273,7 @@ static void on_start_ended(void *ctx, const struct job_result *j)
 		fd_close(&c->stdio[i]);
 	if (j->result != 0)
 		set_failure(c, j);
-	else if (read_pid(c, &r->err) < 0)
+	else if (callfiles_pid(&c->files, &r->pid, &r->err) < 0)
 		r->code = HR_FAIL;
 	if (r->code != HR_OK || !c->terminal) {
 		start_over(c);
@@ -358,14 +287,14 @@ static void on_start_ended(void *ctx, const struct job_result *j)
 		console_wanted(&c->console, on_master, c);
 }
 
-static size_t start_argv(struct rt_call *c, char paths[4][FILE_MAX],
+static size_t start_argv(struct rt_call *c, char paths[4][CALLFILES_PATH_MAX],
 			 const char **argv)
 {
 	size_t n = 0;
 
 	argv[n++] = c->rt->program;
 	argv[n++] = "--log";
-	argv[n++] = file_of(c, "log", paths[0]);
+	argv[n++] = callfiles_path(&c->files, "log", paths[0]);
 	argv[n++] = "--log-format";
 	argv[n++] = "json";
 	if (c->bundle) {
@@ -378,13 +307,13 @@ static size_t start_argv(struct rt_call *c, char paths[4][FILE_MAX],
 		argv[n++] = "exec";
 		argv[n++] = "-d";
 		argv[n++] = "--process";
-		argv[n++] = file_of(c, "process.json", paths[1]);
+		argv[n++] = callfiles_path(&c->files, "process.json", paths[1]);
 	}
 	argv[n++] = "--pid-file";
-	argv[n++] = file_of(c, "pid", paths[2]);
+	argv[n++] = callfiles_path(&c->files, "pid", paths[2]);
 	if (c->terminal) {
 		argv[n++] = "--console-socket";
-		argv[n++] = file_of(c, "master.sock", paths[3]);
+		argv[n++] = callfiles_path(&c->files, "master.sock", paths[3]);
 	}
 	argv[n++] = c->id;
 	argv[n] = NULL;
@@ -405,7 +334,7 @@ static char *const *words_of(const char **argv)
 static int start_now(struct rt_call *c, struct err *e)
 {
 	struct runtime *rt = c->rt;
-	char paths[4][FILE_MAX];
+	char paths[4][CALLFILES_PATH_MAX];
 	const char *argv[ARGV_MAX];
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int stdio[MSG_STDIO];
@@ -415,7 +344,7 @@ static int start_now(struct rt_call *c, struct err *e)
 		.envp = environment,
 		.stdio = stdio,
 		.no_vsock = !c->vsock,
-		.deadline_ms = RUNTIME_START_MS,
+		.deadline_ms = runtime_limits.start,
 		.class = JOB_WORK,
 		.done = on_start_ended,
 		.ctx = c,
@@ -457,25 +386,11 @@ static void next_start(struct runtime *rt)
 	}
 }
 
-static int write_process(const struct rt_call *c, const char *text,
-			 struct err *e)
-{
-	char path[FILE_MAX];
-	cleanup_fd fd = open(file_of(c, "process.json", path),
-			     O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int r;
-
-	if (fd < 0)
-		return err_sys(e, "process file");
-	r = fd_write_full(fd, text, strlen(text));
-	return r < 0 ? err_set(e, -r, "process file: %s", strerror(-r)) : 0;
-}
-
 static int prepare_start(struct rt_call *c, const struct runtime_start *s,
 			 struct err *e)
 {
-	char path[FILE_MAX];
-	int r = make_folder(c, e);
+	char path[CALLFILES_PATH_MAX];
+	int r = make_files(c, e);
 
 	for (int i = 0; i < MSG_STDIO && r == 0 && !s->terminal; i++) {
 		if (s->stdio[i] < 0)
@@ -490,10 +405,11 @@ static int prepare_start(struct rt_call *c, const struct runtime_start *s,
 			r = err_set(e, ENOMEM, "no memory");
 	}
 	if (r == 0 && s->process)
-		r = write_process(c, s->process, e);
+		r = callfiles_write(&c->files, "process.json", s->process, e);
 	if (r == 0 && s->terminal)
-		r = console_listen(&c->console, file_of(c, "master.sock", path),
-				   e);
+		r = console_listen(
+			&c->console,
+			callfiles_path(&c->files, "master.sock", path), e);
 	return r;
 }
 
@@ -558,9 +474,9 @@ static void add_verb(const struct runtime_call *q, const struct rt_call *c,
 static int call_now(struct rt_call *c, const struct runtime_call *q,
 		    struct err *e)
 {
-	char log[FILE_MAX], number[16];
+	char log[CALLFILES_PATH_MAX], number[16];
 	const char *argv[ARGV_MAX] = {
-		c->rt->program, "--log", file_of(c, "log", log),
+		c->rt->program, "--log", callfiles_path(&c->files, "log", log),
 		"--log-format", "json",
 	};
 	const struct job_exec x = {
@@ -569,7 +485,7 @@ static int call_now(struct rt_call *c, const struct runtime_call *q,
 		.envp = environment,
 		.input = q->input,
 		.input_len = q->input ? strlen(q->input) : 0,
-		.deadline_ms = RUNTIME_CALL_MS,
+		.deadline_ms = runtime_limits.call,
 		.started = q->started,
 		.class = JOB_WORK,
 		.done = on_call_ended,
@@ -593,7 +509,7 @@ int runtime_call(struct runtime *rt, const struct runtime_call *q,
 	c = call_new(rt, q->id, done, ctx);
 	if (!c)
 		return err_set(e, ENOMEM, "no memory for a call");
-	r = make_folder(c, e);
+	r = make_files(c, e);
 	if (r == 0)
 		r = call_now(c, q, e);
 	if (r < 0)

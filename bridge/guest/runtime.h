@@ -8,9 +8,8 @@
  * the caller judges by what it knows itself first: a container that has ended
  * is not asked whether it has.
  *
- * Files of an invocation are in a folder of their own below RUNTIME_DIR, which
- * no container sees: log, pid, process.json, console.sock. It is removed when
- * the call is over.
+ * Files of an invocation are in a folder of their own below RUNTIME_DIR, see
+ * bridge/guest/callfiles.h. It is removed when the call is over.
  *
  * Calls that start a process (create, exec) hold a ticket for what the runtime
  * leaves behind, see bridge/guest/orphans.h. Of these at most RUNTIME_STARTS_MAX
@@ -35,13 +34,25 @@
 #define RUNTIME_DIR "/run/gcsrunc"
 /* Starts at once; PID 1 has 256 tickets, and the machine few cores. */
 #define RUNTIME_STARTS_MAX 24u
-/* A create or an exec on a machine that is busy; everything else. */
-#define RUNTIME_START_MS 60000
-#define RUNTIME_CALL_MS 30000
 /* From the runtime's end to the terminal that it was to send. */
 #define RUNTIME_CONSOLE_MS 5000
 /* Bytes of a log that are read, its end. */
 #define RUNTIME_LOG_MAX 65536u
+
+/**
+ * struct runtime_limits - how long a call may take, in milliseconds
+ * @start:	a create or an exec on a machine that is busy
+ * @call:	everything else
+ *
+ * There is one, for calls of earlier agents are waited for before anybody could
+ * say otherwise; tests do so before there is an agent.
+ */
+struct runtime_limits {
+	int64_t start;
+	int64_t call;
+};
+
+extern struct runtime_limits runtime_limits;
 
 /**
  * struct runtime - the program, and calls in progress

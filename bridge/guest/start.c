@@ -13,12 +13,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bridge/guest/container.h"
 #include "bridge/guest/dial.h"
+#include "bridge/guest/earlier.h"
 #include "bridge/guest/ends.h"
 #include "bridge/guest/handlers.h"
 #include "bridge/guest/keep.h"
@@ -115,13 +114,11 @@ static void on_init_started(void *ctx, struct runtime_result *r)
 
 /**
  * struct start_again - a container that an earlier agent was letting go
- * @runs:	pidfd of that agent's runtime, -1: it has ended
+ * @runtime:	that agent's
  */
 struct start_again {
 	struct op op;
-	int runs;
-	struct loop_id watch;
-	struct loop_id timer;
+	struct earlier runtime;
 };
 
 static struct start_again *again_of(struct op *op)
@@ -129,16 +126,9 @@ static struct start_again *again_of(struct op *op)
 	return LIST_ITEM(op, struct start_again, op);
 }
 
-static void stop_waiting(struct start_again *x)
-{
-	loop_unwatch(x->op.agent->loop, &x->watch);
-	loop_cancel(x->op.agent->loop, &x->timer);
-	fd_close(&x->runs);
-}
-
 static void release_again(struct op *op)
 {
-	stop_waiting(again_of(op));
+	earlier_stop(&again_of(op)->runtime);
 	free(again_of(op));
 }
 
@@ -161,13 +151,12 @@ static void on_started_again(void *ctx, struct runtime_result *r)
 	op_end(op);
 }
 
-static void let_go_again(struct start_again *x)
+static void let_go_again(void *ctx)
 {
-	struct op *op = &x->op;
+	struct op *op = ctx;
 	const struct runtime_call q = let_go(op->container);
 	struct err e = { 0 };
 
-	stop_waiting(x);
 	if (runtime_call(&op->agent->runtime, &q, on_started_again, op, &e) ==
 	    0)
 		return;
@@ -176,35 +165,14 @@ static void let_go_again(struct start_again *x)
 	op_end(op);
 }
 
-static void on_earlier_over(void *ctx, uint32_t events)
-{
-	(void)events;
-	let_go_again(ctx);
-}
-
-static void on_earlier_limit(void *ctx)
-{
-	struct start_again *x = ctx;
-
-	(void)syscall(SYS_pidfd_send_signal, x->runs, SIGKILL, NULL, 0);
-}
-
 static void begin_again(struct op *op)
 {
-	struct start_again *x = again_of(op);
-	struct loop *l = op->agent->loop;
-	const uint64_t *earlier =
-		slot_word(&op->agent->slots, op->container->slot);
+	struct runtime *rt = &op->agent->runtime;
+	const uint64_t *pid = slot_word(&op->agent->slots, op->container->slot);
 
-	if (earlier && *earlier != 0)
-		x->runs = (int)syscall(SYS_pidfd_open, (pid_t)*earlier, 0);
-	if (x->runs >= 0 &&
-	    loop_watch(l, x->runs, EPOLLIN, on_earlier_over, x, &x->watch,
-		       NULL) == 0 &&
-	    loop_at(l, loop_now_ms(l) + RUNTIME_CALL_MS, on_earlier_limit, x,
-		    &x->timer, NULL) == 0)
-		return;
-	let_go_again(x);
+	if (!earlier_wait(&again_of(op)->runtime, rt, pid ? *pid : 0,
+			  runtime_limits.call, let_go_again, op))
+		let_go_again(op);
 }
 
 void container_start_again(struct container *c)
@@ -217,7 +185,7 @@ void container_start_again(struct container *c)
 		log_warn("container=%s: no memory to start it", c->facts.id);
 		return;
 	}
-	x->runs = -1;
+	earlier_init(&x->runtime, c->agent->loop);
 	op_queue_own(&x->op);
 }
 

@@ -85,10 +85,13 @@ UNUSED static void crash_done(struct peer *p)
 	(void)munmap(crash, sizeof(*crash));
 }
 
-/* --- records that agents die of ----------------------------------------------- */
+/* --- its records ------------------------------------------------------------- */
 
-/* As two agents leave a record of @kind that they have died of. */
-UNUSED static void crash_poison(enum slot_kind kind)
+typedef void crash_record_fn(struct slot *slot, void *ctx);
+
+/* Each record of @kind, as the agent has it now. */
+UNUSED static void crash_records(enum slot_kind kind, crash_record_fn *fn,
+				 void *ctx)
 {
 	const pid_t agent = crash->agent;
 	unsigned int n = 0;
@@ -112,12 +115,23 @@ UNUSED static void crash_poison(enum slot_kind kind)
 		for (unsigned int k = 0; k < 64; k++) {
 			if (slot[k].kind != kind)
 				continue;
-			slot[k].deaths = SLOT_DEATHS_MAX;
+			fn(&slot[k], ctx);
 			n++;
 		}
 		(void)munmap(head, SLOT_FILE_BYTES);
 	}
 	assert_int_not_equal(n, 0);
+}
+
+UNUSED static void crash_has_killed(struct slot *slot, void *unused UNUSED)
+{
+	slot->deaths = SLOT_DEATHS_MAX;
+}
+
+/* As two agents leave a record of @kind that they have died of. */
+UNUSED static void crash_poison(enum slot_kind kind)
+{
+	crash_records(kind, crash_has_killed, NULL);
 }
 
 /* --- the n-th system call ---------------------------------------------------- */
