@@ -373,7 +373,7 @@ static int call_off(struct migrate *m, struct err *e)
 
 /* --- the command -------------------------------------------------------------------------- */
 
-static int make_session(struct migrate *m, struct err *e)
+int migrate_session(struct migrate *m, struct err *e)
 {
 	unsigned char c[16];
 
@@ -395,7 +395,7 @@ static int run(struct migrate *m)
 		if (m->args.cancel) {
 			r = call_off(m, &e);
 		} else {
-			r = make_session(m, &e);
+			r = migrate_session(m, &e);
 			if (r == 0 && move(m, &e) < 0)
 				r = 1; /* it was told */
 		}

@@ -101,6 +101,9 @@ struct migrate {
  */
 int migrate_args(int argc, char **argv, struct migrate_args *a);
 
+/** migrate_session() - a new id in m->session */
+int migrate_session(struct migrate *m, struct err *e);
+
 /** migrate_ask() - a call to one side, and wait for its answer */
 int migrate_ask(struct migrate *m, struct migrate_side *side,
 		const char *service, const char *method,

@@ -184,7 +184,7 @@ static int begin(struct restore *r, struct err *e)
 	if (n < 0)
 		return n;
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
-	n = saved_session(&r->m, e);
+	n = migrate_session(&r->m, e);
 	if (n == 0)
 		n = arrival_start(&(struct arrival){ .name = r->name,
 						     .kernel = r->args->kernel,

@@ -226,7 +226,7 @@ static int save(struct save *s, struct err *e)
 	int r = access(s->files.file, F_OK) == 0
 			? err_set(e, EEXIST, "%s is there already",
 				  s->files.file)
-			: saved_session(&s->m, e);
+			: migrate_session(&s->m, e);
 
 	if (r < 0)
 		return r;

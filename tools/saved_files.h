@@ -104,9 +104,6 @@ void saved_pipe_close(struct saved_pipe *p);
 
 /* --- what both commands do --- */
 
-/** saved_session() - a new id in m->session */
-int saved_session(struct migrate *m, struct err *e);
-
 /** saved_wait() - until @side has transferred, and the pipe is through */
 int saved_wait(struct migrate *m, struct migrate_side *side,
 	       struct saved_pipe *p, struct err *e);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -221,17 +220,6 @@ void saved_pipe_close(struct saved_pipe *p)
 }
 
 /* --- what both commands do --- */
-
-int saved_session(struct migrate *m, struct err *e)
-{
-	unsigned char c[16];
-
-	if (getrandom(c, sizeof(c), 0) != (ssize_t)sizeof(c))
-		return err_sys(e, "random numbers");
-	for (size_t i = 0; i < sizeof(c); i++)
-		(void)snprintf(m->session + 2 * i, 3, "%02x", c[i]);
-	return 0;
-}
 
 int saved_wait(struct migrate *m, struct migrate_side *side,
 	       struct saved_pipe *p, struct err *e)
