@@ -293,7 +293,8 @@ static void look_at(void *ctx, const char *name)
 		tell(w, name, flock(dir, LOCK_SH | LOCK_NB) < 0);
 }
 
-int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e)
+static int walk(const char *base, void (*visit)(void *ctx, const char *name),
+		rundir_fn *fn, void *ctx, struct err *e)
 {
 	char path[PARENT_MAX];
 	struct walk w = { .path = path, .fn = fn, .ctx = ctx };
@@ -303,22 +304,18 @@ int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e)
 	if (r < 0)
 		return r;
 	w.parent = parent;
-	each_name(parent, look_at, &w);
+	each_name(parent, visit, &w);
 	return 0;
+}
+
+int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e)
+{
+	return walk(base, look_at, fn, ctx, e);
 }
 
 int rundir_clean(const char *base, rundir_fn *fn, void *ctx, struct err *e)
 {
-	char path[PARENT_MAX];
-	struct walk w = { .path = path, .fn = fn, .ctx = ctx };
-	cleanup_fd parent = -1;
-	const int r = rundir_enter(base, path, &parent, e);
-
-	if (r < 0)
-		return r;
-	w.parent = parent;
-	each_name(parent, clean_one, &w);
-	return 0;
+	return walk(base, clean_one, fn, ctx, e);
 }
 
 int rundir_keep_pid(const struct rundir *d, int pid, struct err *e)
