@@ -79,22 +79,11 @@ static void keep_log(struct collection *c)
 	char path[RUNDIR_MAX + 16];
 	char *buf = malloc(REMAINS_FILE_MAX);
 	cleanup_fd fd = -1;
-	off_t end;
 	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "%s/" SHIM_LOG, c->remote.dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	if (!buf || end < 0) {
-		free(buf);
-		return;
-	}
-	(void)lseek(fd,
-		    end > (off_t)REMAINS_FILE_MAX
-			    ? end - (off_t)REMAINS_FILE_MAX
-			    : 0,
-		    SEEK_SET);
-	n = fd_read_full(fd, buf, REMAINS_FILE_MAX);
+	n = buf ? remains_end_of(fd, buf) : -1;
 	if (n > 0) {
 		mask_text(buf, (size_t)n);
 		keep(c, "log", buf, (size_t)n);

@@ -195,6 +195,17 @@ int remains_write(const char *base, const char *name, const char *why,
 	return 0;
 }
 
+ssize_t remains_end_of(int fd, char *buf)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	if (st.st_size > (off_t)REMAINS_FILE_MAX)
+		(void)lseek(fd, -(off_t)REMAINS_FILE_MAX, SEEK_END);
+	return fd_read_full(fd, buf, REMAINS_FILE_MAX);
+}
+
 void remains_of_dead(int parent, int dir, const char *name, const char *log)
 {
 	static const char why[] =
@@ -202,15 +213,9 @@ void remains_of_dead(int parent, int dir, const char *name, const char *log)
 	char *buf = malloc(REMAINS_FILE_MAX);
 	cleanup_fd fd = openat(dir, log, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	char own[REMAINS_PATH_MAX];
-	struct stat st;
 	struct err e;
-	ssize_t n = -1;
+	const ssize_t n = buf ? remains_end_of(fd, buf) : -1;
 
-	if (buf && fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		if (st.st_size > (off_t)REMAINS_FILE_MAX)
-			(void)lseek(fd, -(off_t)REMAINS_FILE_MAX, SEEK_END);
-		n = fd_read_full(fd, buf, REMAINS_FILE_MAX);
-	}
 	if (n >= 0) {
 		mask_text(buf, (size_t)n);
 		const struct remains_file file[] = {

@@ -18,6 +18,7 @@
 #define FERRY_TOOLS_QEMU_REMAINS_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "config/err.h"
 #include "tools/qemu/rundir.h"
@@ -59,6 +60,15 @@ struct remains_file {
 int remains_write(const char *base, const char *name, const char *why,
 		  const struct remains_file *file, size_t n, char *ret,
 		  struct err *e);
+
+/**
+ * remains_end_of() - the end of a regular file
+ * @fd:		-1: there is none
+ * @buf:	REMAINS_FILE_MAX bytes
+ *
+ * Return: bytes in @buf; -1: no such file, or it cannot be read
+ */
+ssize_t remains_end_of(int fd, char *buf);
 
 /**
  * remains_of_dead() - keep the log of a shim that died, before its folder goes

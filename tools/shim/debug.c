@@ -166,17 +166,8 @@ static void end_of_log(const struct shim *s, struct text *t)
 {
 	char *buf = malloc(REMAINS_FILE_MAX);
 	cleanup_fd fd = openat(s->dir.lock, SHIM_LOG, O_RDONLY | O_CLOEXEC);
-	const off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	ssize_t n = -1;
+	const ssize_t n = buf ? remains_end_of(fd, buf) : -1;
 
-	if (buf && end >= 0) {
-		(void)lseek(fd,
-			    end > (off_t)REMAINS_FILE_MAX
-				    ? end - (off_t)REMAINS_FILE_MAX
-				    : 0,
-			    SEEK_SET);
-		n = fd_read_full(fd, buf, REMAINS_FILE_MAX);
-	}
 	if (n > 0)
 		text_addn(t, buf, (size_t)n);
 	free(buf);
