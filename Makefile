@@ -455,7 +455,9 @@ $(soak_bin): build/soak/%: build/soak/obj/tests/fuzz/%.o build/soak/obj/tests/fu
 	$(call say,LD)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
 
-soak_tests := build/tests/unit/test_guest_faults build/tests/unit/test_guest_container_many
+soak_tests := $(addprefix build/tests/unit/test_,guest_faults guest_container_many \
+	guest_session host_session host_streams host_crash guest_crash \
+	guest_crash_container guest_crash_volume guest_crash_network guest_crash_faults)
 soak: all image $(e2e_bin) $(soak_bin) $(soak_tests)
 	@r=0; tests/soak/fuzz.sh $(SOAK_S) $(sort $(soak_bin)) || r=1; \
 		FERRY_SOAK=1 FERRY_TEST_LIMIT_S=$(SOAK_TEST_S) \

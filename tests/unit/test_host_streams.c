@@ -134,7 +134,7 @@ static void test_streams_survive_their_host(void **state)
 
 	make_client(t->x, (struct host_client_config){ .session = true });
 	proxy_start(&t->proxy, t->dir, &t->x->fake.transport);
-	run(t, cuts_wanted() / 2, true);
+	run(t, cuts_wanted(), true);
 	report(t, "hosts");
 	assert_int_equal(agent_ran(t->dir), t->runs);
 	assert_true(t->hosts >= HOSTS_MIN);
