@@ -53,7 +53,7 @@ UNUSED static const char *container_steered(const struct peer *p,
 	char path[256];
 
 	(void)snprintf(path, sizeof(path), "%s/fake/%s", p->dir, file);
-	return fake_read(path);
+	return fake_text(path);
 }
 
 /* For what a test has to do in the agent before it runs; NULL: nothing. */

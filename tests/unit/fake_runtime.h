@@ -33,7 +33,7 @@
 
 #include "config/util.h"
 
-struct fake {
+struct fake_runtime {
 	char dir[256]; /* state */
 	const char *verb;
 	const char *id;
@@ -45,7 +45,7 @@ struct fake {
 	bool force;
 };
 
-UNUSED static const char *fake_file(const struct fake *f, const char *a,
+UNUSED static const char *fake_file(const struct fake_runtime *f, const char *a,
 				    const char *b)
 {
 	static char path[4][512];
@@ -56,7 +56,7 @@ UNUSED static const char *fake_file(const struct fake *f, const char *a,
 	return out;
 }
 
-UNUSED static char *fake_read(const char *path)
+UNUSED static char *fake_text(const char *path)
 {
 	static char text[65536];
 	FILE *in = fopen(path, "re");
@@ -81,7 +81,7 @@ UNUSED static void fake_write(const char *path, const char *mode,
 	(void)fclose(out);
 }
 
-UNUSED static void fake_die(const struct fake *f, const char *text)
+UNUSED static void fake_die(const struct fake_runtime *f, const char *text)
 {
 	char line[1024];
 
@@ -113,7 +113,7 @@ UNUSED static const char *fake_line(char *document)
 }
 
 /* A terminal for the child; its master goes where it is wanted. */
-UNUSED static void fake_terminal(const struct fake *f)
+UNUSED static void fake_terminal(const struct fake_runtime *f)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	union {
@@ -149,7 +149,7 @@ UNUSED static void fake_terminal(const struct fake *f)
 }
 
 /* Starts the process of a document; one with a fifo waits to be let go. */
-UNUSED static void fake_spawn(const struct fake *f, char *document,
+UNUSED static void fake_spawn(const struct fake_runtime *f, char *document,
 			      const char *fifo)
 {
 	const char *line = fake_line(document);
@@ -184,9 +184,9 @@ UNUSED static void fake_spawn(const struct fake *f, char *document,
 }
 
 /* Signals all, or looks whether the first one lives. */
-UNUSED static bool fake_kill(const struct fake *f, int number, bool all)
+UNUSED static bool fake_kill(const struct fake_runtime *f, int number, bool all)
 {
-	char *at = fake_read(fake_file(f, "pids-", f->id));
+	char *at = fake_text(fake_file(f, "pids-", f->id));
 	bool lives = false;
 
 	while (at && *at != '\0') {
@@ -202,7 +202,7 @@ UNUSED static bool fake_kill(const struct fake *f, int number, bool all)
 	return lives;
 }
 
-UNUSED static void fake_create(const struct fake *f)
+UNUSED static void fake_create(const struct fake_runtime *f)
 {
 	const char *fifo = fake_file(f, "fifo-", f->id);
 	char path[512];
@@ -215,10 +215,10 @@ UNUSED static void fake_create(const struct fake *f)
 	if (access(fake_file(f, "netns", ""), F_OK) == 0 &&
 	    unshare(CLONE_NEWNET) < 0)
 		exit(119);
-	fake_spawn(f, fake_read(path), fifo);
+	fake_spawn(f, fake_text(path), fifo);
 }
 
-UNUSED static void fake_start(const struct fake *f)
+UNUSED static void fake_start(const struct fake_runtime *f)
 {
 	const char *fifo = fake_file(f, "fifo-", f->id);
 	const int fd = open(fifo, O_WRONLY | O_CLOEXEC);
@@ -236,7 +236,7 @@ UNUSED static void fake_start(const struct fake *f)
 		exit(125);
 }
 
-UNUSED static void fake_delete(const struct fake *f)
+UNUSED static void fake_delete(const struct fake_runtime *f)
 {
 	const char *pids = fake_file(f, "pids-", f->id);
 
@@ -250,7 +250,7 @@ UNUSED static void fake_delete(const struct fake *f)
 	(void)unlink(fake_file(f, "fifo-", f->id));
 }
 
-UNUSED static void fake_update(const struct fake *f)
+UNUSED static void fake_update(const struct fake_runtime *f)
 {
 	char text[4096];
 	const ssize_t n = read(STDIN_FILENO, text, sizeof(text) - 1);
@@ -259,7 +259,7 @@ UNUSED static void fake_update(const struct fake *f)
 	fake_write(fake_file(f, "update", ""), "we", text);
 }
 
-UNUSED static void fake_arguments(struct fake *f, int argc, char **argv)
+UNUSED static void fake_arguments(struct fake_runtime *f, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i];
@@ -290,7 +290,7 @@ UNUSED static void fake_arguments(struct fake *f, int argc, char **argv)
 
 UNUSED static int fake_runtime_main(int argc, char **argv)
 {
-	struct fake f = { 0 };
+	struct fake_runtime f = { 0 };
 	char line[512];
 	const char *text;
 
@@ -305,7 +305,7 @@ UNUSED static int fake_runtime_main(int argc, char **argv)
 	fake_write(fake_file(&f, "calls", ""), "ae", line);
 	if (access(fake_file(&f, "hang-", f.verb), F_OK) == 0)
 		(void)pause();
-	text = fake_read(fake_file(&f, "fail-", f.verb));
+	text = fake_text(fake_file(&f, "fail-", f.verb));
 	if (text)
 		fake_die(&f, text);
 	if (strcmp(f.verb, "create") == 0)
@@ -313,7 +313,7 @@ UNUSED static int fake_runtime_main(int argc, char **argv)
 	else if (strcmp(f.verb, "start") == 0)
 		fake_start(&f);
 	else if (strcmp(f.verb, "exec") == 0)
-		fake_spawn(&f, fake_read(f.process), NULL);
+		fake_spawn(&f, fake_text(f.process), NULL);
 	else if (strcmp(f.verb, "delete") == 0)
 		fake_delete(&f);
 	else if (strcmp(f.verb, "kill") == 0)

@@ -38,6 +38,11 @@ enum what { WHAT_CAT, WHAT_BOTH, WHAT_TTY, WHAT_KINDS };
  * @in:		what it gets
  * @out, @err:	what it writes
  * @started, @ended: times that the host was told
+ * @id:		of the container that it runs in, "": the UVM
+ * @exec:	its OCI document, "": it is no exec
+ * @box:	the container, if it is the init process, until its notice
+ * @notices:	of that
+ * @busy:	there is no process yet, or its container is still to be deleted
  */
 struct job {
 	struct all *all;
@@ -54,8 +59,18 @@ struct job {
 	bool moves;
 	struct host_process_state state;
 	struct host_stream_state stream[MSG_STDIO];
+	char id[16];
+	char exec[512];
+	struct host_container *box;
+	int notices;
+	bool busy;
 };
 
+/**
+ * struct all - the test
+ * @launch:	starts what a job is to run, NULL: in the UVM
+ * @over:	a process has ended
+ */
 struct all {
 	struct fixture *x;
 	struct proxy proxy;
@@ -71,6 +86,8 @@ struct all {
 	uint64_t exits_lost;
 	int refused; /* by an agent that was restarted */
 	bool plain;
+	void (*launch)(struct job *j);
+	void (*over)(struct job *j);
 };
 
 UNUSED static uint32_t pick(uint32_t below)
@@ -228,11 +245,19 @@ UNUSED static void on_ended(void *ctx, const struct host_process_end *end)
 			      end->output_cut, end->output_held,
 			      end->failure ? end->failure->err.text : "");
 	host_process_free(mem_take(&j->process));
+	if (j->all->over)
+		j->all->over(j);
 }
 
 UNUSED static struct host_process_config config_of(struct job *j)
 {
+	/* Of one that is taken over it counts only that it is an exec. */
+	static const struct msg_process_parameters exec = { .oci_process =
+								    "{}" };
+
 	return (struct host_process_config){
+		.container_id = j->id[0] != '\0' ? j->id : NULL,
+		.parameters = j->exec[0] != '\0' ? &exec : NULL,
 		.fd = { j->what == WHAT_TTY ? -1 : j->in, j->out,
 			j->what == WHAT_BOTH ? j->err : -1 },
 		.started = on_started,
@@ -256,19 +281,47 @@ UNUSED static void fill(int fd, size_t bytes)
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 }
 
-UNUSED static void start(struct job *j)
+UNUSED static void line_of(const struct job *j, char *line, size_t size)
+{
+	if (j->what == WHAT_TTY)
+		(void)snprintf(line, size, "echo >> %s/ran; seq 1 %zu; exit 7",
+			       j->all->dir, j->bytes);
+	else
+		(void)snprintf(line, size, "echo >> %s/ran; %s; exit 7",
+			       j->all->dir,
+			       j->what == WHAT_CAT ? "cat" : "tee /dev/stderr");
+}
+
+/* Asks for the process. */
+UNUSED static void begin(struct job *j)
 {
 	char line[256];
 	const char *argv[] = { "/bin/sh", "-c", line };
-	struct msg_process_parameters what = { .command_args = { argv, 3 } };
-	struct host_process_config config;
+	struct msg_process_parameters what = { 0 };
+	struct host_process_config config = config_of(j);
 	struct err e = { 0 };
 
+	line_of(j, line, sizeof(line));
+	if (j->exec[0] != '\0')
+		what.oci_process = j->exec;
+	else if (j->id[0] == '\0')
+		what.command_args = (struct msg_strings){ argv, 3 };
+	what.emulate_console = j->what == WHAT_TTY;
+	config.parameters = &what;
+	if (host_process_start(j->all->x->client, &config, &j->process, &e) < 0)
+		fail_msg("%s", e.text);
+	j->all->runs++;
+}
+
+UNUSED static void start(struct job *j)
+{
 	fd_close(&j->in);
 	fd_close(&j->out);
 	fd_close(&j->err);
 	j->what = (enum what)pick(WHAT_KINDS);
 	j->bytes = pick(4) == 0 ? pick(50) : pick(BYTES_MAX);
+	if (j->all->launch) /* more of them */
+		j->bytes /= 8;
 	if (j->what == WHAT_TTY)
 		j->bytes /= 20;
 	j->in = new_file();
@@ -278,26 +331,16 @@ UNUSED static void start(struct job *j)
 		fill(j->in, j->bytes);
 	j->started = 0;
 	j->ended = 0;
-	if (j->what == WHAT_TTY)
-		(void)snprintf(line, sizeof(line),
-			       "echo >> %s/ran; seq 1 %zu; exit 7", j->all->dir,
-			       j->bytes);
+	if (j->all->launch)
+		j->all->launch(j);
 	else
-		(void)snprintf(line, sizeof(line), "echo >> %s/ran; %s; exit 7",
-			       j->all->dir,
-			       j->what == WHAT_CAT ? "cat" : "tee /dev/stderr");
-	what.emulate_console = j->what == WHAT_TTY;
-	config = config_of(j);
-	config.parameters = &what;
-	if (host_process_start(j->all->x->client, &config, &j->process, &e) < 0)
-		fail_msg("%s", e.text);
-	j->all->runs++;
+		begin(j);
 }
 
 UNUSED static bool any_runs(const struct all *t)
 {
 	for (int i = 0; i < AT_ONCE; i++)
-		if (t->job[i].process)
+		if (t->job[i].process || t->job[i].busy)
 			return true;
 	return false;
 }
@@ -308,7 +351,7 @@ UNUSED static void look_after(struct all *t, bool more)
 	for (int i = 0; i < AT_ONCE; i++) {
 		struct job *j = &t->job[i];
 
-		if (j->process)
+		if (j->process || j->busy)
 			continue;
 		if (j->ended > 0) {
 			assert_int_equal(j->ended, 1);

@@ -295,7 +295,7 @@ static void test_w_s6_the_log_has_it_once(void **state UNUSED)
 	assert_int_equal(fd_write_full(r.x.fd[0], "\n", 1), 0);
 	assert_non_null(strstr(peer_output(r.x.fd[1]), "behind\n"));
 	assert_int_equal(container_wait(&peer, "one", r.x.pid), 0);
-	assert_string_equal(fake_read("/run/gcs/c/one/logs/a/b.log"),
+	assert_string_equal(fake_text("/run/gcs/c/one/logs/a/b.log"),
 			    "before\nbehind\n");
 	peer_exec_done(&r.x);
 }

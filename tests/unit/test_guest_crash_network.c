@@ -156,9 +156,9 @@ static void test_adapters_wait_for_their_pod(void **state UNUSED)
 	pod = start_pod();
 	want_adapter(pod, 0);
 	want_adapter(pod, 1);
-	text = fake_read(path);
+	text = fake_text(path);
 	if (!text)
-		text = fake_read("/run/gcs/c/pod/sandboxMounts/resolv.conf");
+		text = fake_text("/run/gcs/c/pod/sandboxMounts/resolv.conf");
 	if (text)
 		assert_non_null(strstr(text, "net0.test net1.test"));
 	end_pod(pod);

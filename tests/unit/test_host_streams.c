@@ -2,12 +2,210 @@
  * Streams of a session with both real ends: processes of the agent read and
  * write while a proxy cuts their connections, and the bridge's, behind any byte
  * in either direction; and while the host is replaced by another one, which
- * knows the numbers of docs/resume.md and nothing else.
+ * knows the numbers of docs/resume.md and nothing else. Processes of the UVM and
+ * of containers, whose runtime is tests/unit/fake_runtime.h.
  */
 #include "tests/unit/stream_jobs.h"
+#include "tests/unit/container_peer.h"
+
+#include "bridge/host/container.h"
 
 #define REPLACE_EVERY 4
 #define HOSTS_MIN 6
+
+/* --- containers --- */
+
+/* Runs from the beginning to the end, for execs. */
+#define STANDING "standing"
+
+static struct host_container *standing;
+static unsigned int boxes; /* that were asked for */
+
+static void on_deleted(void *ctx, const void *result,
+		       const struct host_failure *f)
+{
+	struct job *j = ctx;
+
+	if (!result)
+		fail_msg("%s is not deleted: %s", j->id, f->err.text);
+	j->busy = false;
+}
+
+/* The end of the process and the notice come in any order. */
+static void on_process_over(struct job *j)
+{
+	const struct host_done done = { .fn = on_deleted, .ctx = j };
+	struct err e = { 0 };
+
+	if (j->busy && j->notices > 0 && j->ended > 0 &&
+	    host_delete_container_state(j->all->x->client, j->id, &done, NULL,
+					&e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void on_notice(void *ctx, enum host_container_how how,
+		      const struct err *why)
+{
+	struct job *j = ctx;
+
+	assert_null(why);
+	assert_int_equal(how, HOST_CONTAINER_EXITED);
+	assert_int_equal(j->notices++, 0);
+	host_container_free(mem_take(&j->box));
+	on_process_over(j);
+}
+
+static void on_no_notice(void *ctx UNUSED, enum host_container_how how,
+			 const struct err *why UNUSED)
+{
+	fail_msg("the standing container has ended: %d", (int)how);
+}
+
+static void document_of(const char *id, const char *line, bool terminal,
+			char *spec, size_t size)
+{
+	(void)snprintf(
+		spec, size,
+		"{\"ociVersion\":\"1.0.2\",\"process\":{\"terminal\":%s,"
+		"\"cwd\":\"/\"," CONTAINER_ENV
+		"\"args\":[\"/bin/sh\",\"-c\",\"%s\"],"
+		"\"user\":{\"uid\":0,\"gid\":0}},"
+		"\"root\":{\"path\":\"/run/gcs/c/%s/rootfs\"}," CONTAINER_MOUNTS
+		"\"linux\":{\"resources\":{},\"namespaces\":["
+		"{\"type\":\"pid\"},{\"type\":\"mount\"}]}}",
+		terminal ? "true" : "false", line, id);
+}
+
+static void ask_for_box(struct all *t, const char *id, const char *line,
+			bool terminal, const struct host_done *created,
+			host_container_ended_fn *ended,
+			struct host_container **ret)
+{
+	char spec[4096], bundle[64], scratch[96];
+	const struct msg_container_config document = {
+		.schema_version = { 2, 1 },
+		.oci_bundle_path = bundle,
+		.scratch_dir_path = scratch,
+		.oci_specification = spec,
+	};
+	struct err e = { 0 };
+
+	container_make_root(id);
+	(void)snprintf(bundle, sizeof(bundle), "/run/gcs/c/%s", id);
+	(void)snprintf(scratch, sizeof(scratch), "%s/scratch/%s", bundle, id);
+	document_of(id, line, terminal, spec, sizeof(spec));
+	if (host_container_create(t->x->client, id, &document, created, ended,
+				  created->ctx, ret, &e) < 0)
+		fail_msg("%s", e.text);
+	boxes++;
+}
+
+static void on_created(void *ctx, const void *result,
+		       const struct host_failure *f)
+{
+	if (!result)
+		fail_msg("no container: %s", f->err.text);
+	begin(ctx);
+}
+
+/* In the UVM, as an exec of the container that stands, or as the first process of
+ * a container of its own. */
+static void launch_anywhere(struct job *j)
+{
+	const struct host_done created = { .fn = on_created, .ctx = j };
+	const bool terminal = j->what == WHAT_TTY;
+	char line[256];
+
+	j->id[0] = '\0';
+	j->exec[0] = '\0';
+	j->notices = 0;
+	line_of(j, line, sizeof(line));
+	switch (j->all->runs % 3) {
+	case 0:
+		begin(j);
+		return;
+	case 1:
+		(void)snprintf(j->id, sizeof(j->id), STANDING);
+		(void)snprintf(j->exec, sizeof(j->exec),
+			       "{\"terminal\":%s,\"cwd\":\"/\"," CONTAINER_ENV
+			       "\"user\":{\"uid\":0,\"gid\":0},"
+			       "\"args\":[\"/bin/sh\",\"-c\",\"%s\"]}",
+			       terminal ? "true" : "false", line);
+		begin(j);
+		return;
+	default:
+		(void)snprintf(j->id, sizeof(j->id), "c%u", boxes);
+		j->busy = true;
+		ask_for_box(j->all, j->id, line, terminal, &created, on_notice,
+			    &j->box);
+		return;
+	}
+}
+
+/* Lines of what the runtime was called for that begin so. */
+static unsigned int calls_of(const struct all *t, const char *verb)
+{
+	char path[96];
+	unsigned int n = 0;
+	const char *at;
+
+	(void)snprintf(path, sizeof(path), "%s/fake/calls", t->dir);
+	at = fake_text(path);
+	while (at && (at = strstr(at, verb)))
+		n += *(at += strlen(verb)) == ' ';
+	return n;
+}
+
+static void on_standing(void *ctx, const void *result,
+			const struct host_failure *f)
+{
+	struct outcome *o = ctx;
+
+	if (!result)
+		fail_msg("%s", f->err.text);
+	o->times++;
+}
+
+static void begin_standing(struct all *t)
+{
+	struct outcome o = { 0 };
+	const struct host_done done = { .fn = on_standing, .ctx = &o };
+	const uint32_t no_port[MSG_STDIO] = { 0 };
+	const struct msg_process_parameters init = { 0 };
+
+	ask_for_box(t, STANDING, "sleep 100000", false, &done, on_no_notice,
+		    &standing);
+	FAKE_UNTIL(&t->x->fake, o.times == 1);
+	assert_int_equal(host_execute_process(t->x->client, STANDING, &init,
+					      no_port, &done, NULL, NULL),
+			 0);
+	FAKE_UNTIL(&t->x->fake, o.times == 2);
+}
+
+/* Each was taken over; what has not been told is told to the next host. */
+static void boxes_of_host(struct all *t, bool open)
+{
+	struct err e = { 0 };
+
+	if (!standing)
+		return;
+	if (!open)
+		host_container_free(standing);
+	else if (host_container_open(t->x->client, STANDING, on_no_notice, NULL,
+				     &standing, &e) < 0)
+		fail_msg("%s", e.text);
+	for (int i = 0; i < AT_ONCE; i++) {
+		struct job *j = &t->job[i];
+
+		if (!j->box)
+			continue;
+		if (!open)
+			host_container_free(j->box);
+		else if (host_container_open(t->x->client, j->id, on_notice, j,
+					     &j->box, &e) < 0)
+			fail_msg("%s", e.text);
+	}
+}
 
 /* --- another host --- */
 
@@ -19,6 +217,8 @@ static bool all_run(struct all *t)
 	for (int i = 0; i < AT_ONCE; i++) {
 		struct job *j = &t->job[i];
 
+		if (j->busy && (!j->process || !j->box))
+			return false;
 		if (!j->process)
 			continue;
 		any = true;
@@ -69,6 +269,7 @@ static void replace_host(struct all *t)
 	t->losses += t->x->lost;
 	for (int i = 0; i < AT_ONCE; i++)
 		host_process_free(mem_take(&t->job[i].process));
+	boxes_of_host(t, false);
 	host_client_free(mem_take(&t->x->client));
 	t->x->ready = 0;
 	t->x->lost = 0;
@@ -82,6 +283,8 @@ static void replace_host(struct all *t)
 	for (int i = 0; i < AT_ONCE; i++)
 		if (t->job[i].moves)
 			open_again(&t->job[i]);
+	boxes_of_host(t, true);
+	t->x->notices = 0; /* they came before, and were handed on */
 	t->hosts++;
 }
 
@@ -93,6 +296,8 @@ static void run(struct all *t, uint32_t cuts, bool replace)
 
 	t->agent = agent_start(t->dir);
 	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
+	if (t->launch)
+		begin_standing(t);
 	for (;;) {
 		const bool more = proxy_cuts(&t->proxy) < cuts ||
 				  (replace && t->hosts < HOSTS_MIN);
@@ -102,6 +307,7 @@ static void run(struct all *t, uint32_t cuts, bool replace)
 			break;
 		assert_true(loop_turn(t->x->fake.loop, 50, NULL) >= 0);
 		assert_int_equal(t->x->failed, 0);
+		assert_int_equal(t->x->notices, 0); /* a second one */
 		if (replace && ++turns % REPLACE_EVERY == 0)
 			replace_host(t);
 	}
@@ -138,6 +344,67 @@ static void test_streams_survive_their_host(void **state)
 	report(t, "hosts");
 	assert_int_equal(agent_ran(t->dir), t->runs);
 	assert_true(t->hosts >= HOSTS_MIN);
+}
+
+/* Processes of containers, first ones and execs, beside those of the UVM: what
+ * was asked for is done once, each end and each notice is told once. */
+static void test_containers_survive_cuts_and_their_host(void **state)
+{
+	struct all *t = *state;
+
+	t->launch = launch_anywhere;
+	t->over = on_process_over;
+	make_client(t->x, (struct host_client_config){ .session = true });
+	proxy_start(&t->proxy, t->dir, &t->x->fake.transport);
+	run(t, cuts_wanted(), true);
+	report(t, "containers");
+	print_message("containers: %u\n", boxes);
+	assert_int_equal(agent_ran(t->dir), t->runs);
+	assert_true(t->hosts >= HOSTS_MIN);
+	assert_true(boxes > 1);
+	assert_int_equal(calls_of(t, "create"), boxes);
+	assert_int_equal(calls_of(t, "start"), boxes);
+}
+
+/* The runtime is this program, by the name that an agent looks for. */
+static int set_up_boxes(void **state)
+{
+	const char *path = getenv("PATH");
+	char from[256], at[512];
+	struct all *t;
+	ssize_t n;
+
+	if (set_up(state) < 0)
+		return -1;
+	t = *state;
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1L);
+	n = readlink("/proc/self/exe", from, sizeof(from) - 1);
+	assert_true(n > 0);
+	from[n] = '\0';
+	(void)snprintf(at, sizeof(at), "%s/fake", t->dir);
+	assert_int_equal(mkdir(at, 0700), 0);
+	(void)snprintf(at, sizeof(at), "%s/bin", t->dir);
+	assert_int_equal(mkdir(at, 0700), 0);
+	(void)snprintf(at, sizeof(at), "%s/bin/crun", t->dir);
+	assert_int_equal(symlink(from, at), 0);
+	(void)snprintf(at, sizeof(at), "%s/bin:%s", t->dir,
+		       path ? path : "/usr/bin:/bin");
+	return setenv("PATH", at, 1);
+}
+
+static int tear_down_boxes(void **state)
+{
+	struct all *t = *state;
+	int r;
+
+	end_process(t->agent);
+	t->agent = 0;
+	host_container_free(mem_take(&standing));
+	for (int i = 0; i < AT_ONCE; i++)
+		host_container_free(mem_take(&t->job[i].box));
+	r = tear_down(state);
+	peer_end_orphans();
+	return r;
 }
 
 /*
@@ -217,7 +484,7 @@ static void test_the_plain_protocol_loses(void **state)
 	assert_true(t->missing > 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 #define R(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -228,6 +495,19 @@ int main(void)
 		R(test_the_plain_protocol_loses),
 #undef R
 	};
+	const struct CMUnitTest of_containers[] = {
+		cmocka_unit_test_setup_teardown(
+			test_containers_survive_cuts_and_their_host,
+			set_up_boxes, tear_down_boxes),
+	};
+	int failed;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (container_is_runtime(argv[0]))
+		return fake_runtime_main(argc, argv);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	if (container_private_run())
+		return failed +
+		       cmocka_run_group_tests(of_containers, NULL, NULL);
+	print_message("skipped: no mount namespace to be had\n");
+	return failed;
 }
