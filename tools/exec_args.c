@@ -26,7 +26,8 @@ static const char attach_help[] =
 	"usage: ferry attach [OPTION...] SANDBOX[/CONTAINER] [ID]\n"
 	"\n"
 	"Takes over the streams of a process of a running sandbox and ends with\n"
-	"its exit code. Without ID: the command of 'ferry run --detach'.\n"
+	"its exit code. Without ID: the command of 'ferry run --detach',\n"
+	"or the container's first process.\n"
 	"\n"
 	"  --no-stdin          leave its input alone\n"
 	"\n"
@@ -122,9 +123,12 @@ int attach_parse(struct exec *x, int argc, char **argv)
 	}
 	if (optind < argc)
 		x->target = argv[optind++];
-	x->exec_id = optind < argc ? argv[optind++] : SHIM_MAIN;
 	if (!x->target)
 		return tool_usage("attach", "no sandbox");
+	/* Without one, of a container its first process. */
+	x->exec_id = optind < argc	      ? argv[optind++]
+		     : strchr(x->target, '/') ? ""
+					      : SHIM_MAIN;
 	if (optind < argc)
 		return tool_usage("attach", "too many words: %s", argv[optind]);
 	return -1;

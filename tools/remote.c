@@ -1,13 +1,21 @@
 #include "tools/remote.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 
 #include "bridge/io/fd.h"
+#include "build/proto/ferry.pb-c.h"
 #include "config/util.h"
 #include "tools/qemu/remains.h"
 #include "tools/shim/shim.h"
+
+/* A shim that has answered cleans up; for so long is looked whether it has. */
+#define GONE_TRIES 500
+#define GONE_LOOK_MS 10L
 
 static int split(const char *target, struct remote *r, struct err *e)
 {
@@ -155,7 +163,7 @@ int remote_ask(struct remote *r, const char *method,
 {
 	struct remote_wait w = { .e = e, .got = got, .ctx = ctx };
 	const struct ttrpc_ask ask = {
-		.service = "Ferry",
+		.service = r->service ? r->service : "Ferry",
 		.method = method,
 		.request = request,
 		.response = response,
@@ -170,4 +178,28 @@ int remote_ask(struct remote *r, const char *method,
 	if (w.over)
 		r->code = w.code;
 	return n < 0 ? n : w.result;
+}
+
+/* The shim keeps its folder locked until it has removed it (rundir.h). */
+static void wait_until_gone(int dir)
+{
+	const struct timespec again = { .tv_nsec = GONE_LOOK_MS * 1000000L };
+
+	for (int i = 0; i < GONE_TRIES && flock(dir, LOCK_SH | LOCK_NB) < 0;
+	     i++)
+		(void)nanosleep(&again, NULL);
+}
+
+int remote_stop(struct remote *r, bool force, struct err *e)
+{
+	FerryStopRequest q = FERRY_STOP_REQUEST__INIT;
+	cleanup_fd dir = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int n;
+
+	q.force = force;
+	r->service = NULL;
+	n = remote_ask(r, "Stop", &q.base, NULL, NULL, NULL, REMOTE_STOP_MS, e);
+	if (n == 0 && dir >= 0)
+		wait_until_gone(dir);
+	return n;
 }

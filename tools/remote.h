@@ -20,12 +20,17 @@
 #define REMOTE_CONTAINER_MAX 257u
 /* Calls that a shim answers by itself, or after one message to the guest. */
 #define REMOTE_CALL_MS 30000
+/* A guest that powers off, and what comes when it does not. */
+#define REMOTE_STOP_MS 60000
+/* The task service, containerd's. */
+#define REMOTE_TASKS "containerd.task.v2.Task"
 
 /**
  * struct remote - one connection
  * @name:	of the sandbox
  * @container:	id, "": the UVM
  * @dir:	folder of the sandbox
+ * @service:	that is asked, NULL: Ferry
  * @code:	of the last call that failed
  */
 struct remote {
@@ -34,6 +39,7 @@ struct remote {
 	char name[RUNDIR_NAME_MAX];
 	char container[REMOTE_CONTAINER_MAX];
 	char dir[RUNDIR_MAX];
+	const char *service;
 	enum ttrpc_code code;
 };
 
@@ -81,7 +87,7 @@ int remote_open_in(const char *target, struct remote *r, struct err *e);
 void remote_close(struct remote *r);
 
 /**
- * remote_ask() - a call of the service Ferry, and wait for its answer
+ * remote_ask() - a call of @r->service, and wait for its answer
  * @method:	name
  * @request:	message
  * @response:	descriptor, NULL: none is wanted
@@ -97,5 +103,13 @@ int remote_ask(struct remote *r, const char *method,
 	       const ProtobufCMessageDescriptor *response,
 	       void (*got)(void *ctx, const ProtobufCMessage *m), void *ctx,
 	       int64_t timeout_ms, struct err *e);
+
+/**
+ * remote_stop() - end the sandbox, and wait until nothing has its name
+ * @force:	without asking the guest
+ *
+ * Return: 0 or -errno
+ */
+int remote_stop(struct remote *r, bool force, struct err *e);
 
 #endif

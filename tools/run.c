@@ -32,8 +32,8 @@
 #include "tools/pod_plan.h"
 #include "tools/pod_run.h"
 #include "tools/report.h"
+#include "tools/run_detach.h"
 #include "tools/sandbox.h"
-#include "tools/shim/shim.h"
 #include "tools/start_code.h"
 #include "tools/tool.h"
 #include "tools/tty.h"
@@ -238,7 +238,7 @@ static int plan_pod(struct run *run, struct err *e)
 {
 	const struct run_args *a = &run->launch.args;
 	const struct pod_container one = {
-		.name = "container",
+		.name = RUN_CONTAINER,
 		.bundle = a->bundle,
 		.args = a->command,
 		.env = a->env,
@@ -504,24 +504,6 @@ static void quiet_log(const struct run *run)
 			  : LOG_LEVEL_ERR);
 }
 
-/* The sandbox goes on by itself; its name is all that we have to say. */
-static int detach(struct run *run)
-{
-	const struct shim_birth birth = {
-		.name = run->launch.args.name,
-		.listen_fd = -1,
-	};
-	char name[RUNDIR_NAME_MAX];
-	struct err e;
-
-	if (shim_start(&run->launch, &birth, name, &e) < 0) {
-		report_error(&run->report, &e);
-		return TOOL_CANNOT_RUN;
-	}
-	(void)printf("%s\n", name);
-	return TOOL_OK;
-}
-
 static int run_it(struct run *run)
 {
 	struct err e;
@@ -537,7 +519,7 @@ static int run_it(struct run *run)
 	if (r == 0)
 		report_phase(&run->report, "options");
 	if (r == 0 && run->launch.args.detach)
-		return detach(run);
+		return run_detach(&run->launch, &run->report);
 	if (r == 0)
 		r = start(run, &e);
 	if (r == 0)

@@ -28,6 +28,7 @@ static const char help[] =
 	"       ferry run [OPTION...] --bundle DIR [--] [COMMAND [ARG...]]\n"
 	"       ferry run [OPTION...] --pod FILE\n"
 	"       ferry run --detach [OPTION...] [[--] COMMAND [ARG...]]\n"
+	"       ferry run --detach [OPTION...] --bundle DIR\n"
 	"\n"
 	"Boots a utility VM from annotations, runs COMMAND in it and ends with\n"
 	"its exit code. With --detach the UVM goes on until 'ferry stop'.\n"
@@ -324,8 +325,15 @@ static int check_kind(const struct run_args *a, struct err *e)
 		return err_set(
 			e, EINVAL,
 			"--pod takes its commands and terminals from FILE");
-	if (a->detach && (a->bundle || a->pod))
-		return err_set(e, EINVAL, "--detach takes no containers yet");
+	if (a->detach && a->pod)
+		return err_set(e, EINVAL,
+			       "--detach takes a --bundle, no --pod");
+	if (a->detach && a->bundle &&
+	    (a->command.n || a->env.n || *a->workdir || a->scratch_mib ||
+	     a->fs != DISK_FS_AUTO || a->network != POD_NETWORK_NONE))
+		return err_set(
+			e, EINVAL,
+			"--detach runs a bundle as its config.json says");
 	if (!a->bundle && (a->scratch_mib || a->network != POD_NETWORK_NONE))
 		return err_set(e, EINVAL,
 			       "--scratch and --network are for "

@@ -23,9 +23,6 @@
 #include "tools/tool.h"
 #include "tools/ttrpc/pb.h"
 
-/* A guest that powers off, and what comes when it does not. */
-#define STOP_MS 60000
-
 /* --- list --------------------------------------------------------------------------- */
 
 struct list_row {
@@ -259,15 +256,12 @@ static int run_kill(const struct words *w)
 
 static int stop_one(const char *name, bool force)
 {
-	FerryStopRequest q = FERRY_STOP_REQUEST__INIT;
 	struct remote r = { 0 };
 	struct err e;
 	int n = remote_open(name, &r, &e);
 
-	q.force = force;
 	if (n == 0)
-		n = remote_ask(&r, "Stop", &q.base, NULL, NULL, NULL, STOP_MS,
-			       &e);
+		n = remote_stop(&r, force, &e);
 	remote_close(&r);
 	return n < 0 ? tool_fail(&e) : TOOL_OK;
 }

@@ -54,9 +54,19 @@ refused 'unknown disk format' 2 'not auto, erofs or ext4' \
 	--bundle "$work/good" --disk-format xfs
 refused 'unknown network' 2 'not none or user' --bundle "$work/good" --network tap
 
+refused 'a pod that goes on by itself' 2 'no --pod' --detach --pod x
+for option in '--scratch 9' '--network user' '--disk-format ext4' '--env A=b' \
+	'--workdir /' '-- /bin/true'; do
+	# shellcheck disable=SC2086 # words
+	refused "a bundle that goes on by itself, with $option" 2 \
+		'as its config.json says' --detach --bundle "$work/good" $option
+done
+
 # --- bundles and files that are wrong ----------------------------------------------
 
 refused 'no bundle' 2 "$work/gone/config.json: No such file" --bundle "$work/gone"
+refused 'no bundle, by itself' 2 "$work/gone/config.json: No such file" \
+	--detach --bundle "$work/gone"
 bundle "$work/bad" ',"mounts":[{"destination":"/data","type":"bind","source":"/x"}]'
 refused 'a folder of the host' 2 'mounts[0]: /data is bound from the host' \
 	--bundle "$work/bad"

@@ -306,6 +306,7 @@ client=$!
 wait_for 60 eval 'build/ferry ps e2e1 | grep -q "sleep 1000"'
 ferry stop e2e1
 check "stop" status_is 0
+check "nothing has that name then" eval '[ ! -e "$(echo "$TMPDIR"/ferry-*)/shim-e2e1" ]'
 wait "$client"
 check "who waited for a process is told" test $? -ne 0
 ferry stop e2e1

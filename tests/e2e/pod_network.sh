@@ -102,4 +102,68 @@ told_first() {
 		END { exit !told }' "$WORK/err"
 }
 check "hazard 25: the last kill is told before the exit" told_first
+
+# --- a container that goes on by itself, and what is left when its owner dies ----------
+
+# With all that a sandbox has on the host: disks, sockets, and a tap where one may
+# be made, which the kernel takes away with its last holder.
+tap=ferry$$
+endpoint=tap:$tap
+ip tuntap add "$tap" mode tap 2>"$WORK/err" && ip tuntap del "$tap" mode tap ||
+	endpoint=user
+adapters='[{\"endpoint\": \"'$endpoint'\", \"mac\": \"00-15-5D-00-00-07\", \"settings\":
+	{\"IPConfigs\": [{\"IPAddress\": \"10.8.0.1\", \"PrefixLength\": 24}]}}]'
+mkdir "$WORK/own"
+cat >"$WORK/own/config.json" <<END
+{ "ociVersion": "1.0.2",
+  "process": { "user": { "uid": 0, "gid": 0 }, "env": ["PATH=/bin"], "cwd": "/",
+    "args": ["/bin/sh", "-c", "echo up; ip addr; exec sleep 1000"] },
+  "root": { "path": "$rootfs" },
+  "annotations": { "io.ferry.network.adapters": "${adapters//[$'\n\t']/ }" },
+  "mounts": [
+    { "destination": "/proc", "type": "proc", "source": "proc" } ],
+  "linux": { "namespaces": [ { "type": "pid" }, { "type": "network" },
+    { "type": "mount" } ] } }
+END
+own() {
+	ferry "${RUN[@]}" --detach --name e2epod --bundle "$WORK/own" </dev/null
+}
+field() { # FIELD
+	build/ferry list --json | grep -oE "\"$1\":[0-9]+" | grep -oE '[0-9]+$'
+}
+# Disks have no names: those who have them open are who holds them.
+disks() { find /proc/[0-9]*/fd -lname "$TMPDIR/ferry-disk-*" 2>/dev/null | wc -l; }
+on_host() { # is there anything of it?
+	[ -n "$(qemus)" ] || [ "$(disks)" -gt 0 ] || [ -e "/sys/class/net/$tap" ] ||
+		grep -q "$TMPDIR/" /proc/net/unix
+}
+nobody() { ! on_host; }
+inits_end() { ferry ps e2epod/container; grep -qE "^container .* stopped +137" "$WORK/out"; }
+
+own
+check "run --detach --bundle ends when the container runs" status_is 0
+check "and says its name, no more" out_is e2epod
+check "it has disks, and its tap" eval \
+	'[ "$(disks)" -ge 2 ] && { [ "$endpoint" = user ] || [ -e "/sys/class/net/$tap" ]; }'
+ferry exec e2epod/container -- ip addr
+check "exec in it" out_has '10.8.0.1/24'
+ferry kill -s KILL e2epod/container
+check "its end does not end the sandbox" wait_for 60 inits_end
+ferry attach --no-stdin e2epod/container </dev/null
+check "attach: the code of its first process" status_is 137
+check "and what it wrote" out_has up
+kill -9 "$(field shim_pid)"
+check "a shim that is killed takes QEMU, disks, sockets and tap along" \
+	wait_for 30 nobody
+own
+check "the next start cleans up, and takes the name" status_is 0
+kill -9 "$(field qemu_pid)"
+check "so does a shim whose QEMU is killed, by itself" wait_for 60 nothing_left
+check "with all of it" wait_for 30 nobody
+if [ "${FERRY_SOAK:-0}" = 1 ]; then # for the boots that they take
+	sed -i 's,"/bin/sh","/bin/none",' "$WORK/own/config.json"
+	own
+	check "a container that cannot be started is told" status_is 127
+	check "and ends its sandbox" nothing_left
+fi
 finish
