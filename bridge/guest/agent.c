@@ -339,8 +339,9 @@ int agent_new(const struct flags *f, struct agent **ret, struct err *e)
 	arena_init(&a->arena, AGENT_MESSAGE_MAX);
 	text_heap(&a->body, WIRE_GUEST_FRAME_MAX - WIRE_HEADER_SIZE + 1);
 	raise_file_limit(a);
-	r = loop_new(&a->loop, e);
+	r = a->root < 0 ? err_sys(e, "/") : loop_new(&a->loop, e);
 	if (r < 0) {
+		fd_close(&a->root);
 		free(a);
 		return r;
 	}

@@ -1,5 +1,6 @@
 #include "bridge/guest/earlier.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,20 +75,32 @@ static bool is_call(const struct runtime *rt, pid_t pid)
 	       (n == cmdline("self", ours) && memcmp(theirs, ours, n) == 0);
 }
 
-bool earlier_wait(struct earlier *w, const struct runtime *rt, uint64_t pid,
-		  int64_t limit_ms, earlier_fn *over, void *ctx)
+static int watch(struct earlier *w, int64_t limit_ms)
 {
+	const int r = loop_watch(w->loop, w->runs, EPOLLIN, on_over, w,
+				 &w->watch, NULL);
+
+	return r < 0 ? r
+		     : loop_at(w->loop, loop_now_ms(w->loop) + limit_ms,
+			       on_limit, w, &w->timer, NULL);
+}
+
+int earlier_wait(struct earlier *w, const struct runtime *rt, uint64_t pid,
+		 int64_t limit_ms, earlier_fn *over, void *ctx)
+{
+	int r;
+
 	w->over = over;
 	w->ctx = ctx;
 	if (pid == 0)
-		return false;
+		return 0;
 	w->runs = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-	if (w->runs >= 0 && is_call(rt, (pid_t)pid) &&
-	    loop_watch(w->loop, w->runs, EPOLLIN, on_over, w, &w->watch,
-		       NULL) == 0 &&
-	    loop_at(w->loop, loop_now_ms(w->loop) + limit_ms, on_limit, w,
-		    &w->timer, NULL) == 0)
-		return true;
-	earlier_stop(w);
-	return false;
+	if (w->runs < 0)
+		return errno == ESRCH ? 0 : -errno;
+	r = is_call(rt, (pid_t)pid) ? watch(w, limit_ms) : -ESRCH;
+	if (r < 0)
+		earlier_stop(w);
+	if (r == -ESRCH)
+		return 0;
+	return r < 0 ? r : 1;
 }

@@ -10,7 +10,6 @@
 #ifndef FERRY_BRIDGE_GUEST_EARLIER_H
 #define FERRY_BRIDGE_GUEST_EARLIER_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/guest/runtime.h"
@@ -40,10 +39,11 @@ void earlier_init(struct earlier *w, struct loop *l);
  * @pid:	0: it was never started
  * @limit_ms:	from now on, then it is killed
  *
- * Return: false: there is nobody to wait for, or no memory; @over is not called
+ * Return: 1: @over will be called, 0: there is nobody to wait for, -errno: no memory
+ *         or descriptor
  */
-bool earlier_wait(struct earlier *w, const struct runtime *rt, uint64_t pid,
-		  int64_t limit_ms, earlier_fn *over, void *ctx);
+int earlier_wait(struct earlier *w, const struct runtime *rt, uint64_t pid,
+		 int64_t limit_ms, earlier_fn *over, void *ctx);
 
 /** earlier_stop() - nobody any more; the runtime goes on */
 void earlier_stop(struct earlier *w);

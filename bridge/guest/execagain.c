@@ -146,9 +146,14 @@ static void begin(struct op *op)
 	struct again *x = again_of(op);
 	struct runtime *rt = &op->agent->runtime;
 
-	if (runtime_left(rt, x->kept.call) != 0 ||
-	    !earlier_wait(&x->runtime, rt, x->kept.runs, runtime_limits.start,
-			  look, x))
+	int r = 0;
+
+	if (runtime_left(rt, x->kept.call) == 0)
+		r = earlier_wait(&x->runtime, rt, x->kept.runs,
+				 runtime_limits.start, look, x);
+	if (r < 0)
+		takeover_rather(op->agent, "an exec");
+	if (r <= 0)
 		look(x);
 }
 

@@ -170,8 +170,12 @@ static void begin_again(struct op *op)
 	struct runtime *rt = &op->agent->runtime;
 	const uint64_t *pid = slot_word(&op->agent->slots, op->container->slot);
 
-	if (!earlier_wait(&again_of(op)->runtime, rt, pid ? *pid : 0,
-			  runtime_limits.call, let_go_again, op))
+	const int r = earlier_wait(&again_of(op)->runtime, rt, pid ? *pid : 0,
+				   runtime_limits.call, let_go_again, op);
+
+	if (r < 0)
+		takeover_rather(op->agent, "the start of a container");
+	if (r <= 0)
 		let_go_again(op);
 }
 

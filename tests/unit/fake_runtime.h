@@ -8,6 +8,7 @@
  *
  *	fail-VERB	the error that is logged, exit status 1
  *	hang-VERB	it does not end
+ *	wait-VERB	it goes on when this is gone
  *	silent-VERB	it makes no terminal
  *	slow-start	it waits between two of its steps; "halfway" is there then
  *	netns		containers get a network namespace of their own
@@ -305,6 +306,8 @@ UNUSED static int fake_runtime_main(int argc, char **argv)
 	fake_write(fake_file(&f, "calls", ""), "ae", line);
 	if (access(fake_file(&f, "hang-", f.verb), F_OK) == 0)
 		(void)pause();
+	while (access(fake_file(&f, "wait-", f.verb), F_OK) == 0)
+		(void)usleep(2000);
 	text = fake_text(fake_file(&f, "fail-", f.verb));
 	if (text)
 		fake_die(&f, text);

@@ -84,44 +84,102 @@ static bool killed_with_a_fault(int64_t n)
 	return hit;
 }
 
-/* Each has its own process of the UVM with a wait, and all one container. */
-static void test_every_call_of_a_takeover_fails_once(void **state UNUSED)
+static bool is_called(const void *line)
 {
-	const char *soak = getenv("FERRY_SOAK");
-	const int stride = soak && strcmp(soak, "1") == 0 ? 1 : STRIDE;
+	const char *calls = container_steered(&peer, "calls");
+
+	return calls && strstr(calls, line) != NULL;
+}
+
+/* A process whose runtime waits when it is @line. Return: the request */
+static uint64_t begun(struct run *r, const char *file, const char *line)
+{
+	uint64_t id;
+
+	container_steer(&peer, file, "");
+	id = peer_send(&peer, WIRE_EXECUTE_PROCESS,
+		       container_execute_body(&peer, r));
+	crash_until(is_called, line);
+	return id;
+}
+
+/* The runtime goes on: the process ends with @code. */
+static void goes_on(const struct run *r, uint64_t id, const char *file,
+		    uint32_t code)
+{
+	static struct peer_frame f;
+
+	if (!peer_waiting[id])
+		fail_msg("%s, %s at 0x%zx: refused", file, failed, failed_at);
+	container_steer(&peer, file, NULL);
+	while (peer_waiting[id])
+		assert_true(peer_recv(&peer, &f));
+	if (peer_result(&f) != HR_OK)
+		fail_msg("%s, %s at 0x%zx: %s", file, failed, failed_at,
+			 f.body);
+	assert_int_equal(container_wait(&peer, r->container,
+					(uint32_t)peer_number(&f, "ProcessId")),
+			 code);
+}
+
+/* A process of the UVM with a wait, a container with an exec that the runtime is
+ * starting, and one that it is letting go. Return: false: there is no @at-th call */
+static bool all_is_taken_over(int64_t at)
+{
 	const struct wish w = { .id = "c", .line = "exec sleep 1000" };
-	struct run init = { .container = "c" };
+	const struct wish w2 = { .id = "d", .line = "exit 4" };
+	struct run init = { .container = "c" }, init2 = { .container = "d" };
+	struct run more = { .container = "c", .line = "exit 3" };
 	struct peer_frame f;
-	unsigned int n = 0;
-	int64_t at = 1;
+	uint64_t id, exec, start;
+	uint32_t pid;
+	bool hit;
 
 	container_create(&peer, &w);
 	container_run(&peer, &init);
-	for (bool hit = true; hit && at < CALLS_MAX; at += stride, n++) {
-		const uint32_t pid = peer_run(&peer, "exec sleep 1000");
-		const uint64_t id = peer_send(&peer, WIRE_WAIT_FOR_PROCESS,
-					      peer_wait_body(pid, UINT32_MAX));
-
-		/* Behind this the wait was read. */
-		assert_int_equal(peer_call(&peer, WIRE_DUMP_STACKS, "{}", &f),
-				 HR_OK);
-		hit = killed_with_a_fault(at);
-		if (peer_call(&peer, WIRE_SIGNAL_PROCESS,
-			      peer_signal_body(pid, SIGTERM), &f) != HR_OK)
-			fail_msg("call %" PRId64 ": %s", at, f.body);
-		while (peer_waiting[id])
-			assert_true(peer_recv(&peer, &f));
-		if (peer_number(&f, "ExitCode") != 128 + SIGTERM)
-			fail_msg("call %" PRId64 ", %s at 0x%zx: %s", at,
-				 failed, failed_at, f.body);
-	}
-	assert_true(n > 1 && at < CALLS_MAX);
-	print_message("# %u calls failed\n", n - 1);
+	pid = peer_run(&peer, "exec sleep 1000");
+	id = peer_send(&peer, WIRE_WAIT_FOR_PROCESS,
+		       peer_wait_body(pid, UINT32_MAX));
+	exec = begun(&more, "wait-exec", "exec c\n");
+	container_create(&peer, &w2);
+	start = begun(&init2, "wait-start", "start d\n");
+	/* Behind this the wait was read. */
+	assert_int_equal(peer_call(&peer, WIRE_DUMP_STACKS, "{}", &f), HR_OK);
+	hit = killed_with_a_fault(at);
+	if (peer_call(&peer, WIRE_SIGNAL_PROCESS,
+		      peer_signal_body(pid, SIGTERM), &f) != HR_OK)
+		fail_msg("call %" PRId64 ": %s", at, f.body);
+	while (peer_waiting[id])
+		assert_true(peer_recv(&peer, &f));
+	if (peer_number(&f, "ExitCode") != 128 + SIGTERM)
+		fail_msg("call %" PRId64 ", %s at 0x%zx: %s", at, failed,
+			 failed_at, f.body);
+	goes_on(&more, exec, "wait-exec", 3);
+	goes_on(&init2, start, "wait-start", 4);
+	assert_string_equal(peer_notice(&peer, "d"), "UnexpectedExit");
+	container_delete(&peer, "d");
 	assert_int_equal(container_signal(&peer, "c", init.x.pid, SIGKILL),
 			 HR_OK);
 	assert_int_equal(container_wait(&peer, "c", init.x.pid), 137);
 	assert_string_equal(peer_notice(&peer, "c"), "ForcedExit");
 	container_delete(&peer, "c");
+	return hit;
+}
+
+/* Each time from the start: a takeover of more makes more calls. */
+static void test_every_call_of_a_takeover_fails_once(void **state)
+{
+	const char *soak = getenv("FERRY_SOAK");
+	const int stride = soak && strcmp(soak, "1") == 0 ? 1 : STRIDE;
+	unsigned int n = 0;
+
+	for (int64_t at = 1; all_is_taken_over(at); at += stride, n++) {
+		assert_true(at < CALLS_MAX);
+		(void)tear_down(state);
+		(void)set_up(state);
+	}
+	assert_true(n > 1);
+	print_message("# %u calls failed\n", n);
 }
 
 /* Return: is it there? A connection that ends is replaced. */
