@@ -222,13 +222,9 @@ struct run {
 UNUSED static const char *container_execute_body(struct peer *p, struct run *r)
 {
 	static char body[32768];
-	static const char *const flags[] = { "CreateStdInPipe",
-					     "CreateStdOutPipe",
-					     "CreateStdErrPipe" };
 	struct peer_exec *x = &r->x;
 	char inner[16384];
 	struct text in, out;
-	struct err e = { 0 };
 
 	text_fixed(&in, inner, sizeof(inner));
 	text_fixed(&out, body, sizeof(body));
@@ -243,27 +239,12 @@ UNUSED static const char *container_execute_body(struct peer *p, struct run *r)
 		peer_quote(&in, r->line);
 		text_add(&in, "]},");
 	}
-	for (int i = 0; i < 3; i++) {
-		x->fd[i] = -1;
-		x->listener[i] = -1;
-		x->port[i] = 0;
-		text_addf(&in, "\"%s\":%s%s", flags[i],
-			  x->want[i] ? "true" : "false", i < 2 ? "," : "");
-		if (!x->want[i])
-			continue;
-		x->port[i] = p->next_port++;
-		assert_int_equal(transport_listen(&p->transport, x->port[i], 1,
-						  &x->listener[i], &e),
-				 0);
-	}
+	peer_exec_wants(p, x, &in);
 	text_add(&in, "}");
 	text_addf(&out, "{" PEER_BASE ",\"Settings\":{\"ProcessParameters\":",
 		  r->container);
 	peer_quote(&out, inner);
-	text_addf(&out,
-		  ",\"VsockStdioRelaySettings\":{\"StdIn\":%u,\"StdOut\":%u,"
-		  "\"StdErr\":%u}}}",
-		  x->port[0], x->port[1], x->port[2]);
+	peer_exec_relay(x, &out);
 	assert_false(in.full || out.full);
 	return body;
 }

@@ -15,22 +15,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int set_up_negotiated(void **state)
-{
-	set_up(state);
-	peer_negotiate(*state);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct peer *p = *state;
-
-	assert_true(peer_agent_lives(p));
-	peer_done(p);
-	return 0;
-}
-
 static void test_nothing_comes_before_negotiation(void **state)
 {
 	struct peer *p = *state;
@@ -502,8 +486,8 @@ static void test_w_g28_shutdown_answers_and_ends(void **state)
 
 int main(void)
 {
-#define RAW(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_negotiated, tear_down)
+#define RAW(f) cmocka_unit_test_setup_teardown(f, set_up, peer_tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_set_up, peer_tear_down)
 	const struct CMUnitTest tests[] = {
 		RAW(test_nothing_comes_before_negotiation),
 		RAW(test_w_g12_pipelined_requests_find_negotiation_done),

@@ -4,24 +4,6 @@
 #include "bridge/guest/process.h"
 #include "bridge/guest/stream.h"
 
-static int set_up(void **state)
-{
-	static struct peer p;
-
-	peer_start(&p);
-	*state = &p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct peer *p = *state;
-
-	assert_true(peer_agent_lives(p));
-	peer_done(p);
-	return 0;
-}
-
 /* Runs a line with stdout; its output is the result. */
 static const char *output_of(struct peer *p, struct peer_exec *x)
 {
@@ -373,116 +355,6 @@ static void test_two_hundred_at_once(void **state)
 	}
 }
 
-static void read_until(int fd, char *seen, size_t size, const char *what)
-{
-	size_t n = 0;
-
-	seen[0] = '\0';
-	while (!strstr(seen, what)) {
-		ssize_t got;
-
-		assert_true(peer_ready(fd, POLLIN, PEER_WAIT_MS));
-		assert_true(n < size - 1);
-		got = read(fd, seen + n, size - 1 - n);
-		if (got <= 0)
-			fail_msg("ended before '%s': %s", what, seen);
-		n += (size_t)got;
-		seen[n] = '\0';
-	}
-}
-
-static void test_a_terminal(void **state)
-{
-	struct peer *p = *state;
-	struct peer_exec x = {
-		.line = "stty size; tty; ps -o tty= -p $$; "
-			"trap 'stty size' WINCH; echo go; a=; "
-			"while [ \"$a\" != end ]; do read a; echo got=$a; "
-			"done; exit 9",
-		.parameters = ",\"EmulateConsole\":true,"
-			      "\"ConsoleSize\":[33,77]",
-		.want = { true, true, true },
-	};
-	struct peer_frame f;
-	char seen[4096], body[256];
-
-	peer_exec(p, &x);
-	read_until(x.fd[1], seen, sizeof(seen), "go\r\n");
-	assert_memory_equal(seen, "33 77\r\n/dev/pts/", 16);
-	assert_int_equal(fd_write_full(x.fd[0], "hey\n", 4), 0);
-	read_until(x.fd[1], seen, sizeof(seen), "got=hey\r\n");
-	(void)snprintf(body, sizeof(body),
-		       "{" PEER_BASE
-		       ",\"ProcessId\":%u,\"Height\":44,\"Width\":99}",
-		       WIRE_NULL_ID, x.pid);
-	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_OK);
-	/* A shell that was not reading yet runs the trap behind a read. */
-	assert_int_equal(fd_write_full(x.fd[0], "\n", 1), 0);
-	read_until(x.fd[1], seen, sizeof(seen), "44 99\r\n");
-	assert_int_equal(fd_write_full(x.fd[0], "end\n", 4), 0);
-	assert_int_equal(peer_wait(p, x.pid), 9);
-	assert_string_equal(peer_output(x.fd[2]), "");
-	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_OK);
-	peer_exec_done(&x);
-}
-
-static void test_the_end_of_terminal_input_is_typed_by_nobody(void **state)
-{
-	struct peer *p = *state;
-	struct peer_exec x = {
-		.line = "echo go; read a; echo got=$a",
-		.parameters = ",\"EmulateConsole\":true",
-		.want = { true, true, false },
-	};
-	char seen[256];
-	struct peer_frame f;
-
-	peer_exec(p, &x);
-	read_until(x.fd[1], seen, sizeof(seen), "go\r\n");
-	assert_int_equal(shutdown(x.fd[0], SHUT_WR), 0);
-	assert_int_equal(peer_call(p, WIRE_WAIT_FOR_PROCESS,
-				   peer_wait_body(x.pid, 200), &f),
-			 HR_TIMEOUT);
-	assert_int_equal(peer_call(p, WIRE_SIGNAL_PROCESS,
-				   peer_signal_body(x.pid, 9), &f),
-			 HR_OK);
-	assert_int_equal(peer_wait(p, x.pid), 137);
-	peer_exec_done(&x);
-}
-
-static void test_only_terminals_have_a_size(void **state)
-{
-	struct peer *p = *state;
-	const uint32_t pid = peer_run(p, "exec sleep 1000");
-	struct peer_frame f;
-	char body[256];
-
-	(void)snprintf(body, sizeof(body),
-		       "{" PEER_BASE
-		       ",\"ProcessId\":%u,\"Height\":4,\"Width\":9}",
-		       WIRE_NULL_ID, pid);
-	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_FAIL);
-}
-
-static void test_terminal_output_is_whole(void **state)
-{
-	struct peer *p = *state;
-	struct peer_exec x = {
-		.line = "stty -opost; exec head -c 1000000 /dev/zero",
-		.parameters = ",\"EmulateConsole\":true",
-		.want = { false, true, false },
-	};
-	static char buf[65536];
-	size_t total = 0, n;
-
-	peer_exec(p, &x);
-	while ((n = peer_read(x.fd[1], buf, sizeof(buf))) > 0)
-		total += n;
-	assert_int_equal(total, 1000000);
-	assert_int_equal(peer_wait(p, x.pid), 0);
-	peer_exec_done(&x);
-}
-
 /* W-S3: with the reference a host that closes stdout never hears the exit. */
 static void test_w_s3_a_host_that_closes_stdout_hears_the_exit(void **state)
 {
@@ -492,7 +364,7 @@ static void test_w_s3_a_host_that_closes_stdout_hears_the_exit(void **state)
 	char seen[64];
 
 	peer_exec(p, &x);
-	read_until(x.fd[1], seen, 8, "y\n");
+	peer_read_until(x.fd[1], seen, 8, "y\n");
 	peer_exec_done(&x);
 	assert_int_equal(peer_wait(p, x.pid), 128 + SIGPIPE);
 }
@@ -538,7 +410,7 @@ static void test_w_s7_a_grandchild_does_not_hold_the_exit_back(void **state)
 			 HR_OK);
 	assert_int_equal(peer_number(&f, "ExitCode"), 8);
 	/* Its output still comes. */
-	read_until(x.fd[1], seen, sizeof(seen), "late\n");
+	peer_read_until(x.fd[1], seen, sizeof(seen), "late\n");
 	assert_memory_equal(seen, "pid=", 4);
 	(void)kill((pid_t)strtol(seen + 4, NULL, 10), SIGKILL);
 	assert_string_equal(peer_output(x.fd[1]), "");
@@ -592,7 +464,7 @@ static void test_a_lost_host_costs_a_process_nothing(void **state)
 		       p->dir);
 	x.line = line;
 	peer_exec(p, &x);
-	read_until(x.fd[1], seen, 8, "one\n");
+	peer_read_until(x.fd[1], seen, 8, "one\n");
 	peer_drop(p, true);
 	peer_exec_done(&x);
 	peer_accept(p);
@@ -634,7 +506,7 @@ static void test_orphans_of_processes_are_reaped(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_set_up, peer_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_exit_codes),
 		TEST(test_w_g29_signals_reach_and_are_told),
@@ -651,10 +523,6 @@ int main(void)
 		TEST(test_streams_are_apart),
 		TEST(test_64_mib_go_through_cat_unchanged),
 		TEST(test_two_hundred_at_once),
-		TEST(test_a_terminal),
-		TEST(test_the_end_of_terminal_input_is_typed_by_nobody),
-		TEST(test_only_terminals_have_a_size),
-		TEST(test_terminal_output_is_whole),
 		TEST(test_w_s3_a_host_that_closes_stdout_hears_the_exit),
 		TEST(test_w_s7_a_host_that_does_not_read_hears_the_exit),
 		TEST(test_w_s7_a_grandchild_does_not_hold_the_exit_back),

@@ -8,24 +8,6 @@
 
 #include "bridge/guest/link.h"
 
-static int set_up(void **state)
-{
-	static struct peer p;
-
-	peer_start(&p);
-	*state = &p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct peer *p = *state;
-
-	assert_true(peer_agent_lives(p));
-	peer_done(p);
-	return 0;
-}
-
 /* A process that ends with @code when the file descriptor @in is closed. */
 static uint32_t start_held(struct peer *p, int code, int *in)
 {
@@ -529,7 +511,7 @@ static void test_the_agent_waits_for_its_first_host(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_set_up, peer_tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_delays_of_redialling),
 		TEST(test_w_g3_an_answer_without_a_host_is_kept),

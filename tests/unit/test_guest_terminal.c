@@ -1,29 +1,103 @@
 /*
- * tests/unit/test_guest_terminal.c - a terminal whose host side is gone, on
- * purpose or with the host
+ * tests/unit/test_guest_terminal.c - processes on a terminal, and a terminal
+ * whose host side is gone, on purpose or with the host
  */
 #include "tests/unit/guest_peer.h"
 
-/* Long enough for a stream's end to be judged (STREAM_JUDGE_MS). */
-#define JUDGED_MS 800
-
-static int set_up(void **state)
-{
-	static struct peer p;
-
-	peer_start(&p);
-	*state = &p;
-	return 0;
-}
-
-static int tear_down(void **state)
+static void test_a_terminal(void **state)
 {
 	struct peer *p = *state;
+	struct peer_exec x = {
+		.line = "stty size; tty; ps -o tty= -p $$; "
+			"trap 'stty size' WINCH; echo go; a=; "
+			"while [ \"$a\" != end ]; do read a; echo got=$a; "
+			"done; exit 9",
+		.parameters = ",\"EmulateConsole\":true,"
+			      "\"ConsoleSize\":[33,77]",
+		.want = { true, true, true },
+	};
+	struct peer_frame f;
+	char seen[4096], body[256];
 
-	assert_true(peer_agent_lives(p));
-	peer_done(p);
-	return 0;
+	peer_exec(p, &x);
+	peer_read_until(x.fd[1], seen, sizeof(seen), "go\r\n");
+	assert_memory_equal(seen, "33 77\r\n/dev/pts/", 16);
+	assert_int_equal(fd_write_full(x.fd[0], "hey\n", 4), 0);
+	peer_read_until(x.fd[1], seen, sizeof(seen), "got=hey\r\n");
+	(void)snprintf(body, sizeof(body),
+		       "{" PEER_BASE
+		       ",\"ProcessId\":%u,\"Height\":44,\"Width\":99}",
+		       WIRE_NULL_ID, x.pid);
+	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_OK);
+	/* A shell that was not reading yet runs the trap behind a read. */
+	assert_int_equal(fd_write_full(x.fd[0], "\n", 1), 0);
+	peer_read_until(x.fd[1], seen, sizeof(seen), "44 99\r\n");
+	assert_int_equal(fd_write_full(x.fd[0], "end\n", 4), 0);
+	assert_int_equal(peer_wait(p, x.pid), 9);
+	assert_string_equal(peer_output(x.fd[2]), "");
+	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_OK);
+	peer_exec_done(&x);
 }
+
+static void test_the_end_of_terminal_input_is_typed_by_nobody(void **state)
+{
+	struct peer *p = *state;
+	struct peer_exec x = {
+		.line = "echo go; read a; echo got=$a",
+		.parameters = ",\"EmulateConsole\":true",
+		.want = { true, true, false },
+	};
+	char seen[256];
+	struct peer_frame f;
+
+	peer_exec(p, &x);
+	peer_read_until(x.fd[1], seen, sizeof(seen), "go\r\n");
+	assert_int_equal(shutdown(x.fd[0], SHUT_WR), 0);
+	assert_int_equal(peer_call(p, WIRE_WAIT_FOR_PROCESS,
+				   peer_wait_body(x.pid, 200), &f),
+			 HR_TIMEOUT);
+	assert_int_equal(peer_call(p, WIRE_SIGNAL_PROCESS,
+				   peer_signal_body(x.pid, 9), &f),
+			 HR_OK);
+	assert_int_equal(peer_wait(p, x.pid), 137);
+	peer_exec_done(&x);
+}
+
+static void test_only_terminals_have_a_size(void **state)
+{
+	struct peer *p = *state;
+	const uint32_t pid = peer_run(p, "exec sleep 1000");
+	struct peer_frame f;
+	char body[256];
+
+	(void)snprintf(body, sizeof(body),
+		       "{" PEER_BASE
+		       ",\"ProcessId\":%u,\"Height\":4,\"Width\":9}",
+		       WIRE_NULL_ID, pid);
+	assert_int_equal(peer_call(p, WIRE_RESIZE_CONSOLE, body, &f), HR_FAIL);
+}
+
+static void test_terminal_output_is_whole(void **state)
+{
+	struct peer *p = *state;
+	struct peer_exec x = {
+		.line = "stty -opost; exec head -c 1000000 /dev/zero",
+		.parameters = ",\"EmulateConsole\":true",
+		.want = { false, true, false },
+	};
+	static char buf[65536];
+	size_t total = 0, n;
+
+	peer_exec(p, &x);
+	while ((n = peer_read(x.fd[1], buf, sizeof(buf))) > 0)
+		total += n;
+	assert_int_equal(total, 1000000);
+	assert_int_equal(peer_wait(p, x.pid), 0);
+	peer_exec_done(&x);
+}
+
+/* Long enough for a stream's end to be judged (STREAM_JUDGE_MS). */
+#define JUDGED_MS 800
 
 /* Runs @line on a terminal until it has said "go". */
 static void start(struct peer *p, struct peer_exec *x, const char *line,
@@ -132,8 +206,12 @@ static void test_a_lost_host_does_not_hang_up(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_set_up, peer_tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_terminal),
+		TEST(test_the_end_of_terminal_input_is_typed_by_nobody),
+		TEST(test_only_terminals_have_a_size),
+		TEST(test_terminal_output_is_whole),
 		TEST(test_both_sides_closed_hang_the_terminal_up),
 		TEST(test_output_closed_then_input_hang_it_up),
 		TEST(test_without_input_the_output_hangs_it_up),
