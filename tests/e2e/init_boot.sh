@@ -20,6 +20,7 @@ while [ $i -lt 3000 ]; do
 done
 echo '{"level":"warning","msg":"a warning"}' >&2
 echo 'a runtime in distress' >&2
+[ -n "${FERRY_CONTROL_FD:-}" ] || echo 'it has no control socket' >&2
 printf 'its last words'
 exit 6
 EOF
@@ -43,6 +44,8 @@ check "its dull lines are not on the console" out_lacks 'dull line'
 check "its warnings are" out_has 'a warning'
 check "so is what no logger wrote" out_has 'a runtime in distress'
 check "and the last line, which never ended" out_has 'its last words'
+check "it has no control socket" out_has 'it has no control socket'
+check "and is not started again" test "$(grep -c 'its last words' "$WORK/out")" = 1
 
 boot '-- /bin/gcs exit 3'
 check "a status is not orderly, with the reason" \

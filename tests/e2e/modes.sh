@@ -1,8 +1,11 @@
 #!/bin/bash
-# tests/e2e/modes.sh - the three ways of the agent's log, from annotations
+# tests/e2e/modes.sh - the three ways of the agent's log, from annotations; and
+# the agent below a PID 1 that is not ferry's
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
-need qemu-system-x86_64
+# shellcheck source=tests/e2e/lib/pod.bash
+. "$(dirname "$0")/lib/pod.bash"
+need qemu-system-x86_64 cpio mkfs.erofs busybox
 
 show='cat /proc/cmdline; echo ---; ps'
 
@@ -91,6 +94,53 @@ for mode in migratable classic relay; do
 		test "$(grep -c 'uvm: info: bridge is up' "$WORK/err")" -gt 1
 	check "$mode: nothing is left" nothing_left
 done
+
+# --- a PID 1 that is not ferry's ------------------------------------------------------
+
+# A shell: it has nothing for the agent, and looks after nobody.
+mkdir -p "$WORK/tree"
+cat >"$WORK/tree/init" <<'EOF'
+#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
+mount -t tmpfs run /run
+mount -t cgroup2 cgroup /sys/fs/cgroup
+for m in $(sed 's/ .*//' /lib/modules/ferry.list); do insmod $m; done
+while [ "$1" != /bin/gcs ]; do shift; done
+"$@" &
+wait $!
+EOF
+chmod +x "$WORK/tree/init"
+(cd "$WORK/tree" && find . | LC_ALL=C sort |
+	cpio --quiet -o -H newc --owner 0:0) >"$WORK/extra.cpio"
+cat "$LIB/initramfs.img" "$WORK/extra.cpio" >"$WORK/foreign.img"
+# shellcheck disable=SC2016
+orphan='[ "$(readlink /proc/1/exe)" = /bin/busybox ] || exit 1
+p=$(sleep 1000 >/dev/null & echo $!)
+grep -q "^PPid:.$PPID$" /proc/$p/status || exit 2
+kill $p
+n=0
+while [ -e /proc/$p ]; do n=$((n + 1)); [ $n -lt 600 ] || exit 3; sleep 0.05; done
+echo reaped; exit 5'
+box=e2ef$$
+task() { taskdrive "$(echo "$TMPDIR"/ferry-*/shim-"$box")/s" "$WORK/c" "$@"; }
+bundle c '' false 'echo from inside; exit 7'
+ferry "${RUN[@]}" --detach --name "$box" --image "$WORK/foreign.img" \
+	--annotation "$MIGRATABLE" </dev/null
+check "foreign PID 1: the agent serves" status_is 0
+ferry exec "$box" -- /bin/sh -c "$orphan" </dev/null
+check "foreign PID 1: an exit code is told, an orphan is the agent's" status_is 5
+check "foreign PID 1: so is the output" out_is reaped
+check "foreign PID 1: a container" \
+	task create c "$WORK/c" '' "file://$WORK/said" ''
+task wait c
+check "foreign PID 1: its exit is told" grep -qx 7 "$WORK/c.out"
+check "foreign PID 1: with what it wrote" grep -qx 'from inside' "$WORK/said"
+ferry stop "$box"
+check "foreign PID 1: the sandbox stops in order" status_is 0
+check "foreign PID 1: nothing is left" wait_for 60 nothing_left
 
 # --- what must not be ---------------------------------------------------------------
 
