@@ -207,6 +207,255 @@ static void test_golden_network_of_version_2(void **state)
 	free(a);
 }
 
+/* --- what this version writes, and the next one will find ------------------------ */
+
+static const char hash_text[] = "aGFzaA==";
+
+/* Two agents would not agree on a byte that nobody wrote. */
+static void volume_of(struct volume *v)
+{
+	memset(v, 0, sizeof(*v));
+	v->facts.kind = VOLUME_LAYERS;
+	(void)snprintf(v->facts.path, sizeof(v->facts.path),
+		       "/run/gcs/c/one/rootfs");
+	(void)snprintf(v->facts.scratch, sizeof(v->facts.scratch),
+		       "/run/scratch");
+	(void)snprintf(v->facts.device, sizeof(v->facts.device), "sdc");
+	(void)snprintf(v->facts.filesystem, sizeof(v->facts.filesystem),
+		       "ext4");
+	v->facts.partition = 2;
+	v->facts.offset_bytes = 4096;
+	v->facts.size_bytes = 8192;
+	v->facts.pmem = 7;
+	v->facts.n_layers = 3;
+	v->facts.controller = 1;
+	v->facts.lun = 9;
+	v->facts.read_only = true;
+	v->facts.bound = true;
+	v->there = true;
+}
+
+static const struct keep_process process_2 = {
+	.ticket = 0x0000000300000001,
+	.number = 0x0000000300000002,
+	.request = 17,
+	.serial = 4,
+	.exit_code = 137,
+	.told_on = 6,
+	.state = PROCESS_LIVE,
+	.console = true,
+	.carried = true,
+	.port = { 0x40000001, 0x40000002, 0 },
+	.call = 5,
+};
+
+static const struct keep_request request_2 = {
+	.to = { .id = 77,
+		.type = 0x10100601,
+		.conn = 3,
+		.keep = 9,
+		.activity = "11111111-2222-3333-4444-555555555555" },
+	.frame = 12,
+	.pid = 4242,
+	.serial = 4,
+	.until_ms = 123456789,
+	.container = "one",
+};
+
+static const struct carry_new stream_2 = {
+	.kind = STREAM_OUT,
+	.tty = true,
+	.port = 0x40000002,
+	.number = 0x0000000300000002,
+	.role = 1,
+	.serial = 4,
+	.pid = 4242,
+	.end = -1,
+	.file = -1,
+	.mid = -1,
+};
+
+static void put_all(struct agent *a)
+{
+	struct carry carry = { .mid = -1 };
+	struct stream stream = { .carry = &carry, .end = -1 };
+	struct slot_view v = golden("container", SLOT_CONTAINER);
+	struct container *c = keep_container_read(a, &v);
+	static struct volume volume;
+	uint32_t slot = 0;
+
+	assert_non_null(c);
+	c->slot = 0;
+	c->facts.told_frame = 11;
+	keep_container(c);
+	a->conn.number = 0x01020304;
+	a->epoch = 5;
+	keep_agent(a);
+	keep_process_put(a, &slot, &process_2);
+	slot = 0;
+	keep_request(a, &slot, &request_2);
+	for (unsigned int i = 0; i < SESSION_KEY_BYTES; i++) {
+		a->resume.session.key[i] = (uint8_t)(0x80 + i);
+		if (i < SESSION_ID_BYTES)
+			a->resume.session.id[i] = (uint8_t)(0x10 + i);
+	}
+	keep_session(a);
+	keep_stream(a, &stream, &stream_2);
+	volume_of(&volume);
+	keep_volume(a, &volume, false);
+	a->policy.reference = strdup(hash_text);
+	keep_policy(a);
+	policy_done(&a->policy);
+	memset(&a->policy, 0, sizeof(a->policy));
+}
+
+/* Each record is what the file has, to the byte. */
+static void test_what_is_written_is_the_golden_version_2(void **state)
+{
+	static const struct {
+		const char *name;
+		enum slot_kind kind;
+	} all[] = {
+		{ "agent.2", SLOT_AGENT },
+		{ "process.2", SLOT_PROCESS },
+		{ "request.2", SLOT_REQUEST },
+		{ "session.2", SLOT_SESSION },
+		{ "stream.2", SLOT_STREAM },
+		{ "volume.2", SLOT_VOLUME },
+		{ "container.2", SLOT_CONTAINER },
+		{ "policy.2", SLOT_POLICY },
+	};
+	struct agent *a = calloc(1, sizeof(*a));
+
+	(void)state;
+	assert_non_null(a);
+	pid1_init(&a->pid1);
+	containers_init(&a->containers, a);
+	a->slots = slots;
+	put_all(a);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct slot_view v, w;
+
+		assert_true(slot_next(&a->slots, all[i].kind, 0, &w));
+		v = golden(all[i].name, all[i].kind);
+		if (w.version != 2 || w.len != v.len ||
+		    memcmp(w.body, v.body, v.len) != 0)
+			fail_msg("%s is written in another way: a new version",
+				 all[i].name);
+	}
+	slots = a->slots;
+	containers_done(&a->containers);
+	free(a);
+}
+
+static struct slot_view golden_2(const char *name, enum slot_kind kind)
+{
+	struct slot_view v = golden(name, kind);
+
+	v.version = 2;
+	return v;
+}
+
+static void test_golden_processes_of_version_2(void **state)
+{
+	struct slot_view v = golden_2("process.2", SLOT_PROCESS);
+	struct keep_process p;
+	struct keep_request r;
+	struct carry_new n;
+
+	(void)state;
+	v.word = 4242;
+	assert_true(keep_process_read(&v, &p));
+	assert_true(p.ticket == process_2.ticket &&
+		    p.number == process_2.number && p.call == 5);
+	assert_true(p.request == 17 && p.serial == 4 && p.pid == 0);
+	assert_int_equal(p.runs, 4242);
+	assert_int_equal(p.exit_code, 137);
+	assert_int_equal(p.told_on, 6);
+	assert_int_equal(p.state, PROCESS_LIVE);
+	assert_true(p.console && p.carried && !p.init);
+	assert_memory_equal(p.port, process_2.port, sizeof(p.port));
+	v.len--;
+	assert_false(keep_process_read(&v, &p));
+
+	v = golden_2("request.2", SLOT_REQUEST);
+	assert_true(keep_request_read(&v, &r));
+	assert_true(r.to.id == 77 && r.to.keep == 9 && r.frame == 12);
+	assert_true(r.serial == 4 && r.until_ms == 123456789);
+	assert_int_equal(r.to.conn, 3);
+	assert_int_equal(r.pid, 4242);
+	assert_string_equal(r.to.activity, request_2.to.activity);
+	assert_string_equal(r.container, "one");
+	v.len--;
+	assert_false(keep_request_read(&v, &r));
+
+	v = golden_2("stream.2", SLOT_STREAM);
+	v.handle = 6;
+	assert_true(keep_stream_read(&v, &n));
+	assert_true(n.kind == STREAM_OUT && n.tty && n.slot == 6);
+	assert_true(n.number == stream_2.number && n.serial == 4);
+	assert_int_equal(n.port, stream_2.port);
+	assert_int_equal(n.role, 1);
+	assert_int_equal(n.pid, 4242);
+	v.len--;
+	assert_false(keep_stream_read(&v, &n));
+}
+
+static void test_golden_rest_of_version_2(void **state)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	struct slot_view v = golden_2("agent.2", SLOT_AGENT);
+	struct volume_facts f;
+	struct keep_agent k;
+	struct session_id id;
+	struct container *c;
+	static struct volume volume;
+	bool there;
+
+	(void)state;
+	assert_non_null(a);
+	assert_true(keep_agent_read(&v, &k));
+	assert_int_equal(k.number, 0x01020304);
+	assert_int_equal(k.epoch, 5);
+	assert_true(k.serial == 4);
+
+	v = golden_2("session.2", SLOT_SESSION);
+	assert_true(keep_session_read(&v, &id));
+	assert_int_equal(id.id[15], 0x1f);
+	assert_int_equal(id.key[31], 0x9f);
+	v.len--;
+	assert_false(keep_session_read(&v, &id));
+
+	v = golden_2("volume.2", SLOT_VOLUME);
+	assert_true(keep_volume_read(&v, &f, &there));
+	volume_of(&volume);
+	assert_true(there);
+	assert_memory_equal(&f, &volume.facts, sizeof(f));
+	v.len--;
+	assert_false(keep_volume_read(&v, &f, &there));
+
+	v = golden_2("policy.2", SLOT_POLICY);
+	keep_policy_read(a, &v);
+	assert_true(a->policy.set && !a->policy.hash_envelope);
+	assert_string_equal(a->policy.reference, hash_text);
+	policy_done(&a->policy);
+
+	pid1_init(&a->pid1);
+	slots_init(&a->slots);
+	containers_init(&a->containers, a);
+	v = golden_2("container.2", SLOT_CONTAINER);
+	c = keep_container_read(a, &v);
+	assert_non_null(c);
+	assert_string_equal(c->facts.id, "one");
+	assert_true(c->facts.told_frame == 11);
+	assert_string_equal(c->facts.oci.rlimits, "[]");
+	container_free(c);
+	v.len--;
+	assert_null(keep_container_read(a, &v));
+	containers_done(&a->containers);
+	free(a);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -216,6 +465,9 @@ int main(void)
 		cmocka_unit_test(test_golden_wait_of_version_1),
 		cmocka_unit_test(test_golden_container_of_version_1),
 		TEST(test_golden_network_of_version_2),
+		TEST(test_what_is_written_is_the_golden_version_2),
+		cmocka_unit_test(test_golden_processes_of_version_2),
+		cmocka_unit_test(test_golden_rest_of_version_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
