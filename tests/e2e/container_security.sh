@@ -6,6 +6,7 @@
 # Bundles are made in the UVM, on a tmpfs. Containers have CAP_MKNOD and their
 # own pid namespace. A link is swapped with a folder by the container itself
 # (escape swap) while others are created; FERRY_SOAK=1 does that more often.
+# What documents may rightly ask for is tried here, too.
 # shellcheck source=tests/e2e/lib/e2e.bash
 . "$(dirname "$0")/lib/e2e.bash"
 need qemu-system-x86_64 sha256sum
@@ -127,6 +128,55 @@ document "$(process 'escape fds >/fds 2>&1; cat /proc/self/status >/status
 	"$proc,$dev,$volume" "$(kind container pod)"
 begin bad
 check "and a container of it" status_is 0
+
+# --- what documents may ask for, with the real runtime ----------------------------------
+
+uvm 'mkdir -p /run/mounts/scsi/d /run/share && ln -s /dev/vda /run/mounts/scsi/d/blk &&
+	echo shared >/run/share/file'
+bind() { # DESTINATION SOURCE
+	printf ',{"destination":"%s","type":"bind","source":"%s","options":["rbind","ro"]}' \
+		"$1" "$2"
+}
+lcow=io.microsoft.container.lcow
+rootfs asks
+document "$(process 'grep core /proc/self/limits; grep -c "/dev/shm .*size=2048k" /proc/mounts
+	cat /uvm/file; dd if=/blk bs=512 count=1 2>/dev/null | cat >/x; stat -c %s /x
+	grep -o "^none /huge hugetlbfs" /proc/mounts; ls /logs/sub
+	echo one >/tmpv/file')" \
+	"$proc,$dev,${volume/vol\",\"type/tmpv\",\"type}$(
+		bind /dev/shm /none
+		bind /uvm uvm:///run/share
+		bind blockdev:///blk /run/mounts/scsi/d/blk
+		bind /huge hugepages://2M/a
+	)" "$(kind container pod), \"io.microsoft.lcow.shm.size-kb\":\"2048\",
+	\"io.microsoft.lcow.rlimitcore\":\"7;9\",
+	\"$lcow.tee-log-path\":\"sub/log\", \"$lcow.tee-log-dir-mount\":\"/logs\""
+sed -i 's,sandbox://vol,sandbox-tmp://t,' "$WORK/doc"
+create asks
+run asks
+want=$'Max core file size        7                    9                    bytes     \n1\nshared\n512\nnone /huge hugetlbfs\nlog'
+check "limits, shm, folders and disks of the UVM, huge pages, a log" out_is "$want"
+check "the log has what was written" uvm_says 'cat /run/gcs/c/pod/logs/sub/log' "$want"
+away asks
+check "a pod's memory outlives its containers" uvm_says \
+	'cat /run/gcs/c/pod/sandboxTmpfsMounts/t/file' one
+rootfs vp
+virtual='"io.microsoft.cri.virtual-pod-id":"vp"'
+document "$(process 'sleep 1000')" "$proc,$dev" "$(kind container pod),$virtual,
+	\"io.microsoft.virtualmachine.lcow.hostnetwork\":\"true\""
+begin vp
+rootfs asks
+document "$(process 'stat -Lc %i /proc/self/ns/net')" "$proc,$dev" \
+	"$(kind container pod),$virtual"
+create asks
+run asks
+check "a virtual pod, and one more of it in the UVM's network" \
+	uvm_says 'stat -Lc %i /proc/self/ns/net
+		ls -d /sys/fs/cgroup/pods/vp/* | grep -c -e /vp$ -e /asks$' "$(cat "$WORK/out")"$'\n2'
+away asks
+away vp
+check "of which nothing is left" uvm_says \
+	'ls -d /sys/fs/cgroup/pods/vp /run/gcs/c/vp 2>/dev/null; grep -c /vp /proc/mounts' 0
 
 # --- CVE-2024-21626: descriptors and working folders ----------------------------------------
 
