@@ -355,7 +355,7 @@ FAULTS = malloc calloc realloc strdup mmap64 open64 openat64 opendir fdopendir \
 $(foreach t,test_guest_faults test_guest_crash_faults,build/tests/unit/$t build/asan/tests/unit/$t): \
 	UNIT_LD = -Wl,--no-as-needed -ljson-c -Wl,--as-needed \
 		$(addprefix -Wl$(comma)--wrap=,$(FAULTS))
-$(foreach t,test_guest_job test_guest_carry,build/tests/unit/$t build/asan/tests/unit/$t): \
+$(foreach t,test_guest_job_exec test_guest_carry,build/tests/unit/$t build/asan/tests/unit/$t): \
 	UNIT_LD = -Wl,--wrap=epoll_ctl
 build/tests/unit/test_guest_layers build/asan/tests/unit/test_guest_layers: \
 	UNIT_LD = -Wl,--wrap=umount2,--wrap=unlinkat

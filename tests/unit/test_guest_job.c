@@ -1,18 +1,18 @@
-/* tests/unit/test_guest_job.c - children with deadlines */
-#include "tests/unit/unit.h"
+/*
+ * tests/unit/test_guest_job.c - functions in children with deadlines, and many jobs
+ * at once
+ */
+#include "tests/unit/job_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,126 +20,6 @@
 #include "bridge/guest/job.h"
 #include "bridge/io/fd.h"
 #include "config/util.h"
-
-/* argv wants pointers to char, literals are const. */
-#define STR(s) ((char[]){ s })
-
-#define LONG_MS 20000
-#define SHORT_MS 50
-
-/**
- * struct seen - what the end of one job told
- * @times:	how often
- */
-struct seen {
-	int times;
-	int result;
-	struct err err;
-	char out[256];
-	size_t out_len;
-	bool out_cut;
-	char errors[256];
-	bool errors_cut;
-	struct jobs *again; /* submit one more from inside the call */
-};
-
-static struct loop *loop;
-static struct jobs jobs;
-
-static int setup(void **state)
-{
-	struct err e = { 0 };
-
-	(void)state;
-	assert_int_equal(loop_new(&loop, &e), 0);
-	jobs_init(&jobs, loop, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	jobs_done(&jobs);
-	loop_free(loop);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child left */
-	return 0;
-}
-
-static void on_done(void *ctx, const struct job_result *r)
-{
-	struct seen *s = ctx;
-
-	s->times++;
-	s->result = r->result;
-	s->err = r->err;
-	s->out_len = r->out_len;
-	s->out_cut = r->out_cut;
-	s->errors_cut = r->errors_cut;
-	(void)snprintf(s->out, sizeof(s->out), "%s", r->out);
-	(void)snprintf(s->errors, sizeof(s->errors), "%s", r->errors);
-}
-
-static void run_until(const struct seen *s)
-{
-	struct err e = { 0 };
-
-	while (s->times == 0)
-		assert_true(loop_turn(loop, LONG_MS, &e) > 0);
-	assert_int_equal(s->times, 1);
-}
-
-static struct job *call(job_fn *fn, void *arg, int64_t deadline_ms,
-			struct seen *s)
-{
-	const struct job_call c = {
-		.name = "test",
-		.fn = fn,
-		.arg = arg,
-		.deadline_ms = deadline_ms,
-		.done = on_done,
-		.ctx = s,
-	};
-	struct err e = { 0 };
-	struct job *j = NULL;
-
-	*s = (struct seen){ 0 };
-	assert_int_equal(job_call(&jobs, &c, &j, &e), 0);
-	assert_int_equal(s->times, 0); /* never from inside */
-	return j;
-}
-
-static void shell(const char *line, struct job_exec x, struct seen *s)
-{
-	char *copy = strdup(line);
-	char *argv[] = { STR("sh"), STR("-c"), copy, NULL };
-	struct err e = { 0 };
-
-	x.name = "sh";
-	x.argv = argv;
-	if (x.deadline_ms == 0)
-		x.deadline_ms = LONG_MS;
-	x.done = on_done;
-	x.ctx = s;
-	*s = (struct seen){ 0 };
-	assert_int_equal(job_exec(&jobs, &x, NULL, &e), 0);
-	free(copy); /* what is needed was copied */
-}
-
-static void test_program_without_vsock(void **state)
-{
-	struct seen s;
-
-	(void)state;
-	if (geteuid() != 0)
-		skip();
-	shell("grep ^Seccomp: /proc/self/status",
-	      (struct job_exec){ .no_vsock = true }, &s);
-	run_until(&s);
-	assert_string_equal(s.out, "Seccomp:\t2\n");
-	shell("grep ^Seccomp: /proc/self/status", (struct job_exec){ 0 }, &s);
-	run_until(&s);
-	assert_string_equal(s.out, "Seccomp:\t0\n");
-}
 
 /* --- functions ------------------------------------------------------------- */
 
@@ -274,17 +154,6 @@ static int hold_a_pipe(struct job **j, struct seen *s)
 	return p[0];
 }
 
-/* End of file: nobody holds the other end any more. */
-static void assert_ended(int fd)
-{
-	struct pollfd f = { .fd = fd, .events = POLLIN };
-	char byte;
-
-	assert_int_equal(poll(&f, 1, LONG_MS), 1);
-	assert_int_equal(read(fd, &byte, 1), 0);
-	close(fd);
-}
-
 /* Not only when its leader is reaped: that may sit in the kernel for long. */
 static void test_the_whole_group_is_killed_at_once(void **state)
 {
@@ -410,135 +279,6 @@ static void test_cancelled_job_is_told_once(void **state)
 	job_cancel(j);
 	run_until(&t);
 	assert_int_equal(t.result, -ECANCELED);
-}
-
-/* --- programs -------------------------------------------------------------- */
-
-static void test_program_tells_code_and_both_outputs(void **state)
-{
-	static char one[] = "ONE=1";
-	static char *const envp[] = { one, NULL };
-	struct seen s;
-
-	(void)state;
-	shell("cat; echo $ONE $PWD >&2; exit 3",
-	      (struct job_exec){ .envp = envp,
-				 .cwd = "/usr",
-				 .input = "input",
-				 .input_len = 5 },
-	      &s);
-	run_until(&s);
-	assert_int_equal(s.result, 3);
-	assert_string_equal(s.out, "input");
-	assert_string_equal(s.errors, "1 /usr\n");
-	shell("kill -9 $$", (struct job_exec){ 0 }, &s);
-	run_until(&s);
-	assert_int_equal(s.result, 128 + SIGKILL);
-}
-
-static void test_program_that_is_not_there_is_told_later(void **state)
-{
-	char *argv[] = { STR("/nonexistent/program"), NULL };
-	struct seen s = { 0 };
-	const struct job_exec x = {
-		.name = "none",
-		.argv = argv,
-		.deadline_ms = LONG_MS,
-		.done = on_done,
-		.ctx = &s,
-	};
-	struct err e = { 0 };
-
-	(void)state;
-	assert_int_equal(job_exec(&jobs, &x, NULL, &e), 0);
-	run_until(&s);
-	assert_int_equal(s.result, -ENOENT);
-	assert_non_null(strstr(s.err.text, "/nonexistent/program"));
-}
-
-static void test_hanging_program_is_killed_with_its_children(void **state)
-{
-	struct seen s;
-	int p[2];
-	char byte;
-
-	(void)state;
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	shell("sleep 1000 & sleep 1000",
-	      (struct job_exec){ .stdio = (int[]){ -1, p[1], -1 },
-				 .deadline_ms = SHORT_MS },
-	      &s);
-	close(p[1]); /* the job has its own */
-	run_until(&s);
-	assert_int_equal(s.result, -ETIMEDOUT);
-	assert_int_equal(read(p[0], &byte, 1), 0);
-	close(p[0]);
-}
-
-/* The loop has no room for a child that has started others already. */
-static int failing_at = -1; /* a pipe that the program writes to first */
-
-int __real_epoll_ctl(int fd, int op, int watched, struct epoll_event *ev);
-int __wrap_epoll_ctl(int fd, int op, int watched, struct epoll_event *ev);
-
-int __wrap_epoll_ctl(int fd, int op, int watched, struct epoll_event *ev)
-{
-	char byte;
-
-	if (op != EPOLL_CTL_ADD || failing_at < 0)
-		return __real_epoll_ctl(fd, op, watched, ev);
-	assert_int_equal(read(failing_at, &byte, 1), 1);
-	failing_at = -1;
-	errno = ENOSPC;
-	return -1;
-}
-
-static void
-test_a_child_that_cannot_be_watched_ends_with_its_group(void **state)
-{
-	struct seen s;
-	int p[2];
-
-	(void)state;
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	shell("sleep 1000 & echo; sleep 1000",
-	      (struct job_exec){ .stdio = (int[]){ -1, p[1], -1 } }, &s);
-	close(p[1]); /* the job has its own */
-	while (s.times == 0) {
-		failing_at = jobs.n_queued > 0 ? p[0] : failing_at;
-		assert_true(loop_turn(loop, LONG_MS, NULL) > 0);
-	}
-	assert_int_equal(s.result, -ENOSPC);
-	assert_int_equal(s.times, 1);
-	assert_int_equal(jobs.started, 0);
-	assert_ended(p[0]);
-}
-
-static void test_program_that_floods_is_bounded_and_ends(void **state)
-{
-	struct seen s;
-
-	(void)state;
-	shell("i=0; while [ $i -lt 3000 ]; do echo $i-aaaaaaaaaaaaaaaaaaaaaaa; "
-	      "echo x >&2; i=$((i + 1)); done; echo end",
-	      (struct job_exec){ .output_max = 100 }, &s);
-	run_until(&s);
-	assert_int_equal(s.result, 0);
-	assert_true(s.out_cut && s.errors_cut);
-	assert_int_equal(s.out_len, 100);
-	/* The last words are kept. */
-	assert_string_equal(s.out + 96, "end\n");
-}
-
-static void test_program_ends_though_others_hold_its_output(void **state)
-{
-	struct seen s;
-
-	(void)state;
-	shell("echo said; setsid sleep 1 & exit 0", (struct job_exec){ 0 }, &s);
-	run_until(&s);
-	assert_int_equal(s.result, 0);
-	assert_string_equal(s.out, "said\n");
 }
 
 /* --- many ------------------------------------------------------------------ */
@@ -671,35 +411,6 @@ static void test_reaper_of_all_children_leaves_jobs_alone(void **state)
 	assert_false(jobs_reap(&jobs, info.si_pid));
 }
 
-/* --- programs inside a function -------------------------------------------- */
-
-static int fn_runs(void *arg, struct text *out, struct err *e)
-{
-	char *const argv[] = { STR("sh"), STR("-c"), arg, NULL };
-
-	(void)out;
-	return job_run(argv, NULL, "word\n", 5, e);
-}
-
-static void test_function_runs_a_program(void **state)
-{
-	struct seen s;
-
-	(void)state;
-	(void)call(fn_runs, STR("read a; test $a = word"), LONG_MS, &s);
-	run_until(&s);
-	assert_int_equal(s.result, 0);
-	(void)call(fn_runs, STR("echo first; echo its reason >&2; exit 4"),
-		   LONG_MS, &s);
-	run_until(&s);
-	assert_int_equal(s.result, -EIO);
-	assert_string_equal(s.err.text, "sh ended with 4: first its reason");
-	/* One that floods cannot take all memory. */
-	(void)call(fn_runs, STR("yes 2>/dev/null; exit 5"), LONG_MS, &s);
-	run_until(&s);
-	assert_int_equal(s.result, -EIO);
-}
-
 /* --- children of an earlier agent --------------------------------------------- */
 
 #define EARLIER_MS 200u
@@ -774,8 +485,8 @@ static void test_a_function_waits_for_those_of_earlier_agents(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
 		T(test_function_tells_result_text_and_error),
 		T(test_hanging_function_is_killed_at_its_deadline),
 		T(test_what_a_function_started_ends_with_it),
@@ -784,19 +495,11 @@ int main(void)
 		T(test_function_has_only_the_descriptors_it_names),
 		T(test_function_that_dies_or_says_too_much_is_an_error),
 		T(test_cancelled_job_is_told_once),
-		T(test_program_tells_code_and_both_outputs),
-		T(test_program_that_is_not_there_is_told_later),
-		T(test_hanging_program_is_killed_with_its_children),
-		T(test_a_child_that_cannot_be_watched_ends_with_its_group),
-		T(test_program_that_floods_is_bounded_and_ends),
-		T(test_program_ends_though_others_hold_its_output),
 		T(test_hundred_side_by_side_in_bounded_slots),
 		T(test_waiting_jobs_do_not_hold_up_work),
 		T(test_no_descriptor_is_left),
 		T(test_reaper_of_all_children_leaves_jobs_alone),
-		T(test_function_runs_a_program),
 		T(test_a_function_waits_for_those_of_earlier_agents),
-		T(test_program_without_vsock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
