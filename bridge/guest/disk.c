@@ -55,9 +55,6 @@ static int check_add(const struct msg_mapped_virtual_disk *m, struct err *e)
 			       "Filesystem: '%.32s' cannot be made, only ext4 "
 			       "and xfs",
 			       m->filesystem);
-	if (m->read_only)
-		return err_set(e, EINVAL,
-			       "EnsureFilesystem: the disk is read-only");
 	return 0;
 }
 
@@ -151,7 +148,11 @@ static int settle_filesystem(const struct volume_env *env,
 			       "no known file system on %s, and none named",
 			       device);
 	if (m->ensure_filesystem && (!found || strcmp(found, wanted) != 0)) {
-		const int r = make_filesystem(env, wanted, device, e);
+		const int r = m->read_only
+				      ? err_set(e, EINVAL,
+						"EnsureFilesystem: the "
+						"disk is read-only")
+				      : make_filesystem(env, wanted, device, e);
 
 		if (r < 0)
 			return r;

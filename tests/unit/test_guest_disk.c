@@ -248,10 +248,6 @@ static void test_request_that_makes_no_sense_is_refused(void **state)
 		{ { .ensure_filesystem = true, .filesystem = "btrfs" },
 		  "Filesystem" },
 		{ { .ensure_filesystem = true }, "Filesystem" },
-		{ { .ensure_filesystem = true,
-		    .filesystem = "ext4",
-		    .read_only = true },
-		  "EnsureFilesystem" },
 	};
 
 	(void)state;
@@ -314,8 +310,8 @@ test_unknown_file_system_is_an_error_and_leaves_nothing(void **state)
 
 static void test_ensured_file_system_needs_its_program(void **state)
 {
-	const struct msg_mapped_virtual_disk m = { .ensure_filesystem = true,
-						   .filesystem = "ext4" };
+	struct msg_mapped_virtual_disk m = { .ensure_filesystem = true,
+					     .filesystem = "ext4" };
 	struct volume_facts f;
 	char said[512], want[512];
 	struct err e = { 0 };
@@ -337,6 +333,13 @@ static void test_ensured_file_system_needs_its_program(void **state)
 	assert_int_equal(add(m, &f, &e), -EIO);
 	assert_non_null(strstr(e.text, "it broke"));
 	assert_false(tree_has(tree_path(&tree, "run/mounts/scsi/0_3_0")));
+	m.read_only = true;
+	assert_int_equal(add(m, &f, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "read-only"));
+	m = (struct msg_mapped_virtual_disk){ .ensure_filesystem = true,
+					      .filesystem = "xfs" };
+	assert_int_equal(add(m, &f, &e), -EOPNOTSUPP);
+	assert_non_null(strstr(e.text, "the image has no mkfs.xfs"));
 }
 
 static void test_file_system_that_is_there_is_not_made_again(void **state)
@@ -352,9 +355,16 @@ static void test_file_system_that_is_there_is_not_made_again(void **state)
 	tree_disk(&tree, 0, 3, "sda", head, sizeof(head));
 	tree_script(&tree, "mkfs.ext4",
 		    "#!/bin/sh\n/usr/bin/touch \"${0%/*}/ran\"\n");
-	(void)add((struct msg_mapped_virtual_disk){ .ensure_filesystem = true,
-						    .filesystem = "ext4" },
-		  &f, &e);
+	for (int ro = 0; ro <= 1; ro++) {
+		/* Up to the mount, for the file is no disk. */
+		assert_true(add(
+				    (struct msg_mapped_virtual_disk){
+					    .ensure_filesystem = true,
+					    .filesystem = "ext4",
+					    .read_only = ro },
+				    &f, &e) != -EINVAL);
+		assert_string_equal(f.filesystem, "ext4");
+	}
 	assert_false(tree_has(tree_path(&tree, "programs/ran")));
 }
 

@@ -162,6 +162,17 @@ static void test_requests_that_make_no_sense(void **state)
 		  HR_FAIL, "MappingInfo" },
 		{ "Add", "ContainerConstraints", "{}", HR_SYSTEM_NOT_FOUND,
 		  "" },
+		{ "Update", "Network", "{}", HR_FAIL, "RequestType" },
+		{ "Add", "Network", NULL, HR_INVALID_JSON, "Settings" },
+		{ "Remove", "Network", "7", HR_INVALID_JSON, "Settings" },
+		{ "Add", "PodCgroupMemoryLimit", NULL, HR_FAIL, "RequestType" },
+		{ "", "PodCgroupMemoryLimit", NULL, HR_FAIL, "RequestType" },
+		{ "Add", "SecurityPolicy", NULL, HR_INVALID_JSON, "Settings" },
+		/* No RequestType is looked at. */
+		{ "Nonsense", "SecurityPolicyFragment",
+		  "{\"Fragment\":\"ZnJhZw==\"}", HR_FAIL, "ragment" },
+		{ "Add", "NetworkNamespace", "{}", HR_FAIL, "ResourceType" },
+		{ "Add", "HvSocket", "{}", HR_FAIL, "ResourceType" },
 	};
 	struct peer_frame f;
 
