@@ -5,7 +5,7 @@
 #ifndef FERRY_TESTS_UNIT_FAKE_MOVE_H
 #define FERRY_TESTS_UNIT_FAKE_MOVE_H
 
-#include "tests/unit/fake_world.h"
+#include "tests/unit/fake_sandbox.h"
 
 #define MOVE_ID "session-1"
 
@@ -213,6 +213,45 @@ static inline void move_reach_destination(struct move *m,
 	if (state == SESSION_DESTINATION_PREPARED)
 		return;
 	reach_socket(m, w, state, 2); /* listen, start */
+}
+
+static inline void move_whole(struct move *m)
+{
+	move_init(m);
+	m->src.session.producer = "ferry of before";
+	assert_int_equal(move_export(m), 0);
+	assert_int_equal(move_import(m), 0);
+	/* Hazard 24: whose state it is can be told. */
+	assert_string_equal(m->dst.session.written_by, "ferry of before");
+	assert_int_equal(move_patch(m), 0);
+	assert_int_equal(move_prepare(m), 0);
+	assert_int_equal(move_socket(m, &m->src), 0);
+	assert_int_equal(move_socket(m, &m->dst), 0);
+	assert_int_equal(move_transfer(m, &m->src), 0);
+	assert_int_equal(move_transfer(m, &m->dst), 0);
+	world_run(&m->src);
+	world_run(&m->dst);
+	assert_int_equal(m->src.session.state, SESSION_TRANSFER_COMPLETED);
+	assert_int_equal(m->dst.session.state, SESSION_TRANSFER_COMPLETED);
+}
+
+/* Everything of the source is as before the export. */
+static inline void move_source_lives(struct move *m)
+{
+	const struct container_ctl *c;
+	const struct pod_ctl *p;
+
+	assert_int_equal(m->src.s.vm.state, VM_RUNNING);
+	assert_int_equal(m->src.s.vm.scsi.state, SCSI_READY);
+	assert_false(m->src.migrating);
+	assert_true(m->src.bridge);
+	for (p = m->src.s.pods; p; p = p->next) {
+		assert_false(p->migrating);
+		assert_int_equal(p->network.state, NETWORK_CONFIGURED);
+		for (c = p->containers; c; c = c->next)
+			assert_true(c->state == CONTAINER_RUNNING ||
+				    c->state == CONTAINER_STOPPED);
+	}
 }
 
 #endif

@@ -2,7 +2,7 @@
  * The controllers on their cold path, against tests/unit/fake_world.h: what a
  * shim does from boot to the end, with every operation failing once.
  */
-#include "tests/unit/fake_world.h"
+#include "tests/unit/fake_sandbox.h"
 
 static int boot(struct world *w)
 {

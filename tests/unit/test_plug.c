@@ -1,19 +1,16 @@
 /* tests/unit/test_plug.c - hot-plug against a monitor that the test plays */
-#include "tests/unit/unit.h"
+#include "tests/unit/qmp_peer.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "bridge/io/fd.h"
-#include "config/util.h"
 #include "tools/qemu/plug.h"
 #include "tools/qemu/plug_args.h"
 
-#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\n"
 #define NOT_YET 1
 
 static const struct plug_disk disk = {
@@ -54,18 +51,9 @@ static void on_done(void *ctx, int result, const struct err *e)
 	(void)snprintf(f->why, sizeof(f->why), "%s", e ? e->text : "");
 }
 
-static void turn(struct fixture *f)
-{
-	struct err e;
-
-	while (loop_turn(f->loop, 0, &e) > 0)
-		;
-}
-
 static void say(struct fixture *f, const char *text)
 {
-	assert_int_equal(fd_write_full(f->peer, text, strlen(text)), 0);
-	turn(f);
+	qmp_peer_say(f->loop, f->peer, text);
 }
 
 /* The next command begins so; its number is kept. */
@@ -75,7 +63,7 @@ static void expect(struct fixture *f, const char *begin)
 	const char *id;
 	ssize_t n;
 
-	turn(f);
+	qmp_peer_turn(f->loop);
 	n = recv(f->peer, buf, sizeof(buf) - 1, MSG_DONTWAIT);
 	buf[n > 0 ? n : 0] = '\0';
 	id = strstr(buf, "\"id\":");
@@ -122,16 +110,9 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	const struct qmp_handler h = { .event = on_event, .ctx = f };
 	struct err e;
-	int fd[2];
 
 	assert_non_null(f);
-	assert_int_equal(loop_new(&f->loop, &e), 0);
-	assert_int_equal(socketpair(AF_UNIX,
-				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-				    0, fd),
-			 0);
-	f->peer = fd[1];
-	assert_int_equal(qmp_new(&f->q, f->loop, fd[0], &h, &e), 0);
+	qmp_peer_open(&f->loop, &f->q, &f->peer, &h);
 	assert_int_equal(plug_new(&f->p, f->loop, 2, 1, &e), 0);
 	plug_up(f->p, f->q);
 	say(f, GREETING);
@@ -329,7 +310,7 @@ static void the_end_of_the_vm_ends_every_operation(void **state)
 
 	add(f);
 	fd_close(&f->peer);
-	turn(f);
+	qmp_peer_turn(f->loop);
 	assert_int_equal(f->done, 1);
 	assert_int_equal(f->result, -ESHUTDOWN);
 	plug_down(f->p);

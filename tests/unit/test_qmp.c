@@ -1,5 +1,5 @@
 /* tests/unit/test_qmp.c - the QMP client against a peer that the test plays */
-#include "tests/unit/unit.h"
+#include "tests/unit/qmp_peer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,10 +9,8 @@
 #include <unistd.h>
 
 #include "bridge/io/fd.h"
-#include "config/util.h"
 #include "tools/qemu/qmp.h"
 
-#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
 #define LONG_MS 60000
 
 /* One client, the peer's socket, and what the client told. */
@@ -80,17 +78,9 @@ static int set_up(void **state)
 		.closed = on_closed,
 		.ctx = f,
 	};
-	struct err e;
-	int fd[2];
 
 	assert_non_null(f);
-	assert_int_equal(loop_new(&f->loop, &e), 0);
-	assert_int_equal(socketpair(AF_UNIX,
-				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-				    0, fd),
-			 0);
-	f->peer = fd[1];
-	assert_int_equal(qmp_new(&f->q, f->loop, fd[0], &h, &e), 0);
+	qmp_peer_open(&f->loop, &f->q, &f->peer, &h);
 	*state = f;
 	return 0;
 }
@@ -106,18 +96,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void turn(struct fixture *f)
-{
-	struct err e;
-
-	while (loop_turn(f->loop, 0, &e) > 0)
-		;
-}
-
 static void say(struct fixture *f, const char *text)
 {
-	assert_int_equal(fd_write_full(f->peer, text, strlen(text)), 0);
-	turn(f);
+	qmp_peer_say(f->loop, f->peer, text);
 }
 
 /* What the client wrote since the last call. */
@@ -126,7 +107,7 @@ static const char *heard(struct fixture *f)
 	static char buf[4096];
 	ssize_t n;
 
-	turn(f);
+	qmp_peer_turn(f->loop);
 	n = read(f->peer, buf, sizeof(buf) - 1);
 	buf[n > 0 ? n : 0] = '\0';
 	return buf;
@@ -255,7 +236,7 @@ static void qmp_end_of_file_answers_every_command(void **state)
 	ask(f, LONG_MS);
 	ask(f, LONG_MS);
 	fd_close(&f->peer);
-	turn(f);
+	qmp_peer_turn(f->loop);
 	assert_int_equal(f->answers, 2);
 	assert_int_equal(f->result, -ECONNRESET);
 	assert_int_equal(f->closed, 1);
@@ -307,7 +288,7 @@ static void qmp_line_has_a_limit(void **state)
 		const ssize_t n = write(f->peer, chunk, sizeof(chunk));
 
 		sent += n > 0 ? (size_t)n : 0;
-		turn(f);
+		qmp_peer_turn(f->loop);
 	}
 	assert_int_equal(f->closed, 1);
 	assert_int_equal(f->closed_code, EPROTO);
@@ -341,7 +322,7 @@ static int heard_fd(struct fixture *f, char *buf, size_t size)
 	ssize_t n;
 	int fd = -1;
 
-	turn(f);
+	qmp_peer_turn(f->loop);
 	n = recvmsg(f->peer, &m, MSG_CMSG_CLOEXEC);
 	buf[n > 0 ? n : 0] = '\0';
 	c = CMSG_FIRSTHDR(&m);

@@ -1,165 +1,13 @@
 /* tests/unit/test_vm_move.c - migration against a monitor that the test plays */
-#include "tests/unit/unit.h"
+#include "tests/unit/vm_move_fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "bridge/io/fd.h"
-#include "config/util.h"
 #include "migration/status.h"
-#include "tools/qemu/vm_identity.h"
 #include "tools/qemu/vm_move.h"
-
-#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\n"
-#define NOT_YET 1
-
-struct fixture {
-	struct loop *loop;
-	struct qmp *q;
-	struct vm_move *m;
-	int peer;
-	int id;
-	int result; /* of the last operation */
-	int transfer;
-	int cancel;
-	char why[ERR_TEXT_MAX];
-	char notes[256];
-};
-
-static void on_event(void *ctx, const char *name, const struct qmp_data *data)
-{
-	vm_move_event(((struct fixture *)ctx)->m, name, data);
-}
-
-static void on_note(void *ctx, enum vm_move_note note, uint64_t number)
-{
-	struct fixture *f = ctx;
-	const size_t n = strlen(f->notes);
-
-	(void)snprintf(f->notes + n, sizeof(f->notes) - n, "%s%s ",
-		       vm_move_note_name(note), number ? "*" : "");
-}
-
-static void on_done(void *ctx, int result, const struct err *e)
-{
-	struct fixture *f = ctx;
-
-	f->result = result;
-	(void)snprintf(f->why, sizeof(f->why), "%s", e ? e->text : "");
-}
-
-static void on_transfer(void *ctx, int result, const struct err *e)
-{
-	struct fixture *f = ctx;
-
-	f->transfer = result;
-	(void)snprintf(f->why, sizeof(f->why), "%s", e ? e->text : "");
-}
-
-static void on_cancel(void *ctx, int result, const struct err *e UNUSED)
-{
-	((struct fixture *)ctx)->cancel = result;
-}
-
-static void turn(struct fixture *f)
-{
-	struct err e;
-
-	while (loop_turn(f->loop, 0, &e) > 0)
-		;
-}
-
-static void say(struct fixture *f, const char *text)
-{
-	assert_int_equal(fd_write_full(f->peer, text, strlen(text)), 0);
-	turn(f);
-}
-
-static void status(struct fixture *f, const char *text)
-{
-	char buf[128];
-
-	(void)snprintf(buf, sizeof(buf),
-		       "{\"event\": \"MIGRATION\", \"data\": {\"status\": "
-		       "\"%s\"}}\n",
-		       text);
-	say(f, buf);
-}
-
-/* The next command has these words; its number is kept. */
-static void expect(struct fixture *f, const char *words)
-{
-	static char buf[8192];
-	const char *id;
-	size_t len = 0;
-	ssize_t n = -1;
-	struct err e;
-
-	for (int i = 0; i < 100 && n < 0; i++) {
-		(void)loop_turn(f->loop, 5, &e);
-		n = recv(f->peer, buf, sizeof(buf) - 1,
-			 MSG_DONTWAIT | MSG_PEEK);
-	}
-	while (n > 0 && len < (size_t)n && buf[len++] != '\n')
-		;
-	if (len > 0) /* one line of what may be several */
-		assert_int_equal(recv(f->peer, buf, len, 0), len);
-	buf[len] = '\0';
-	id = strstr(buf, ",\"id\":");
-	if (!strstr(buf, words) || !id)
-		fail_msg("wanted %s, got %s", words, buf);
-	f->id = (int)strtol(id + 6, NULL, 10);
-}
-
-static void answer(struct fixture *f, const char *value)
-{
-	char buf[512];
-
-	(void)snprintf(buf, sizeof(buf), "{\"return\": %s, \"id\": %d}\n",
-		       value, f->id);
-	say(f, buf);
-}
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	const struct qmp_handler h = { .event = on_event, .ctx = f };
-	struct err e;
-	int fd[2];
-
-	assert_non_null(f);
-	assert_int_equal(loop_new(&f->loop, &e), 0);
-	assert_int_equal(socketpair(AF_UNIX,
-				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-				    0, fd),
-			 0);
-	f->peer = fd[1];
-	assert_int_equal(qmp_new(&f->q, f->loop, fd[0], &h, &e), 0);
-	assert_int_equal(vm_move_new(&f->m, f->loop, on_note, f, &e), 0);
-	vm_move_up(f->m, f->q);
-	say(f, GREETING);
-	expect(f, "qmp_capabilities");
-	answer(f, "{}");
-	f->result = f->transfer = f->cancel = NOT_YET;
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	qmp_free(f->q);
-	vm_move_free(f->m);
-	loop_free(f->loop);
-	fd_close(&f->peer);
-	free(f);
-	return 0;
-}
 
 /* Its accelerator, and so whether memory can be copied while the guest runs. */
 static void accelerated_by(struct fixture *f, bool kvm, int major)
@@ -531,73 +379,12 @@ static void the_end_of_the_vm_ends_everything(void **state)
 	transfer(f, "\"migrate\"");
 	assert_int_equal(vm_move_cancel(f->m, on_cancel, f, &e), 0);
 	fd_close(&f->peer);
-	turn(f);
+	qmp_peer_turn(f->loop);
 	assert_int_equal(f->transfer, -ESHUTDOWN);
 	assert_int_equal(f->cancel, -ESHUTDOWN);
 	assert_int_equal(vm_move_transfer(f->m, on_transfer, f, &e),
 			 -ESHUTDOWN);
 }
-
-static void on_identity(void *ctx, const struct vm_identity *id)
-{
-	*(struct vm_identity *)ctx = *id;
-}
-
-/* Up to the property that a processor is asked for last. */
-static void identify(struct fixture *f, struct vm_identity *id)
-{
-	struct err e;
-
-	memset(id, 0, sizeof(*id));
-	assert_int_equal(vm_identity_ask(f->q, on_identity, id, &e), 0);
-	expect(f, "\"query-version\"");
-	answer(f, "{\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 22}}");
-	expect(f, "\"property\":\"type\"");
-	answer(f, "\"pc-q35-7.2-machine\"");
-	expect(f, "\"query-cpus-fast\"");
-	answer(f, "[{\"qom-path\": \"/machine/device[0]\"}, {}]");
-	expect(f, "device[0]\",\"property\":\"vendor\"}");
-	answer(f, "\"AuthenticAMD\"");
-	expect(f, "\"property\":\"family\"");
-	answer(f, "15");
-	expect(f, "\"property\":\"model\"");
-	answer(f, "107");
-	expect(f, "\"property\":\"feature-words\"");
-}
-
-static void a_machine_is_identified(void **state)
-{
-	struct fixture *f = *state;
-	struct vm_identity id;
-
-	identify(f, &id);
-	assert_string_equal(id.machine, ""); /* all of it, or nothing yet */
-	answer(f, "[{\"cpuid-register\": \"EBX\", \"cpuid-input-eax\": 7, "
-		  "\"cpuid-input-ecx\": 1, \"features\": 9},"
-		  "{\"cpuid-register\": \"EAX\", \"cpuid-input-eax\": 6, "
-		  "\"features\": 0},"
-		  "{\"cpuid-register\": \"EDX\", "
-		  "\"cpuid-input-eax\": 2147483649, "
-		  "\"features\": 3452816845}]");
-	assert_string_equal(id.machine, "pc-q35-7.2");
-	assert_int_equal(id.version[0], 7);
-	assert_string_equal(id.cpu, " vendor=AuthenticAMD family=15 model=107"
-				    " 7.1.EBX=9 80000001.0.EDX=cdcdcdcd");
-}
-
-/* Half of what it says would be another processor. */
-static void a_processor_that_is_not_told_is_not_known(void **state)
-{
-	struct fixture *f = *state;
-	struct vm_identity id;
-
-	identify(f, &id);
-	answer(f, "{}");
-	assert_string_equal(id.machine, "pc-q35-7.2");
-	assert_string_equal(id.cpu, "");
-}
-
-#define MOVE_TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
 int main(void)
 {
@@ -618,8 +405,6 @@ int main(void)
 		MOVE_TEST(a_cancel_that_comes_too_late_finds_it_complete),
 		MOVE_TEST(a_guest_is_continued_only_when_it_is_whole),
 		MOVE_TEST(the_end_of_the_vm_ends_everything),
-		MOVE_TEST(a_machine_is_identified),
-		MOVE_TEST(a_processor_that_is_not_told_is_not_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
