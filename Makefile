@@ -456,7 +456,7 @@ $(soak_bin): build/soak/%: build/soak/obj/tests/fuzz/%.o build/soak/obj/tests/fu
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(HOST_LIBS) -lpthread
 
 soak_tests := $(addprefix build/tests/unit/test_,guest_faults guest_container_many \
-	guest_session host_session host_streams host_crash guest_crash \
+	guest_resume guest_session host_session host_streams host_crash guest_crash \
 	guest_crash_container guest_crash_volume guest_crash_network guest_crash_faults)
 soak: all image $(e2e_bin) $(soak_bin) $(soak_tests)
 	@r=0; tests/soak/fuzz.sh $(SOAK_S) $(sort $(soak_bin)) || r=1; \

@@ -407,6 +407,83 @@ static int tear_down_boxes(void **state)
 	return r;
 }
 
+#define BULK_BYTES ((off_t)32 << 20)
+/* Of two streams: what is not acknowledged, and not yet given back. */
+#define BULK_KEPT_MAX ((uint64_t)3 << 20)
+
+/* Bytes of memory in the agent's files. */
+static uint64_t kept_by(pid_t agent)
+{
+	char path[64], to[64];
+	uint64_t bytes = 0;
+	const struct dirent *d;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)agent);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((d = readdir(dir))) {
+		const ssize_t n =
+			readlinkat(dirfd(dir), d->d_name, to, sizeof(to) - 1);
+		struct stat st;
+
+		if (n < 7 || memcmp(to, "/memfd:", 7) != 0 ||
+		    fstatat(dirfd(dir), d->d_name, &st, 0) < 0)
+			continue;
+		bytes += (uint64_t)st.st_blocks * 512;
+	}
+	(void)closedir(dir);
+	return bytes;
+}
+
+static void on_bulk_ended(void *ctx, const struct host_process_end *end)
+{
+	int *code = ctx;
+
+	*code = end->exited && !end->output_cut ? (int)end->code : -2;
+}
+
+/* However much goes through a stream, the guest keeps what is on its way. */
+static void test_what_the_host_has_takes_no_memory(void **state)
+{
+	struct all *t = *state;
+	const char *argv[] = { "/bin/sh", "-c", "cat; exit 7" };
+	const struct msg_process_parameters what = { .command_args = { argv,
+								       3 } };
+	struct host_process *p = NULL;
+	int code = -1;
+	struct host_process_config config = {
+		.parameters = &what,
+		.fd = { new_file(), open("/dev/null", O_WRONLY | O_CLOEXEC),
+			-1 },
+		.ended = on_bulk_ended,
+		.ctx = &code,
+	};
+	uint64_t base, most = 0;
+	struct err e = { 0 };
+
+	assert_int_equal(ftruncate(config.fd[0], BULK_BYTES), 0);
+	make_client(t->x, (struct host_client_config){ .session = true });
+	t->agent = agent_start(t->x->fake.dir);
+	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
+	base = kept_by(t->agent);
+	if (host_process_start(t->x->client, &config, &p, &e) < 0)
+		fail_msg("%s", e.text);
+	fd_close(&config.fd[0]);
+	fd_close(&config.fd[1]);
+	while (code == -1) {
+		const uint64_t now = kept_by(t->agent);
+
+		most = now > most ? now : most;
+		assert_true(loop_turn(t->x->fake.loop, 50, NULL) >= 0);
+	}
+	host_process_free(p);
+	assert_int_equal(code, 7);
+	assert_true(base > 0); /* files are seen */
+	assert_true(most <= base + BULK_KEPT_MAX);
+	FAKE_UNTIL(&t->x->fake, kept_by(t->agent) <= base + 65536);
+}
+
 /*
  * Somebody in the guest dials the port of a stream, with what he can know; the
  * stream is not his, and goes on with the agent.
@@ -490,6 +567,7 @@ int main(int argc, char **argv)
 #define R(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 		R(test_streams_survive_cuts),
 		R(test_streams_survive_their_host),
+		R(test_what_the_host_has_takes_no_memory),
 		R(test_p1_a_stream_of_somebody_else),
 		R(test_hazard_24_another_version_is_refused),
 		R(test_the_plain_protocol_loses),
