@@ -179,14 +179,12 @@ static int remove_tree(int parent, const char *name, unsigned int depth,
 	return r;
 }
 
-int cgroup_remove(const struct cgroups *c, const char *path, struct err *e)
+static int remove_once(const struct cgroups *c, const char *path, struct err *e)
 {
 	const char *controller;
 	const char *name = strrchr(path, '/');
 	int r = 0;
 
-	if (cgroup_path_check(path, e) < 0)
-		return err_code(e);
 	for (unsigned int i = 0; (controller = cgroup_controller(c, i)); i++) {
 		unsigned int left = CGROUP_DIRS_MAX;
 		char above[2 * CGROUP_PATH_MAX];
@@ -196,14 +194,24 @@ int cgroup_remove(const struct cgroups *c, const char *path, struct err *e)
 		(void)snprintf(above, sizeof(above), "%s/%s%.*s", c->root,
 			       controller, (int)(name - path), path);
 		parent = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (parent < 0)
+		if (parent < 0 && errno == ENOENT)
 			continue;
-		one = remove_tree(parent, name + 1, CGROUP_DEPTH_MAX, &left);
+		one = parent < 0 ? -errno
+				 : remove_tree(parent, name + 1,
+					       CGROUP_DEPTH_MAX, &left);
 		if (one < 0)
 			r = err_set(e, -one, "remove cgroup %.128s: %s", path,
 				    strerror(-one));
 	}
 	return r;
+}
+
+int cgroup_remove(const struct cgroups *c, const char *path, struct err *e)
+{
+	if (cgroup_path_check(path, e) < 0)
+		return err_code(e);
+	/* There may have been no memory: nobody else takes it away. */
+	return remove_once(c, path, e) == 0 ? 0 : remove_once(c, path, e);
 }
 
 /* --- processes ------------------------------------------------------------- */

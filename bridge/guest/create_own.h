@@ -24,6 +24,8 @@ enum create_did {
 /* A process whose runtime was killed ends by itself, or is ended: looks at it. */
 #define CREATE_LOOKS_MAX 50u
 #define CREATE_LOOK_MS 100
+/* How often folders and mounts are removed that did not go at once. */
+#define CREATE_UNDO_TRIES 3u
 
 /**
  * struct create - one of them
@@ -39,6 +41,7 @@ struct create {
 	struct request *request;
 	unsigned int did;
 	unsigned int looks;
+	unsigned int undone;
 	struct loop_id timer;
 	uint32_t code;
 	struct err err;

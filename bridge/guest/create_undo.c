@@ -11,6 +11,7 @@
 
 #include "bridge/guest/reply.h"
 #include "bridge/guest/runtime.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/hresult.h"
 #include "bridge/io/log.h"
 #include "config/util.h"
@@ -33,6 +34,7 @@ void create_free(struct create *x)
 }
 
 static void undo(struct create *x);
+static void undo_disk(struct create *x);
 
 static void undone(struct create *x)
 {
@@ -69,6 +71,11 @@ static void on_disk_undone(void *ctx, const struct job_result *r)
 	struct create *x = ctx;
 
 	/* The rootfs in the bundle is the host's, who has mounted it. */
+	if (r->result < 0 && r->result != -EBUSY &&
+	    x->undone++ < CREATE_UNDO_TRIES) {
+		undo_disk(x);
+		return;
+	}
 	if (r->result < 0 && r->result != -EBUSY)
 		log_warn("container=%s: its folders stay: %s",
 			 x->container->facts.id, r->err.text);
@@ -83,6 +90,7 @@ static void undo_disk(struct create *x)
 	if (create_disk_job(x, oci_remove, OCI_REMOVE_MS, on_disk_undone, &e) ==
 	    0)
 		return;
+	takeover_rather(x->agent, "a create that is undone");
 	log_warn("container=%s: its folders stay: %s", x->container->facts.id,
 		 e.text);
 	undo(x);
@@ -187,6 +195,7 @@ void container_abandon(struct container *c)
 	const struct container_facts *f = &c->facts;
 
 	if (!x) {
+		takeover_rather(c->agent, "a create that is undone");
 		log_err("container=%s stays half made: no memory", f->id);
 		return;
 	}

@@ -27,11 +27,14 @@
 
 /* Longest wait for a process that got SIGKILL, and its output. */
 #define DELETE_OVER_MS 15000
+/* How often folders and mounts are removed that did not go at once. */
+#define DELETE_TRIES 3u
 
 /**
  * struct delete - one of them
  * @code:	of the first thing that failed, with @err
  * @forced:	the runtime was asked a second time
+ * @tries:	to remove the bundle
  * @work:	what the jobs work on
  */
 struct delete
@@ -40,6 +43,7 @@ struct delete
 	uint32_t code;
 	struct err err;
 	bool forced;
+	unsigned int tries;
 	struct loop_id timer;
 	struct oci_work work;
 };
@@ -85,7 +89,6 @@ static void delete_finish(struct delete *d)
 	struct agent *a = op->agent;
 
 	forget_pod(d);
-	volumes_forget_below(&a->modify.volumes, c->facts.bundle);
 	if (!c->facts.told)
 		notice_send(c);
 	log_info("container=%s is deleted", c->facts.id);
@@ -158,23 +161,34 @@ static int disk_job(struct delete *d, job_fn *fn, job_done_fn *done,
 	return job_call(&d->op.agent->jobs, &j, NULL, e);
 }
 
+static void on_removed(void *ctx, const struct job_result *r);
+
+/* Nobody else would: the host has its answer behind this. */
+static void remove_bundle(struct delete *d, const struct err *failure)
+{
+	struct err e = { 0 };
+
+	while (d->tries++ < DELETE_TRIES) {
+		if (disk_job(d, remove_all, on_removed, &e) == 0)
+			return;
+		failure = &e;
+	}
+	failed(d, HR_FAIL, failure);
+	delete_finish(d);
+}
+
 static void on_removed(void *ctx, const struct job_result *r)
 {
 	struct delete *d = ctx;
 
-	if (r->result < 0)
-		failed(d, HR_FAIL, &r->err);
-	delete_finish(d);
-}
-
-static void remove_bundle(struct delete *d)
-{
-	struct err e = { 0 };
-
-	if (disk_job(d, remove_all, on_removed, &e) < 0) {
-		failed(d, HR_FAIL, &e);
-		delete_finish(d);
+	if (r->result < 0) {
+		remove_bundle(d, &r->err);
+		return;
 	}
+	/* What the host has not taken away before keeps it busy, and known. */
+	volumes_forget_below(&d->op.agent->modify.volumes,
+			     d->op.container->facts.bundle);
+	delete_finish(d);
 }
 
 /* --- the runtime ----------------------------------------------------------- */
@@ -186,14 +200,14 @@ static void on_runtime_deleted(void *ctx, struct runtime_result *r)
 	struct delete *d = ctx;
 
 	if (r->code == HR_OK || r->code == HR_SYSTEM_NOT_FOUND) {
-		remove_bundle(d);
+		remove_bundle(d, &r->err);
 	} else if (!d->forced) {
 		/* Its init process has ended, whatever the runtime thinks. */
 		d->forced = true;
 		ask_runtime(d, RUNTIME_DELETE_FORCE);
 	} else {
 		failed(d, r->code, &r->err);
-		remove_bundle(d);
+		remove_bundle(d, &r->err);
 	}
 }
 

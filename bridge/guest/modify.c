@@ -14,13 +14,16 @@
 #include "bridge/guest/layers.h"
 #include "bridge/guest/modifyop.h"
 #include "bridge/guest/reply.h"
+#include "bridge/guest/takeover.h"
 #include "bridge/hresult.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/log.h"
 #include "config/util.h"
 
-/* How often something that is busy is undone once more. */
+/* How often something that is busy is undone once more, and the child for that is
+ * started. */
 #define UNDO_TRIES 50
+#define UNDO_JOBS 5
 #define UNDO_AGAIN_MS 100L
 
 static const char *const verb_names[] = {
@@ -113,8 +116,8 @@ static int run_undo(void *arg, struct text *out, struct err *e)
 	int r = volume_remove(env, &op->facts, e);
 
 	(void)out;
-	/* Of what was killed the last bit may still be there. */
-	for (int i = 0; r == -EBUSY && i < UNDO_TRIES; i++) {
+	/* Of what was killed the last bit may still be there, and memory may come. */
+	for (int i = 0; r < 0 && i < UNDO_TRIES; i++) {
 		(void)nanosleep(&again, NULL);
 		r = volume_remove(env, &op->facts, e);
 	}
@@ -125,6 +128,9 @@ static void on_undone(void *ctx, const struct job_result *r)
 {
 	struct modify_op *op = ctx;
 
+	if (r->result < 0 && op->undone++ < UNDO_JOBS &&
+	    submit(op, run_undo, MODIFY_UNDO_MS, on_undone, NULL) == 0)
+		return;
 	if (r->result < 0)
 		log_warn("%s could not be undone: %s", op->resource->name,
 			 r->err.text);
@@ -148,8 +154,12 @@ static void modop_undo(struct modify_op *op, const struct err *why)
 	op->why = *why;
 	/* Nobody says how far it got; what another one has put there stays. */
 	op->facts.bound = alone;
-	if (!alone || submit(op, run_undo, MODIFY_UNDO_MS, on_undone, NULL) < 0)
-		modop_end(op, &op->why);
+	if (alone) {
+		if (submit(op, run_undo, MODIFY_UNDO_MS, on_undone, NULL) == 0)
+			return;
+		takeover_rather(op->all->agent, op->facts.path);
+	}
+	modop_end(op, &op->why);
 }
 
 void modify_undo(struct modify *all, struct volume *v)
@@ -158,6 +168,7 @@ void modify_undo(struct modify *all, struct volume *v)
 	struct err why = { .code = EIO, .text = "the agent was restarted" };
 
 	if (!op) {
+		takeover_rather(all->agent, v->facts.path);
 		log_err("%s stays half made: no memory", v->facts.path);
 		return;
 	}
@@ -177,19 +188,13 @@ void modify_undo(struct modify *all, struct volume *v)
 	modop_undo(op, &why);
 }
 
-static bool was_killed(int result)
-{
-	return result == -ETIMEDOUT || result == -ECANCELED ||
-	       result == -EPROTO;
-}
-
 static void on_done(void *ctx, const struct job_result *r)
 {
 	struct modify_op *op = ctx;
 	struct modify *all = op->all;
 
-	if (r->result < 0 && r->out_len == 0 && was_killed(r->result) &&
-	    op->volume) {
+	/* What does not tell how it is was killed, and be it right at its start. */
+	if (r->result < 0 && r->out_len == 0 && op->volume) {
 		modop_undo(op, &r->err);
 		return;
 	}

@@ -73,6 +73,7 @@ struct modify_op {
 	int64_t wait_ms;
 	int64_t make_ms;
 	bool begun;
+	unsigned int undone;
 	struct err why;
 };
 

@@ -201,7 +201,6 @@ static bool container_life(void)
 	       good;
 	good = delete ("f") == HR_OK && good;
 	good = modify("Remove", "CombinedLayers", VOLUME) == HR_OK && good;
-	(void)umount2("/run/gcs/c/v", MNT_DETACH); /* the bundle's bind */
 	return good;
 }
 
@@ -210,7 +209,6 @@ static void container_clear(void)
 	clear_container("f");
 	if (modify("Remove", "CombinedLayers", VOLUME) != HR_OK)
 		fail_msg("the volume stays");
-	(void)umount2("/run/gcs/c/v", MNT_DETACH);
 }
 
 static void test_every_call_for_a_container_fails_once(void **state UNUSED)
@@ -281,6 +279,53 @@ static void terminal_clear(void)
 static void test_every_call_for_a_terminal_fails_once(void **state UNUSED)
 {
 	every_call_fails_once(&(struct scene){ terminal_life, terminal_clear });
+}
+
+/* --- a bundle on the scratch's disk ----------------------------------------- */
+
+#define BOUND                                                                  \
+	"{\"ContainerRootPath\":\"/run/gcs/c/bound/rootfs\",\"Layers\":"       \
+	"[{\"Path\":\"/run/mounts/scsi/a\"},{\"Path\":\"/run/mounts/scsi/"     \
+	"b\"}],\"ScratchPath\":\"/run/mounts/scsi/s/scratch/bound\"}"
+
+/* The layers go first: then the bundle is left to the delete. */
+static bool bound_life(void)
+{
+	const struct wish w = { .id = "bound", .line = "exec sleep 1000" };
+	bool good = modify("Add", "CombinedLayers", BOUND) == HR_OK &&
+		    create(&w) == HR_OK;
+
+	good = modify("Remove", "CombinedLayers", BOUND) == HR_OK && good;
+	return delete ("bound") == HR_OK && good;
+}
+
+static bool is_mounted(const char *path)
+{
+	char line[1024];
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	bool is = false;
+
+	assert_non_null(f);
+	while (!is && fgets(line, sizeof(line), f))
+		is = strstr(line, path) != NULL;
+	(void)fclose(f);
+	return is;
+}
+
+/* Once the host has what it asked for, nothing is left that nobody would ask for. */
+static void bound_clear(void)
+{
+	(void)modify("Remove", "CombinedLayers", BOUND);
+	clear_container("bound");
+	(void)modify("Remove", "CombinedLayers", BOUND);
+	if (is_mounted(" /run/gcs/c/bound"))
+		fail_msg("call %lld, %s at 0x%zx: the bundle is mounted",
+			 (long long)nth, failed, failed_at);
+}
+
+static void test_every_call_for_a_bundle_fails_once(void **state UNUSED)
+{
+	every_call_fails_once(&(struct scene){ bound_life, bound_clear });
 }
 
 /* --- a pod ----------------------------------------------------------------- */
@@ -491,6 +536,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(test_every_call_for_a_container_fails_once),
 		T(test_every_call_for_a_terminal_fails_once),
+		T(test_every_call_for_a_bundle_fails_once),
 		T(test_every_call_for_a_pod_fails_once),
 		cmocka_unit_test_setup_teardown(
 			test_every_call_for_a_device_fails_once, set_up_devices,
