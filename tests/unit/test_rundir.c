@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +125,69 @@ static void rundir_of_a_killed_owner_is_cleaned(void **state UNUSED)
 	fd_close(&fd[1]);
 }
 
+/* Return: a socket at @path; with @listens somebody would answer */
+static int put_socket(const char *path, bool listens)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&a, sizeof(a)), 0);
+	if (listens)
+		assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+/* A folder whose owner has died, and its link to @target. */
+static void put_dead(const char *target)
+{
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s/shim-dead", parent);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/shim-dead/" RUNDIR_SOCKET,
+		       parent);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+static void rundir_s_dead_owner_s_socket_goes_with_it(void **state UNUSED)
+{
+	const struct timespec later[2] = { { .tv_sec = INT32_MAX },
+					   { .tv_sec = INT32_MAX } };
+	struct err e;
+	char path[96];
+	int fd;
+
+	assert_int_equal(mkdir(parent, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/socket", base);
+	/* Nobody listens: it goes. */
+	fd = put_socket(path, false);
+	put_dead(path);
+	assert_int_equal(rundir_clean(base, NULL, NULL, &e), 0);
+	assert_false(exists(path));
+	fd_close(&fd);
+	/* Another one, on which somebody listens, or will. */
+	for (int listens = 0; listens <= 1; listens++) {
+		fd = put_socket(path, listens);
+		put_dead(path);
+		if (!listens)
+			assert_int_equal(utimensat(AT_FDCWD, path, later, 0),
+					 0);
+		assert_int_equal(rundir_clean(base, NULL, NULL, &e), 0);
+		assert_true(exists(path));
+		fd_close(&fd);
+		assert_int_equal(unlink(path), 0);
+	}
+	/* No socket. */
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	put_dead(path);
+	assert_int_equal(rundir_clean(base, NULL, NULL, &e), 0);
+	assert_true(exists(path));
+	fd_close(&fd);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void rundir_refuses_a_parent_open_to_others(void **state UNUSED)
 {
 	struct rundir d = RUNDIR_NONE;
@@ -179,6 +244,7 @@ int main(void)
 		RUNDIR_TEST(rundir_is_private_and_goes_with_its_content),
 		RUNDIR_TEST(rundir_of_a_living_owner_stays),
 		RUNDIR_TEST(rundir_of_a_killed_owner_is_cleaned),
+		RUNDIR_TEST(rundir_s_dead_owner_s_socket_goes_with_it),
 		RUNDIR_TEST(rundir_refuses_a_parent_open_to_others),
 		RUNDIR_TEST(rundir_refuses_a_parent_that_is_a_link),
 		RUNDIR_TEST(rundir_refuses_long_paths_and_missing_ones),

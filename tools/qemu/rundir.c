@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "bridge/io/fd.h"
@@ -90,6 +92,34 @@ static bool has_prefix(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+/* Another owner may have made one of that name since. */
+static bool is_older(const struct stat *a, const struct stat *b)
+{
+	return a->st_mtim.tv_sec != b->st_mtim.tv_sec
+		       ? a->st_mtim.tv_sec < b->st_mtim.tv_sec
+		       : a->st_mtim.tv_nsec <= b->st_mtim.tv_nsec;
+}
+
+static void remove_linked_socket(int dir)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const ssize_t n = readlinkat(dir, RUNDIR_SOCKET, a.sun_path,
+				     sizeof(a.sun_path) - 1);
+	struct stat link, st;
+	cleanup_fd fd = -1;
+
+	if (n <= 0 || a.sun_path[0] != '/' ||
+	    fstatat(dir, RUNDIR_SOCKET, &link, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    lstat(a.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+	    !is_older(&st, &link))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 &&
+	    connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 &&
+	    errno == ECONNREFUSED)
+		(void)unlink(a.sun_path); /* best effort */
+}
+
 /* Return: is it gone? Not while its owner lives. */
 static bool remove_dead(int parent, const char *name)
 {
@@ -101,6 +131,7 @@ static bool remove_dead(int parent, const char *name)
 	if (has_prefix(name, SHIM_PREFIX))
 		remains_of_dead(parent, dir, name + strlen(SHIM_PREFIX),
 				RUNDIR_LOG);
+	remove_linked_socket(dir);
 	empty(dir);
 	return unlinkat(parent, name, AT_REMOVEDIR) == 0; /* next time, then */
 }

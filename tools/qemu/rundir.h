@@ -101,6 +101,10 @@ int rundir_each(const char *base, rundir_fn *fn, void *ctx, struct err *e);
  */
 int rundir_clean(const char *base, rundir_fn *fn, void *ctx, struct err *e);
 
+/* The socket of its owner, or a link to it: containerd has a folder for those.
+ * What the link of a dead owner leads to goes too, when it is a socket on which
+ * nobody listens, and no younger than the link. */
+#define RUNDIR_SOCKET "s"
 /* The log of its owner, in the folder of a sandbox that runs by itself: that of
  * one that died is kept, see remains.h. */
 #define RUNDIR_LOG "log"

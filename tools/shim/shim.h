@@ -35,7 +35,7 @@
 #include "tools/ttrpc/server.h"
 
 /* In the folder of a sandbox. */
-#define SHIM_SOCKET "s"
+#define SHIM_SOCKET RUNDIR_SOCKET
 /* The process that ferry run --detach -- COMMAND starts. */
 #define SHIM_MAIN "main"
 
