@@ -216,6 +216,12 @@ check "each of its lines came once and in order" eval \
 	'n=$(breaks "$WORK/lines"); echo "$n breaks"; [ "$n" -eq 0 ]'
 echo "# $(wc -l <"$WORK/lines") lines, $(stat -c %s "$WORK/lines") bytes"
 check "it can be deleted" task "$WORK/w" delete w
+# Ids are those of one container or exec each.
+cat "$TMPDIR"/ferry-*/shim-"$box"/log* |
+	grep -oE 'exit container=[^ ]* exec=[^ ]*' | sort >"$WORK/exits"
+check "exits are told" test -s "$WORK/exits"
+check "none of them twice" eval '! uniq -d "$WORK/exits" | grep .'
+echo "# $(wc -l <"$WORK/exits") exits told"
 # shellcheck disable=SC2016
 check "no descriptor of the agent is left over" \
 	wait_for 30 at_most 24 'ls /proc/$PPID/fd | wc -l'
