@@ -306,7 +306,7 @@ int layers_remove(const struct volume_env *env, const struct volume_facts *f,
 	const int r = mnt_remove(env->root, f->path, GUESTPATH_BUNDLE, e);
 	const bool dead = r == -EIO || r == -EROFS; /* the scratch's disk */
 
-	if (r < 0 && !(dead && f->bound))
+	if (r < 0 && !dead)
 		return r;
 	return f->bound ? layers_unbind(env, f, e) : 0;
 }

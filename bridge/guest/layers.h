@@ -48,8 +48,8 @@ int layers_add(const struct volume_env *env,
 	       const struct msg_combined_layers *m, struct volume_facts *f,
 	       struct err *e);
 
-/** layers_remove() - see volume_remove(); with @f->bound the bind goes, too, also
- * when the disk that the bundle is on is gone */
+/** layers_remove() - see volume_remove(); with @f->bound the bind goes, too. A
+ * folder that cannot be removed, for the disk that it is on is gone, stays */
 int layers_remove(const struct volume_env *env, const struct volume_facts *f,
 		  struct err *e);
 
