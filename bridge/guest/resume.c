@@ -164,6 +164,20 @@ static bool is_ours(const struct resume *r, const struct msg_ferry_hello *m)
 	       memcmp(id, r->session.id, sizeof(id)) == 0;
 }
 
+/* There is room again. */
+static void move_waiting(struct resume *r)
+{
+	while (!list_empty(&r->waiting)) {
+		struct answer *first =
+			LIST_ITEM(r->waiting.next, struct answer, node);
+
+		if (outbox_put(&r->out, first->frame, first->len, NULL) < 0)
+			return;
+		(void)list_pop(&r->waiting); /* it is the first */
+		answer_free(first);
+	}
+}
+
 static int go_on(struct agent *a, const struct msg_ferry_hello *m,
 		 struct err *e)
 {
@@ -181,6 +195,7 @@ static int go_on(struct agent *a, const struct msg_ferry_hello *m,
 		forget(a);
 		return err_wrap(e, "Ferry.Received");
 	}
+	move_waiting(r);
 	return RESUME_GOES_ON;
 }
 
@@ -352,19 +367,6 @@ static void trim(struct resume *r)
 		(void)madvise(part[i - 1].iov_base, part[i - 1].iov_len,
 			      MADV_REMOVE);
 		r->trimmed = r->out.head->head;
-	}
-}
-
-static void move_waiting(struct resume *r)
-{
-	while (!list_empty(&r->waiting)) {
-		struct answer *first =
-			LIST_ITEM(r->waiting.next, struct answer, node);
-
-		if (outbox_put(&r->out, first->frame, first->len, NULL) < 0)
-			return;
-		(void)list_pop(&r->waiting); /* it is the first */
-		answer_free(first);
 	}
 }
 

@@ -233,6 +233,37 @@ static void test_heartbeat_and_silence(void **state UNUSED)
 	accept_bridge(); /* and dials again */
 }
 
+/* Requests in one go, and more than 16 MiB of their answers. */
+#define UNACKNOWLEDGED 32
+#define UNACKNOWLEDGED_MAX 200000
+
+/* What it holds has a bound. The next negotiation acknowledges, and nothing is
+ * lost. */
+static void
+test_a_host_that_acknowledges_nothing_is_hung_up_on(void **state UNUSED)
+{
+	bool on = true;
+	struct frame f;
+
+	join();
+	while (on) {
+		assert_true(host.answered < UNACKNOWLEDGED_MAX);
+		for (int i = 0; i < UNACKNOWLEDGED; i++)
+			(void)put(WIRE_DUMP_STACKS, "{}");
+		write_out();
+		while (on && host.answered < host.out.put) {
+			on = next_frame(&f);
+			if (on)
+				take_frame(&f);
+		}
+	}
+	cut();
+	join();
+	session_in_told(&host.in);
+	write_out();
+	take_until(host.out.put);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -248,6 +279,7 @@ int main(void)
 		T(test_another_session_is_a_new_one),
 		T(test_a_plain_host_sees_nothing_of_it),
 		T(test_heartbeat_and_silence),
+		T(test_a_host_that_acknowledges_nothing_is_hung_up_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
