@@ -98,8 +98,8 @@ e2e_bin := $(patsubst tests/e2e/%.c,build/tests/%,$(wildcard tests/e2e/*.c)) \
 	$(patsubst tests/e2e/guest/%.c,build/tests/guest/%,$(wildcard tests/e2e/guest/*.c))
 e2e_tests := $(wildcard tests/e2e/*.sh)
 
-all_c := $(filter-out build/%,$(wildcard */*.c */*/*.c))
-all_h := $(filter-out build/%,$(wildcard */*.h */*/*.h))
+all_c := $(filter-out build/%,$(wildcard */*.c */*/*.c */*/*/*.c))
+all_h := $(filter-out build/%,$(wildcard */*.h */*/*.h */*/*/*.h))
 all_sh := $(filter-out build/%,$(wildcard */*.sh */*/*.sh)) .ci/run
 
 have = $(if $(wildcard $(1)),$(2))
@@ -382,7 +382,8 @@ build/asan/tests/golden-%: build/asan/tests/golden/golden_%.o build/asan/libferr
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS)
 
 # Programs that the end-to-end scripts use, on the host and as a guest's PID 1.
-build/tests/refhost: build/host/tests/e2e/lib/refhost.o build/host/tests/e2e/lib/refsteps.o
+build/tests/refhost: $(patsubst %,build/host/tests/e2e/lib/%.o,refcensus refhost refsteps)
+build/tests/hostdrive: build/host/tests/e2e/lib/vmdrive.o
 build/tests/%: build/host/tests/e2e/%.o build/host/libferry.a
 	@mkdir -p $(@D)
 	$(call say,LD)

@@ -25,7 +25,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,29 +32,23 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bridge/host/calls.h"
 #include "bridge/host/client.h"
-#include "bridge/host/entropy.h"
 #include "bridge/host/process.h"
 #include "bridge/io/fd.h"
 #include "bridge/io/loop.h"
 #include "bridge/io/transport.h"
 #include "bridge/wire.h"
-#include "config/num.h"
 #include "config/util.h"
-#include "tools/qemu/vm.h"
+#include "tests/e2e/lib/vmdrive.h"
 
 #define LIMIT_MS 300000
 #define COUNT_MAX 1000
 #define WRITERS 4
-#define MEMORY_MIB 512
-#define MEMORY_MIB_MAX 65536
 /* Time for the load to get going between two cuts. */
 #define CUT_AFTER_MS 40
-#define LISTEN_BACKLOG 16
 
 /* One process of the test and what is known of it. */
 struct child {
@@ -73,7 +66,6 @@ struct child {
 struct drive {
 	struct loop *loop;
 	struct transport transport;
-	char base[TRANSPORT_BASE_MAX];
 	struct host_client *client;
 	struct host_observer observer;
 	void (*scenario)(struct drive *d);
@@ -100,18 +92,6 @@ static void fail(struct drive *d, const char *what, const char *why)
 {
 	(void)fprintf(stderr, "hostdrive: %s: %s\n", what, why);
 	done(d, 1);
-}
-
-static uint32_t number(const char *text, uint32_t max)
-{
-	uint32_t n = 0;
-	struct err e;
-
-	if (!text || num_u32(text, 1, max, &n, &e) < 0) {
-		(void)fputs("hostdrive: bad or missing number\n", stderr);
-		exit(2);
-	}
-	return n;
 }
 
 /* --- processes --------------------------------------------------------------- */
@@ -191,7 +171,7 @@ static void children_new(struct drive *d, uint32_t n)
 
 static void many(struct drive *d)
 {
-	const uint32_t n = number(d->argv[0], COUNT_MAX);
+	const uint32_t n = vmdrive_number(d->argv[0], COUNT_MAX);
 
 	if (d->connections > 1)
 		return;
@@ -265,7 +245,8 @@ static void cut(void *ctx)
 	struct drive *d = ctx;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	(void)snprintf(path, sizeof(path), "%s_%u", d->base, WIRE_PORT_BRIDGE);
+	(void)snprintf(path, sizeof(path), "%s_%u", d->transport.base,
+		       WIRE_PORT_BRIDGE);
 	for (int fd = 3; fd < 4096; fd++) {
 		struct sockaddr_un a = { 0 };
 		struct sockaddr_un peer = { 0 };
@@ -335,7 +316,7 @@ static void reconnect(struct drive *d)
 		return; /* the first cut comes when they run */
 	}
 	short_start(d);
-	if (d->connections <= number(d->argv[0], 1000))
+	if (d->connections <= vmdrive_number(d->argv[0], 1000))
 		(void)loop_at(d->loop, loop_now_ms(d->loop) + CUT_AFTER_MS, cut,
 			      d, &d->cut_timer, &e);
 	else
@@ -419,7 +400,7 @@ static void wait_one(struct drive *d)
 	struct err e;
 
 	if (host_wait_for_process(d->client, NULL,
-				  number(d->argv[0], UINT32_MAX),
+				  vmdrive_number(d->argv[0], UINT32_MAX),
 				  MSG_WAIT_FOREVER, &answer, NULL, &e) < 0)
 		fail(d, "wait", e.text);
 }
@@ -554,81 +535,14 @@ static int drive_client(struct drive *d)
 
 /* --- without a bridge ------------------------------------------------------------------------ */
 
-static void on_vm_ended(void *ctx)
-{
-	done(ctx, 0);
-}
-
 static int drive_boot(struct drive *d)
 {
-	char qmp[TRANSPORT_BASE_MAX + 8];
-	const struct vm_options o = {
-		.qemu = {
-			.binary = "qemu-system-x86_64",
-			.accel = ACCEL_TCG,
-			.memory_mib = d->argv[4] ? number(d->argv[4],
-							  MEMORY_MIB_MAX)
-						 : MEMORY_MIB,
-			.processors = 2,
-			.kernel = d->argv[0],
-			.initrd = d->argv[1],
-			.append = d->argv[3],
-			.qmp = qmp,
-			.cid = 3,
-		},
-		.preload = d->argv[2],
-		.vsock_base = d->base,
-	};
-	const struct vm_handler h = { .ended = on_vm_ended, .ctx = d };
-	struct host_entropy *entropy = NULL;
-	struct vm *vm = NULL;
-	struct err e;
-
-	(void)snprintf(qmp, sizeof(qmp), "%s.qmp", d->base);
-	if (host_entropy_new(d->loop, &d->transport, NULL, NULL, &entropy, &e) <
-		    0 ||
-	    vm_start(&vm, d->loop, &o, &h, &e) < 0) {
-		(void)fprintf(stderr, "hostdrive: %s\n", e.text);
-		return 1;
-	}
-	(void)loop_run(d->loop, &e);
-	printf("the UVM ended: %s\n", vm_end_name(vm_end(vm)));
-	d->result = vm_end(vm) == VM_END_ORDERLY ? 0 : 1;
-	host_entropy_free(entropy);
-	vm_free(vm);
-	return d->result;
+	return vmdrive_boot(d->loop, &d->transport, d->argv);
 }
 
 static int drive_listen(struct drive *d)
 {
-	const int64_t wait_ms = (int64_t)number(d->argv[1], 3600) * 1000;
-	struct pollfd p = { .events = POLLIN };
-	struct timespec start;
-	struct timespec now;
-	int64_t left = wait_ms;
-	uint32_t enough = UINT32_MAX;
-	uint32_t count = 0;
-	struct err e;
-
-	if (transport_listen(&d->transport, number(d->argv[0], UINT32_MAX),
-			     LISTEN_BACKLOG, &p.fd, &e) < 0) {
-		(void)fprintf(stderr, "hostdrive: %s\n", e.text);
-		return 1;
-	}
-	if (d->argv[2])
-		enough = number(d->argv[2], UINT32_MAX);
-	(void)clock_gettime(CLOCK_MONOTONIC, &start);
-	while (left > 0 && count < enough && poll(&p, 1, (int)left) >= 0) {
-		int fd = -1;
-
-		if (transport_accept(&d->transport, p.fd, &fd, &e) == 0)
-			count++;
-		fd_close(&fd);
-		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		left = wait_ms - (now.tv_sec - start.tv_sec) * 1000;
-	}
-	printf("%u connections\n", count);
-	return 0;
+	return vmdrive_listen(&d->transport, d->argv);
 }
 
 static const struct {
@@ -656,7 +570,6 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], modes[i].name) != 0 ||
 		    argc - 3 < modes[i].arguments)
 			continue;
-		(void)snprintf(d.base, sizeof(d.base), "%s", argv[2]);
 		d.transport.kind = TRANSPORT_UNIX;
 		(void)snprintf(d.transport.base, sizeof(d.transport.base), "%s",
 			       argv[2]);

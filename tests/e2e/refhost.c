@@ -31,6 +31,7 @@
 #include "bridge/io/fd.h"
 #include "bridge/wire.h"
 #include "config/util.h"
+#include "tests/e2e/lib/refcensus.h"
 #include "tests/e2e/lib/refhost.h"
 #include "tests/e2e/lib/refsteps.h"
 
@@ -38,11 +39,6 @@
 #define CHURN_WARM 2
 /* A container ends 2 s after its beginning, while nobody is there. */
 #define GAP_MS 6000
-/* Looks at what is left behind, and the time between two. */
-#define SETTLE_TRIES 100
-#define SETTLE_MS 200
-/* Processes of the kernel that may have come meanwhile. */
-#define PROCESSES_MORE 4
 
 /* --- all: nothing is there that they name, and each is answered ---------------- */
 
@@ -473,47 +469,6 @@ static void scenario_hostile(struct ref *r)
 
 /* --- leaks ------------------------------------------------------------------------ */
 
-/* What there is of each kind, counted in the UVM. */
-struct census {
-	long fds, mounts, cgroups, zombies, rss_kib, folders, processes;
-};
-
-static void take_census(struct ref *r, struct census *c)
-{
-	static const char line[] =
-		"a=$PPID; echo $(ls /proc/$a/fd | wc -l) "
-		"$(wc -l </proc/1/mounts) "
-		"$(find /sys/fs/cgroup -type d | wc -l) "
-		"$(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l) "
-		"$(sed -n 's/^Rss:[^0-9]*//p' /proc/$a/smaps_rollup | "
-		"sed 's/ kB//') "
-		"$(find /run /var/run/gcsrunc | wc -l) "
-		"$(ls -d /proc/[0-9]* | wc -l)";
-	const char *out = ref_uvm(r, line);
-
-	/* NOLINTNEXTLINE(cert-err34-c): the count of fields is checked */
-	ref_check(sscanf(out, "%ld %ld %ld %ld %ld %ld %ld", &c->fds,
-			 &c->mounts, &c->cgroups, &c->zombies, &c->rss_kib,
-			 &c->folders, &c->processes) == 7,
-		  "census: %s", out);
-}
-
-/* What ended is reaped, and goes, a moment after it was told. */
-static void settled_census(struct ref *r, const struct census *before,
-			   struct census *c)
-{
-	for (int i = 0; i < SETTLE_TRIES; i++) {
-		take_census(r, c);
-		if (c->fds <= before->fds && c->mounts <= before->mounts &&
-		    c->cgroups <= before->cgroups &&
-		    c->zombies <= before->zombies &&
-		    c->folders <= before->folders &&
-		    c->processes <= before->processes + PROCESSES_MORE)
-			return;
-		(void)poll(NULL, 0, SETTLE_MS);
-	}
-}
-
 static void one_pod(struct ref *r)
 {
 	struct ref_proc pause, work, p;
@@ -538,30 +493,16 @@ static void one_pod(struct ref *r)
 
 static void scenario_churn(struct ref *r, int count)
 {
-	struct census before, after;
+	struct ref_census before, after;
 
 	for (int i = 0; i < CHURN_WARM; i++)
 		one_pod(r);
-	take_census(r, &before);
+	ref_census_take(r, &before);
 	for (int i = 0; i < count; i++)
 		one_pod(r);
-	settled_census(r, &before, &after);
+	ref_census_settled(r, &before, &after);
 	ref_step("what %d pods leave behind", count);
-#define SAME(what)                                                             \
-	ref_check(after.what <= before.what, #what ": %ld, then %ld",          \
-		  before.what, after.what)
-	SAME(fds);
-	SAME(mounts);
-	SAME(cgroups);
-	SAME(zombies);
-	SAME(folders);
-#undef SAME
-	ref_check(after.processes <= before.processes + PROCESSES_MORE,
-		  "processes: %ld, then %ld", before.processes,
-		  after.processes);
-	ref_check(after.rss_kib <= before.rss_kib + 64 + 4L * count,
-		  "memory of the agent: %ld KiB, then %ld", before.rss_kib,
-		  after.rss_kib);
+	ref_census_check(&before, &after, 64 + 4L * count);
 	ref_ok("%d pods leave no descriptor, mount, cgroup, file or zombie; "
 	       "agent %ld KiB, then %ld",
 	       count, before.rss_kib, after.rss_kib);

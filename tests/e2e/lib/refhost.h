@@ -69,8 +69,8 @@ void ref_step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** ref_ok() - the step is done */
 void ref_ok(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** ref_fail() - it is not: report, and end the program */
-_Noreturn void ref_fail(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2)));
+void ref_fail(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
 /** ref_check() - or ref_fail() with these words */
 #define ref_check(condition, ...)                                              \
 	do {                                                                   \
