@@ -1,18 +1,8 @@
 #!/bin/bash
 # make does nothing the second time, and enough after a change.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-passed=0 failed=0
+# shellcheck source=tests/cli/lib/cli.bash
+. "$(dirname "$0")/lib/cli.bash"
 unset MAKEFLAGS MAKELEVEL
-
-result() { # NAME STATUS [DETAIL]
-	if [ "$2" -eq 0 ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "not ok - $1: ${3-}"
-	fi
-}
 
 # would WHAT-CHANGED GOAL... - the steps that make would take
 would() {
@@ -57,5 +47,4 @@ result 'the installed tree builds the same image' $?
 ! grep -rqlF "$PWD" "$dest/usr/bin" "$dest/usr/lib/ferry/guest"
 result 'no installed program knows where it was built' $?
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" -eq 0 ]
+finish

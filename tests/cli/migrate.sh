@@ -1,25 +1,10 @@
 #!/bin/bash
 # tests/cli/migrate.sh - words of ferry migrate that cannot be carried out
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-passed=0 failed=0
-WORK=$(mktemp -d) || exit 1
-trap 'rm -rf "$WORK"' EXIT
-export TMPDIR=$WORK
-unset XDG_RUNTIME_DIR
+# shellcheck source=tests/cli/lib/cli.bash
+. "$(dirname "$0")/lib/cli.bash"
 
-# refuse NAME STATUS WORDS ARG...
-refuse() {
-	local name=$1 want=$2 words=$3 out status
-	shift 3
-	out=$(timeout 20 build/ferry migrate "$@" 2>&1 </dev/null)
-	status=$?
-	if [ "$status" -eq "$want" ] && grep -qF -- "$words" <<<"$out"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL $name: $status $out"
-	fi
+refuse() { # NAME STATUS WORDS ARG...
+	check "$1" "$2" "$3" build/ferry migrate "${@:4}" </dev/null
 }
 
 refuse "no sandbox" 2 'want one sandbox' --to /x
@@ -39,5 +24,4 @@ refuse "a sandbox that is not there" 1 'no sandbox a' a --to /x
 refuse "receive without endpoint" 2 '--listen is wanted' receive
 refuse "receive at no endpoint" 2 "want a path with '/', or HOST:PORT" receive --listen x
 refuse "receive in no folder" 1 /no/such/folder receive --listen /no/such/folder/s
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish

@@ -1,26 +1,12 @@
 #!/bin/bash
 # ferry run before there is a guest: what it refuses, which signals it obeys.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-passed=0 failed=0
-work=$(mktemp -d /tmp/ferry-cli-XXXXXX) || exit 1
-trap 'rm -rf "$work"' EXIT
-export TMPDIR=$work
-unset XDG_RUNTIME_DIR
-
-result() { # NAME STATUS [DETAIL]
-	if [ "$2" -eq 0 ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "not ok - $1: ${3-}"
-	fi
-}
+# shellcheck source=tests/cli/lib/cli.bash
+. "$(dirname "$0")/lib/cli.bash"
 
 # A QEMU that never says a word, and is not missed.
-printf '#!/bin/sh\n: >"%s/up"\nexec sleep 100\n' "$work" >"$work/qemu"
-chmod +x "$work/qemu"
-run=(build/ferry run --qemu "$work/qemu" --kernel /dev/null --image /dev/null
+printf '#!/bin/sh\n: >"%s/up"\nexec sleep 100\n' "$WORK" >"$WORK/qemu"
+chmod +x "$WORK/qemu"
+run=(build/ferry run --qemu "$WORK/qemu" --kernel /dev/null --image /dev/null
 	--accel tcg --vsock user)
 
 # --- text that is not UTF-8 -----------------------------------------------------
@@ -46,12 +32,12 @@ refused 'a working directory that is not UTF-8' "--workdir: '/\\xc0" \
 # begin PREFIX...: ferry in the background, started so, and its QEMU up. The
 # prefix stands behind timeout, which takes all signals back.
 begin() {
-	rm -f "$work/up"
+	rm -f "$WORK/up"
 	timeout --foreground --kill-after=5 100 "$@" "${run[@]}" -- true \
-		>"$work/out" 2>&1 </dev/null &
+		>"$WORK/out" 2>&1 </dev/null &
 	running=$!
 	for _ in $(seq 1200); do
-		[ -e "$work/up" ] && break
+		[ -e "$WORK/up" ] && break
 		sleep 0.05
 	done
 	ferry=$(pgrep -P "$running")
@@ -87,5 +73,4 @@ sleep 0.2
 kill -TERM "$ferry"
 ends 'nohup and SIGHUP' 143
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

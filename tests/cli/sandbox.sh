@@ -1,26 +1,11 @@
 #!/bin/bash
 # tests/cli/sandbox.sh - what the commands say of a sandbox that is not there, and
 # of options that they do not have: in one voice, and each once.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-passed=0 failed=0
-WORK=$(mktemp -d) || exit 1
-trap 'rm -rf "$WORK"' EXIT
-export TMPDIR=$WORK
-unset XDG_RUNTIME_DIR
+# shellcheck source=tests/cli/lib/cli.bash
+. "$(dirname "$0")/lib/cli.bash"
 
-# says STATUS TEXT ARG...: that and nothing else
-says() {
-	local want=$1 text=$2 out status
-	shift 2
-	out=$(timeout 20 build/ferry "$@" 2>&1 </dev/null)
-	status=$?
-	if [ "$status" -eq "$want" ] && [ "$out" = "$text" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL ferry $*: $status $out"
-	fi
+says() { # STATUS TEXT ARG...: that and nothing else
+	exactly "ferry ${*:3}" "$1" "$2" build/ferry "${@:3}"
 }
 
 for command in ps kill stats logs 'logs -f' stop 'stop -f' metrics 'debug collect' upgrade-agent; do
@@ -102,5 +87,4 @@ refused migrate 'want one sandbox' --cancel
 refused config 'too many words: a' check a
 refused state 'show: want 1 file' show a b
 refused state 'diff: want 2 files' diff a
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish

@@ -1,27 +1,12 @@
 #!/bin/bash
 # tests/cli/upgrade.sh - what ferry upgrade-agent does not begin with, and why.
 # What it does is in tests/e2e/upgrade.sh.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-passed=0 failed=0
-WORK=$(mktemp -d) || exit 1
-trap 'rm -rf "$WORK"' EXIT
-export TMPDIR=$WORK
-unset XDG_RUNTIME_DIR
+# shellcheck source=tests/cli/lib/cli.bash
+. "$(dirname "$0")/lib/cli.bash"
 agent=build/guest/bin/gcs
 
-# refuse NAME STATUS LINE ARG...: that line, and no other
-refuse() {
-	local name=$1 want=$2 line=$3 out status
-	shift 3
-	out=$(timeout 20 build/ferry upgrade-agent "$@" 2>&1 </dev/null)
-	status=$?
-	if [ "$status" -eq "$want" ] && [ "$out" = "$line" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL $name: $status $out"
-	fi
+refuse() { # NAME STATUS LINE ARG...: that line, and no other
+	exactly "$1" "$2" "$3" build/ferry upgrade-agent "${@:4}"
 }
 
 # The bytes of the ELF header from OFFSET on.
@@ -46,5 +31,4 @@ patched 18 '\050'
 refuse "a program of another machine" 2 "ferry: $WORK/patched is of another machine" a "$WORK/patched"
 head -c 40 "$agent" >"$WORK/cut"
 refuse "the beginning of one" 2 "ferry: $WORK/cut is of another machine" a "$WORK/cut"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish
