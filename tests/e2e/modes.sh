@@ -71,9 +71,11 @@ timeout 100 build/tests/hostdrive boot "$base" "$LIB/vmlinux" \
 boot=$!
 check "relay: a missing log listener holds nothing up" \
 	timeout 60 build/tests/hostdrive many "$base" 5
-build/tests/hostdrive listen "$base" 109 60 1 >"$WORK/listen" 2>&1
-check "relay: the log port is dialled" grep -qx '[1-9][0-9]* connections' \
-	"$WORK/listen"
+build/tests/initpeer "${base}_109" log >"$WORK/late" 2>&1 &
+late=$!
+check "relay: who listens late hears what was said before" \
+	wait_for 60 grep -q 'bridge is up' "$WORK/late"
+kill "$late"
 timeout 20 build/tests/hostdrive off "$base" 2>"$WORK/err"
 wait "$boot"
 
