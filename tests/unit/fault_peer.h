@@ -110,6 +110,8 @@ static uint32_t call(uint32_t type, const char *body, struct peer_frame *f)
 
 /* --- afterwards ------------------------------------------------------------ */
 
+static char there[65536]; /* between two lives */
+
 static int descriptors(void)
 {
 	char path[64];
@@ -125,6 +127,38 @@ static int descriptors(void)
 	return n;
 }
 
+/* Mounts, calls of the runtime, and cgroups with names of these tests. */
+static const char *what_is_there(void)
+{
+	static char text[65536];
+	FILE *f = popen("cut -d' ' -f5 /proc/self/mountinfo | grep ^/run; "
+			"find /run/gcsrunc; find /sys/fs/cgroup -path '*pods*' "
+			"'(' -name bound -o -name f -o -name t -o -name pod "
+			"-o -name work ')' | sort",
+			"re"); /* NOLINT: our own */
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	(void)pclose(f);
+	return text;
+}
+
+static void nothing_is_left(void)
+{
+	const char *now = "";
+
+	for (int i = 0; i < SETTLE_TRIES; i++) {
+		now = what_is_there();
+		if (strcmp(now, there) == 0)
+			return;
+		(void)usleep(10000);
+	}
+	fail_msg("call %" PRId64 ", %s at 0x%zx leaves\n%s\nbefore\n%s", nth,
+		 failed, failed_at, now, there);
+}
+
 static void serves_as_before(const struct scene *s, int before)
 {
 	int now = 0;
@@ -133,6 +167,7 @@ static void serves_as_before(const struct scene *s, int before)
 	if (!peer_agent_lives(&peer))
 		fail_msg("the agent is gone");
 	s->clear();
+	nothing_is_left();
 	refused[0] = '\0';
 	if (!s->life())
 		fail_msg("it does not serve any more: %s", refused);
@@ -222,6 +257,8 @@ static void every_call_fails_once(const struct scene *s)
 	}
 	assert_true(s->life());
 	(void)usleep(300000);
+	s->clear();
+	(void)snprintf(there, sizeof(there), "%s", what_is_there());
 	before = descriptors();
 	for (nth = from ? atoll(from) : 1; nth < FAULT_MOST;
 	     nth += full ? 1 : FAULT_STRIDE) {
