@@ -25,6 +25,7 @@
 #include "bridge/io/fd.h"
 #include "bridge/io/transport.h"
 #include "bridge/wire.h"
+#include "tests/unit/pick.h"
 
 /* Ports of streams that are listened on at once; slot 0 is the bridge's. */
 #define PROXY_LISTEN 512u
@@ -61,30 +62,19 @@ struct proxy_state {
 	uint32_t *cuts;
 };
 
-/* xorshift64 */
-static inline uint32_t proxy_pick(uint32_t below)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 33) % below;
-}
-
 static bool proxy_whole; /* nothing is cut */
 
 static inline size_t proxy_budget(bool bridge)
 {
-	const uint32_t kind = proxy_pick(8);
+	const uint32_t kind = pick(8);
 
 	if (proxy_whole)
 		return SIZE_MAX;
 	if (bridge) /* a negotiation has to fit in now and then */
-		return 500 + proxy_pick(4 * PROXY_MIDDLE);
+		return 500 + pick(4 * PROXY_MIDDLE);
 	if (kind < 4)
-		return 1 + proxy_pick(PROXY_SMALL);
-	return 1 + proxy_pick(kind < 7 ? PROXY_MIDDLE : PROXY_LARGE);
+		return 1 + pick(PROXY_SMALL);
+	return 1 + pick(kind < 7 ? PROXY_MIDDLE : PROXY_LARGE);
 }
 
 static inline void proxy_drop(struct proxy_pair *p)
@@ -99,7 +89,7 @@ static inline void proxy_cut(struct proxy_state *s, struct proxy_pair *p)
 {
 	(void)__atomic_add_fetch(s->cuts, 1, __ATOMIC_RELAXED);
 	proxy_drop(p);
-	if (proxy_pick(PROXY_ALL) != 0)
+	if (pick(PROXY_ALL) != 0)
 		return;
 	for (int i = 0; i < PROXY_CONNECTIONS; i++)
 		proxy_drop(&s->pair[i]);

@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,8 +17,24 @@
 #include "config/util.h"
 
 #define AGENT "build/guest/bin/gcs"
+#define AGENT_DIR_MAX 64
 
 extern char **environ;
+
+/* A folder for an agent's sockets, and for what its processes leave. */
+UNUSED static void agent_dir(char dir[AGENT_DIR_MAX])
+{
+	(void)snprintf(dir, AGENT_DIR_MAX, "/tmp/ferry-agent-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+}
+
+UNUSED static void agent_dir_gone(const char *dir)
+{
+	char command[AGENT_DIR_MAX + 16];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+	assert_int_equal(system(command), 0); /* NOLINT: our own directory */
+}
 
 /* It dials the ports below @dir, and dies with the test. */
 UNUSED static pid_t agent_start(const char *dir)

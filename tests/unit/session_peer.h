@@ -15,6 +15,7 @@
 #include "bridge/outbox.h"
 #include "bridge/session.h"
 #include "config/arena.h"
+#include "tests/unit/pick.h"
 
 #define BOX_BYTES (OUTBOX_HEAD_BYTES + ((size_t)1 << 18))
 /* Connections of the random test; FERRY_SOAK has ten times as many. */
@@ -70,17 +71,6 @@ UNUSED static int tear_down(void **state)
 	json_decode_done();
 	peer_done(p);
 	return 0;
-}
-
-/* xorshift64: the same numbers in each run. */
-UNUSED static uint32_t pick(uint32_t below)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 33) % below;
 }
 
 UNUSED static void accept_bridge(void)

@@ -74,7 +74,7 @@ struct job {
 struct all {
 	struct fixture *x;
 	struct proxy proxy;
-	char dir[64];
+	char dir[AGENT_DIR_MAX];
 	pid_t agent;
 	struct job job[AT_ONCE];
 	int runs;
@@ -90,11 +90,6 @@ struct all {
 	void (*over)(struct job *j);
 };
 
-UNUSED static uint32_t pick(uint32_t below)
-{
-	return proxy_pick(below);
-}
-
 UNUSED static int set_up(void **state)
 {
 	struct all *t;
@@ -105,8 +100,7 @@ UNUSED static int set_up(void **state)
 	t = calloc(1, sizeof(*t));
 	assert_non_null(t);
 	t->x = bare;
-	(void)snprintf(t->dir, sizeof(t->dir), "/tmp/ferry-streams-XXXXXX");
-	assert_non_null(mkdtemp(t->dir));
+	agent_dir(t->dir);
 	for (int i = 0; i < AT_ONCE; i++)
 		t->job[i] = (struct job){
 			.all = t, .in = -1, .out = -1, .err = -1
@@ -119,7 +113,6 @@ UNUSED static int tear_down(void **state)
 {
 	struct all *t = *state;
 	void *bare = t->x;
-	char command[96];
 
 	end_process(t->agent);
 	proxy_stop(&t->proxy);
@@ -129,9 +122,8 @@ UNUSED static int tear_down(void **state)
 		fd_close(&t->job[i].out);
 		fd_close(&t->job[i].err);
 	}
-	(void)snprintf(command, sizeof(command), "rm -rf %s", t->dir);
 	(void)teardown(&bare);
-	assert_int_equal(system(command), 0); /* NOLINT: our own directory */
+	agent_dir_gone(t->dir);
 	free(t);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 
 #include "bridge/host/session.h"
+#include "tests/unit/pick.h"
 
 /* Calls of the random test; FERRY_SOAK has ten times as many. */
 #define CALLS 4000
@@ -24,7 +25,7 @@
 /* @dir: where the agent dials, and the proxy listens */
 struct both {
 	struct fixture *x;
-	char dir[64];
+	char dir[AGENT_DIR_MAX];
 	pid_t agent;
 	pid_t proxy;
 	int calls;
@@ -32,17 +33,6 @@ struct both {
 	int lost;
 	int execs;
 };
-
-/* xorshift64: the same numbers in each run. */
-static uint32_t pick(uint32_t below)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 33) % below;
-}
 
 /* --- the proxy: a process of its own --- */
 
@@ -126,8 +116,7 @@ static int set_up(void **state)
 	t = calloc(1, sizeof(*t));
 	assert_non_null(t);
 	t->x = bare;
-	(void)snprintf(t->dir, sizeof(t->dir), "/tmp/ferry-session-XXXXXX");
-	assert_non_null(mkdtemp(t->dir));
+	agent_dir(t->dir);
 	make_client(t->x, (struct host_client_config){ .session = true });
 	*state = t;
 	return 0;
@@ -137,13 +126,11 @@ static int tear_down(void **state)
 {
 	struct both *t = *state;
 	void *bare = t->x;
-	char command[96];
 
 	end_process(t->agent);
 	end_process(t->proxy);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", t->dir);
 	(void)teardown(&bare);
-	assert_int_equal(system(command), 0); /* NOLINT: our own directory */
+	agent_dir_gone(t->dir);
 	free(t);
 	return 0;
 }

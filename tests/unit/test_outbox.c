@@ -9,6 +9,7 @@
 #include "bridge/session.h"
 #include "config/num.h"
 #include "config/util.h"
+#include "tests/unit/pick.h"
 
 #define RING_BYTES ((size_t)4096)
 #define BOX_BYTES (OUTBOX_HEAD_BYTES + RING_BYTES)
@@ -17,17 +18,6 @@
 #define FRAME_MAX 200
 
 static uint64_t box_memory[2][BOX_BYTES / 8];
-
-/* xorshift64: the same numbers in each run. */
-static uint64_t random_state = 88172645463325252ull;
-
-static uint32_t pick(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 33) % below;
-}
 
 static struct outbox new_box(int which)
 {

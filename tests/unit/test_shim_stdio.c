@@ -392,6 +392,22 @@ static size_t fill_numbers(char *buf, size_t size)
 	return n;
 }
 
+/* All of it, while the shim takes it. */
+static void guest_writes(struct fixture *f, const char *bytes, size_t n)
+{
+	size_t at = 0;
+
+	assert_int_equal(fd_nonblock(f->guest[MSG_STDOUT], true), 0);
+	for (int i = 0; i < TURNS && at < n; i++) {
+		const ssize_t k =
+			write(f->guest[MSG_STDOUT], bytes + at, n - at);
+
+		at += k > 0 ? (size_t)k : 0;
+		turns(f);
+	}
+	assert_int_equal(at, n);
+}
+
 /* Nobody reads a FIFO: what lies in it goes along, before what lies behind it. */
 static void what_a_fifo_holds_goes_along(void **state)
 {
@@ -399,21 +415,12 @@ static void what_a_fifo_holds_goes_along(void **state)
 	static char sent[150000];
 	const size_t n = fill_numbers(sent, sizeof(sent));
 	const uint8_t *kept;
-	size_t at = 0;
 	int fifo = 0;
 	struct err e;
 
 	assert_int_equal(mkfifo(f->path, 0600), 0);
 	open_with(f, "", f->path, "");
-	assert_int_equal(fd_nonblock(f->guest[MSG_STDOUT], true), 0);
-	for (int i = 0; i < TURNS && at < n; i++) {
-		const ssize_t k =
-			write(f->guest[MSG_STDOUT], sent + at, n - at);
-
-		at += k > 0 ? (size_t)k : 0;
-		turns(f);
-	}
-	assert_int_equal(at, n);
+	guest_writes(f, sent, n);
 	/* The process has ended. */
 	fd_close(&f->guest[MSG_STDOUT]);
 	turns(f);
@@ -437,7 +444,7 @@ static void of_what_ended_nothing_is_dropped(void **state)
 	static char got[sizeof(sent)];
 	const size_t n = fill_numbers(sent, sizeof(sent));
 	const uint64_t dropped = shim_stdio_dropped();
-	size_t at = 200000;
+	const size_t at = 200000;
 	bool ended;
 	struct err e;
 
@@ -445,15 +452,7 @@ static void of_what_ended_nothing_is_dropped(void **state)
 	assert_int_equal(shim_stdio_give(f->io, MSG_STDOUT, sent, at, true, &e),
 			 0);
 	/* What the guest still has follows. */
-	assert_int_equal(fd_nonblock(f->guest[MSG_STDOUT], true), 0);
-	for (int i = 0; i < TURNS && at < n; i++) {
-		const ssize_t k =
-			write(f->guest[MSG_STDOUT], sent + at, n - at);
-
-		at += k > 0 ? (size_t)k : 0;
-		turns(f);
-	}
-	assert_int_equal(at, n);
+	guest_writes(f, sent + at, n - at);
 	fd_close(&f->guest[MSG_STDOUT]);
 	turns(f);
 	attach(f, MSG_STDOUT);
