@@ -245,6 +245,24 @@ static void test_a_call_between_two_connections_waits(void **state)
 	assert_int_equal(agent_ran(t->dir), t->execs);
 }
 
+/* The connection stands and nobody is behind it: that is noticed, and what was
+ * asked for is answered on the next one. */
+static void test_a_silent_agent_is_hung_up_on(void **state)
+{
+	struct both *t = *state;
+
+	t->agent = agent_start(t->x->fake.dir);
+	FAKE_UNTIL(&t->x->fake, t->x->ready > 0);
+	assert_int_equal(kill(t->agent, SIGSTOP), 0);
+	assert_true(ask(t));
+	FAKE_UNTIL(&t->x->fake, t->x->lost == 1);
+	assert_int_equal(t->x->why.code, ETIMEDOUT);
+	assert_int_equal(t->done, 0);
+	assert_int_equal(kill(t->agent, SIGCONT), 0);
+	FAKE_UNTIL(&t->x->fake, t->done == 1);
+	assert_int_equal(t->lost, 0);
+}
+
 /* It would count frames that who goes on with the session knows nothing of. */
 static void test_a_call_in_a_move_is_refused(void **state)
 {
@@ -506,6 +524,7 @@ int main(void)
 		R(test_calls_survive_cuts),
 		R(test_a_call_between_two_connections_waits),
 		R(test_a_call_in_a_move_is_refused),
+		R(test_a_silent_agent_is_hung_up_on),
 		R(test_p1_who_is_not_the_agent_is_hung_up_on),
 		R(test_an_agent_that_forgot_gets_another_session),
 		R(test_a_plain_guest_is_served_plainly),
