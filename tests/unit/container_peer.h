@@ -32,7 +32,8 @@ UNUSED static bool container_is_runtime(const char *name)
 {
 	const char *slash = strrchr(name, '/');
 
-	return strcmp(slash ? slash + 1 : name, "crun") == 0;
+	name = slash ? slash + 1 : name;
+	return strcmp(name, "crun") == 0 || strcmp(name, "runc") == 0;
 }
 
 UNUSED static void container_steer(const struct peer *p, const char *file,

@@ -9,6 +9,37 @@ static int set_up(void **state UNUSED)
 	return 0;
 }
 
+/* A limit of the runtime that is reached. */
+#define SHORT_MS 300
+
+static void tune_short(struct agent *a UNUSED)
+{
+	runtime_limits = (struct runtime_limits){ SHORT_MS, SHORT_MS };
+}
+
+static int set_up_short(void **state)
+{
+	int r;
+
+	container_tune = tune_short;
+	r = set_up(state);
+	container_tune = NULL;
+	return r;
+}
+
+/* No runtime but the test's own. */
+static int set_up_alone(void **state)
+{
+	char path[4096];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s", getenv("PATH"));
+	assert_int_equal(setenv("PATH", "/nowhere", 1), 0);
+	r = set_up(state);
+	assert_int_equal(setenv("PATH", path, 1), 0);
+	return r;
+}
+
 static int tear_down(void **state UNUSED)
 {
 	peer_done(&peer);
@@ -125,8 +156,7 @@ static void test_exec_in_a_container(void **state UNUSED)
 static void test_terminals(void **state UNUSED)
 {
 	const struct wish w = { .id = "one",
-				.line = "read x; stty size; echo $x; "
-					"read y",
+				.line = "read x; stty size; echo $x",
 				.terminal = true };
 	struct run init = { .container = "one",
 			    .x.want = { true, true, false } };
@@ -144,11 +174,11 @@ static void test_terminals(void **state UNUSED)
 						 ",\"Height\":33,\"Width\":77"),
 			  &f),
 		HR_OK);
-	assert_int_equal(fd_write_full(init.x.fd[0], "typed\n", 6), 0);
 	container_run(&peer, &r);
 	assert_non_null(strstr(peer_output(r.x.fd[1]), "/dev/pts/"));
 	assert_int_equal(container_wait(&peer, "one", r.x.pid), 3);
-	assert_int_equal(fd_write_full(init.x.fd[0], "\n", 1), 0);
+	/* Last of all, for its echo is between what init writes. */
+	assert_int_equal(fd_write_full(init.x.fd[0], "typed\n", 6), 0);
 	assert_int_equal(container_wait(&peer, "one", init.x.pid), 0);
 	assert_non_null(strstr(peer_output(init.x.fd[1]), "33 77\r\ntyped"));
 	peer_exec_done(&init.x);
@@ -271,6 +301,55 @@ static void test_the_rest_ends_with_init(void **state UNUSED)
 			       "kill one\ndelete one\n"));
 }
 
+static void test_a_runtime_that_hangs_has_an_end(void **state UNUSED)
+{
+	const struct wish w = { .id = "one", .line = "sleep 1000" };
+	struct peer_frame f;
+
+	container_steer(&peer, "hang-create", "");
+	for (int i = 0; i < 2; i++) { /* the id is free again */
+		assert_int_equal(container_try_create(&peer, &w, &f), HR_FAIL);
+		assert_non_null(strstr(f.body, "crun: "));
+	}
+	assert_int_equal(container_call(&peer, WIRE_GET_PROPERTIES, "one"),
+			 HR_SYSTEM_NOT_FOUND);
+}
+
+static void test_the_runtime_is_what_the_image_has(void **state UNUSED)
+{
+	const struct wish w = { .id = "one", .line = "exit 4" };
+	struct run r = { .container = "one" };
+	struct peer_frame f;
+	char crun[256], runc[256];
+
+	(void)snprintf(crun, sizeof(crun), "%s/bin/crun", peer.dir);
+	(void)snprintf(runc, sizeof(runc), "%s/bin/runc", peer.dir);
+	assert_int_equal(rename(crun, runc), 0);
+	container_steer(&peer, "fail-create", "not today");
+	assert_int_equal(container_try_create(&peer, &w, &f), HR_FAIL);
+	assert_non_null(strstr(f.body, "runc: not today"));
+	container_steer(&peer, "fail-create", NULL);
+	container_create(&peer, &w);
+	container_run(&peer, &r);
+	assert_int_equal(container_wait(&peer, "one", r.x.pid), 4);
+}
+
+static void test_an_image_without_a_runtime(void **state UNUSED)
+{
+	const struct wish w = { .id = "one" };
+	struct peer_frame f;
+	char crun[256], away[256];
+
+	(void)snprintf(crun, sizeof(crun), "%s/bin/crun", peer.dir);
+	(void)snprintf(away, sizeof(away), "%s/bin/away", peer.dir);
+	assert_int_equal(rename(crun, away), 0);
+	assert_int_equal(container_try_create(&peer, &w, &f), HR_FAIL);
+	assert_non_null(strstr(f.body, "no OCI runtime in the image"));
+	/* It may come later, by a disk. */
+	assert_int_equal(rename(away, crun), 0);
+	container_create(&peer, &w);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +370,14 @@ int main(int argc, char **argv)
 			test_constraints_go_to_the_runtime, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_rest_ends_with_init,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_runtime_that_hangs_has_an_end, set_up_short,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_the_runtime_is_what_the_image_has, set_up_alone,
+			tear_down),
+		cmocka_unit_test_setup_teardown(test_an_image_without_a_runtime,
+						set_up_alone, tear_down),
 	};
 
 	return container_main(argc, argv, tests, ARRAY_LEN(tests), NULL);
