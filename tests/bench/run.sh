@@ -85,6 +85,17 @@ boot() { # SUITE "INIT ARGS" SIMULATOR-ARG...: under the instruction clock
 		"$src/qemuboot.sh" "$dir/image" '' "$args"
 }
 
+# What this machine does in a second when nobody asks for it.
+two_starters() {
+	local from to
+	from=$(date +%s%N)
+	"$dir/spawntime" -n 500 -w 0 -- /bin/true >>"$dir/log" &
+	"$dir/spawntime" -n 500 -w 0 -- /bin/true >>"$dir/log"
+	wait
+	to=$(date +%s%N)
+	echo "{\"suite\":\"starts\",\"label\":\"two\",\"per_s\":$((1000 * 1000000000 / (to - from)))}" >>"$results"
+}
+
 # --- groups of rows -------------------------------------------------------------
 
 sizes() {
@@ -129,6 +140,8 @@ native() {
 		take native "$src/nsrun.sh" "$dir/gcsbench" --label ferry startup=20 mem \
 			rpc=start:1:20000 rpc=start:64:60000 exec=1:400 exec=64:1500 \
 			-- "${agent[@]}" -use-inouterr
+		take starts "$dir/spawntime" -l one -- /bin/true
+		two_starters
 		# shellcheck disable=SC2016 # expanded by the inner shell
 		take relay "$src/nsrun.sh" sh -c 'mkdir -p /run/vs; exec "$@"' sh \
 			"$dir/gcsbench" --label ferry --transport unix:/run/vs \
@@ -147,10 +160,13 @@ native() {
 	row 'RPC native, 64 in flight, k/s' "$(median "$n$many" rps 1000)" 250 500
 	row 'agent CPU per request at 64, us' \
 		"$(median "$n$many" agent_cpu_us_per_req 1 %.2f)" 3 1.5
-	local e="$n\"part\":\"Execute.Wait\""
+	local e="$n\"part\":\"Execute.Wait\"" s='"suite":"starts".*'
 	row 'exec and wait of /bin/true, p50 ms' \
 		"$(median "$e.*\"inflight\":1," p50_us 1000 %.2f)" 0.60 0.52
+	row '  a start without an agent, ms' "$(median "$s\"one\"" p50_us 1000 %.2f)" '' ''
 	row 'exec and wait, 64 in flight, 1/s' "$(median "$e.*\"inflight\":64," per_s 1 %.0f)" 3500 5000
+	row '  starts without an agent, two at a time, 1/s' \
+		"$(median "$s\"two\"" per_s 1 %.0f)" '' ''
 	row 'stdout relay, GB/s' "$(median "$r\"uvm-stdout\"" MBps 1000 %.2f)" 3 5
 	row 'stdout relay, agent CPU s per GB' \
 		"$(median "$r\"uvm-stdout\"" agent_cpu_ms_per_GB 1000 %.3f)" 0.25 0.1
