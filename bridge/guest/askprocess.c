@@ -182,7 +182,7 @@ void handle_wait_for_process(struct call *c, const void *msg)
 		return;
 	if (p->state != PROCESS_OVER)
 		wait_for(c, p, m->timeout_ms);
-	else if (!p->init && p->told_on == a->conn.number)
+	else if (!p->init && p->told_on == a->conn.number && !a->resume.on)
 		(void)reply_code(a, &c->to, HR_ELEMENT_NOT_FOUND);
 	else if (tell_exit(a, &c->to, p) == REPLY_SENT)
 		process_told(p, a->conn.number);

@@ -92,7 +92,8 @@ typedef void process_settled_fn(void *ctx, struct process *p);
  * @pid:	in the agent's pid namespace
  * @state:	see above
  * @exit_code:	0..255, or 128 + signal; valid behind LIVE
- * @told_on:	number of the connection on which it was told, 0: not yet
+ * @told_on:	number of the connection on which it was told, 0: not yet; a host
+ *		without a session that asks again there is told that it is unknown
  * @console:	it has a terminal
  * @stream:	standard input and output, NULL: none, or it is on its own now
  * @waiters:	requests that wait for its exit

@@ -44,15 +44,12 @@ static void test_w_g6_an_unread_answer_comes_again(void **state UNUSED)
 	assert_false(peer_ready(host.peer->fd, POLLIN, 100));
 }
 
-/* The exit happens while nobody is there; two more connections fail. */
-static void test_a_wait_is_answered_behind_a_gap(void **state UNUSED)
+static uint32_t execute(struct peer_exec *x)
 {
-	struct peer_exec x = { .line = "sleep 0.3; exit 7" };
 	struct frame f;
 	struct msg_execute_process_result m;
 
-	join();
-	(void)put(WIRE_EXECUTE_PROCESS, peer_exec_body(host.peer, &x));
+	(void)put(WIRE_EXECUTE_PROCESS, peer_exec_body(host.peer, x));
 	write_out();
 	assert_true(next_frame(&f));
 	arena_reset(&arena);
@@ -61,8 +58,43 @@ static void test_a_wait_is_answered_behind_a_gap(void **state UNUSED)
 			 0);
 	assert_int_equal(m.base.result, 0);
 	take_frame(&f);
-	host.wait_id = put(WIRE_WAIT_FOR_PROCESS,
-			   peer_wait_body(m.process_id, UINT32_MAX));
+	return m.process_id;
+}
+
+/* A question that the host has given up is answered all the same, behind a cut: it
+ * does not take the exit from the next one. */
+static void test_every_wait_has_the_exit(void **state UNUSED)
+{
+	struct peer_exec x = { .line = "exit 7" };
+	struct frame f;
+	uint32_t pid;
+
+	join();
+	pid = execute(&x);
+	for (int i = 0; i < 3; i++) {
+		host.wait_code = -1;
+		host.wait_id = put(WIRE_WAIT_FOR_PROCESS,
+				   peer_wait_body(pid, UINT32_MAX));
+		write_out();
+		while (host.wait_code < 0) {
+			assert_true(next_frame(&f));
+			take_frame(&f);
+		}
+		assert_int_equal(host.wait_code, 7);
+	}
+}
+
+/* The exit happens while nobody is there; two more connections fail. */
+static void test_a_wait_is_answered_behind_a_gap(void **state UNUSED)
+{
+	struct peer_exec x = { .line = "sleep 0.3; exit 7" };
+	struct frame f;
+	uint32_t pid;
+
+	join();
+	pid = execute(&x);
+	host.wait_id =
+		put(WIRE_WAIT_FOR_PROCESS, peer_wait_body(pid, UINT32_MAX));
 	(void)put(WIRE_SIGNAL_PROCESS, peer_signal_body(1, 9));
 	write_out();
 	host.answered = host.wait_id;
@@ -270,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_a_session_goes_on),
 		T(test_w_g6_an_unread_answer_comes_again),
+		T(test_every_wait_has_the_exit),
 		T(test_a_wait_is_answered_behind_a_gap),
 		T(test_random_cuts),
 		T(test_more_received_than_sent),
