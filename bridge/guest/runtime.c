@@ -205,7 +205,7 @@ static void next_start(struct runtime *rt);
 
 pid_t runtime_left(struct runtime *rt, uint64_t call)
 {
-	struct callfiles files;
+	struct callfiles files = { 0 };
 	pid_t pid = 0;
 
 	if (rt->serial < call)
@@ -217,7 +217,7 @@ pid_t runtime_left(struct runtime *rt, uint64_t call)
 
 void runtime_settled(struct runtime *rt, uint64_t call)
 {
-	struct callfiles files;
+	struct callfiles files = { 0 };
 
 	callfiles_name(&files, rt->dir, call);
 	callfiles_remove(&files);
