@@ -31,6 +31,7 @@ enum create_did {
  * struct create - one of them
  * @request:	NULL: its host is gone
  * @did:	enum create_did, added
+ * @looks, @undone: how often it was looked for processes, and folders were removed
  * @code, @err:	why it failed, valid while it is undone
  * @arena:	the request's document
  * @work:	what the jobs work on

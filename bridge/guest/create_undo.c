@@ -69,14 +69,14 @@ int create_disk_job(struct create *x, job_fn *fn, int64_t deadline_ms,
 static void on_disk_undone(void *ctx, const struct job_result *r)
 {
 	struct create *x = ctx;
-
 	/* The rootfs in the bundle is the host's, who has mounted it. */
-	if (r->result < 0 && r->result != -EBUSY &&
-	    x->undone++ < CREATE_UNDO_TRIES) {
+	const bool stays = r->result < 0 && r->result != -EBUSY;
+
+	if (stays && x->undone++ < CREATE_UNDO_TRIES) {
 		undo_disk(x);
 		return;
 	}
-	if (r->result < 0 && r->result != -EBUSY)
+	if (stays)
 		log_warn("container=%s: its folders stay: %s",
 			 x->container->facts.id, r->err.text);
 	undo(x);

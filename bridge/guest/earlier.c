@@ -36,13 +36,20 @@ static void on_over(void *ctx, uint32_t events)
 	w->over(w->ctx);
 }
 
-/* It does nothing of its own from here on, however long its end takes. */
+/* What it was doing in the kernel may still become true: its end is waited for. */
 static void on_limit(void *ctx)
 {
 	struct earlier *w = ctx;
+	struct loop *l = w->loop;
 
-	log_warn("a runtime of an earlier agent does not end: it is killed");
-	(void)syscall(SYS_pidfd_send_signal, w->runs, SIGKILL, NULL, 0);
+	if (!w->killed) {
+		log_warn("a runtime of an earlier agent is killed: no end");
+		(void)syscall(SYS_pidfd_send_signal, w->runs, SIGKILL, NULL, 0);
+		w->killed = true;
+		if (loop_at(l, loop_now_ms(l) + EARLIER_KILL_MS, on_limit, w,
+			    &w->timer, NULL) == 0)
+			return;
+	}
 	on_over(w, 0);
 }
 

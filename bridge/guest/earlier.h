@@ -1,19 +1,23 @@
 /*
  * bridge/guest/earlier.h - a runtime that an earlier agent started goes on
  *
- * Creates, starts and execs are left alone when their agent is killed: half of one
- * is worse than none or all. The next agent knows the runtime's pid (a word of its
+ * One that lets a container go, or starts an exec, is left alone when its agent is
+ * killed: half of that is worse than none or all. The next agent knows the runtime's pid (a word of its
  * record, see struct spawn) and waits for its end before it looks at what is there.
- * A runtime that does not end is killed; what has its pid and is no call of the
+ * A runtime that does not end is killed, and waited for EARLIER_KILL_MS more; what has its pid and is no call of the
  * runtime is nobody that anyone waits for.
  */
 #ifndef FERRY_BRIDGE_GUEST_EARLIER_H
 #define FERRY_BRIDGE_GUEST_EARLIER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/guest/runtime.h"
 #include "bridge/io/loop.h"
+
+/* From SIGKILL to the end of a runtime; then it is waited for no more. */
+#define EARLIER_KILL_MS 5000
 
 /* Called once, from the loop: it has ended. */
 typedef void earlier_fn(void *ctx);
@@ -21,10 +25,12 @@ typedef void earlier_fn(void *ctx);
 /**
  * struct earlier - a wait for one
  * @runs:	its pidfd, -1: nobody is waited for
+ * @killed:	at its limit
  */
 struct earlier {
 	struct loop *loop;
 	int runs;
+	bool killed;
 	struct loop_id watch;
 	struct loop_id timer;
 	earlier_fn *over;

@@ -115,7 +115,7 @@ static int run_undo(void *arg, struct text *out, struct err *e)
 	const struct volume_env *env = &op->all->env;
 	int r = volume_remove(env, &op->facts, e);
 
-	(void)out;
+	text_addc(out, '.'); /* it has tried, for as long as it may */
 	/* Of what was killed the last bit may still be there, and memory may come. */
 	for (int i = 0; r < 0 && i < UNDO_TRIES; i++) {
 		(void)nanosleep(&again, NULL);
@@ -128,7 +128,8 @@ static void on_undone(void *ctx, const struct job_result *r)
 {
 	struct modify_op *op = ctx;
 
-	if (r->result < 0 && op->undone++ < UNDO_JOBS &&
+	if (r->result < 0 && r->result != -ETIMEDOUT && r->out_len == 0 &&
+	    op->undone++ < UNDO_JOBS &&
 	    submit(op, run_undo, MODIFY_UNDO_MS, on_undone, NULL) == 0)
 		return;
 	if (r->result < 0)

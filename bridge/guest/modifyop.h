@@ -55,6 +55,7 @@ struct modify_key {
  * @wait_ms:	added to the time of its job: for a device to come
  * @make_ms:	the same: to make a file system
  * @begun:	its job was submitted
+ * @undone:	children that were started for that and told nothing
  * @why:	while it is being undone: what to answer
  */
 struct modify_op {
